@@ -1,0 +1,68 @@
+"""The Engine protocol: who runs TorchServe, and nothing about which models it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Optional, Protocol
+
+from mardock.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What an engine knows of its server without asking TorchServe itself.
+
+    Attributes:
+        engine: `docker` or `native`.
+        running: whether the server's process or container is alive.
+        endpoint: where it listens, `None` when it is down.
+        details: what else is worth showing, in display order (pid, image, container, health, Java version, ...).
+    """
+
+    engine: str
+    running: bool
+    endpoint: Optional[Endpoint] = None
+    details: dict[str, str] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Lifecycle of one project's TorchServe. Both engines honour all of it."""
+
+    name: str
+
+    def up(self, *, timeout: float) -> Endpoint:
+        """Start the server, or find it running, and return once its Inference API answers.
+
+        Args:
+            timeout: seconds to wait.
+
+        Raises:
+            EngineNotFoundError: the machine lacks what this engine needs.
+            EngineStartError: it did not become ready; `details` holds its last log lines.
+        """
+        ...
+
+    def down(self) -> None:
+        """Stop the server and everything it started. A server that is not running is no error."""
+        ...
+
+    def status(self) -> EngineStatus:
+        """Say whether the server runs; never raises because it is down."""
+        ...
+
+    def endpoint(self) -> Endpoint:
+        """Return where the running server listens.
+
+        Raises:
+            EngineNotRunningError: it is down.
+        """
+        ...
+
+    def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
+        """Yield the server's log lines, oldest first, without line ends; a negative `tail` means all of them."""
+        ...
+
+    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+        """Run a command where torch lives, in the project's folder, and return its exit code."""
+        ...

@@ -1,0 +1,118 @@
+"""Every failure mardock reports, and the exit code each one ends a command with.
+
+::
+
+    MardockError                  1
+    ├── ConfigError               2   .env, mardock.toml, flags, file names
+    ├── EngineError               3
+    │   ├── EngineNotFoundError       no Docker engine, no Java, no TorchServe
+    │   ├── EngineNotRunningError     the server is down
+    │   └── EngineStartError          it was started and did not become ready
+    ├── ArchiveError              4   a model archive cannot be written or read
+    ├── ServingError              5
+    │   ├── WorkerFailedError         a worker died or never became READY
+    │   └── ApiError                  TorchServe answered with an error status
+    │       ├── ModelNotFoundError    404
+    │       └── ModelConflictError    409
+    └── DeployError               6
+
+A type exists only where a caller acts differently on it. Exit code 1 is kept for bugs and 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class MardockError(Exception):
+    """A failure the user can act on.
+
+    Args:
+        message: one sentence that says what went wrong, with the names involved.
+        details: further lines worth reading, e.g. a handler's traceback or the last lines of a log.
+        hint: the command or the edit that mends it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, details: Optional[str] = None, hint: Optional[str] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        self.hint = hint
+
+
+class ConfigError(MardockError):
+    """What the user wrote cannot be used: a file, a key, a flag, a name."""
+
+    exit_code = 2
+
+
+class EngineError(MardockError):
+    """The engine that runs TorchServe failed."""
+
+    exit_code = 3
+
+
+class EngineNotFoundError(EngineError):
+    """This machine lacks what the engine needs, e.g. a Docker daemon or a Java runtime."""
+
+
+class EngineNotRunningError(EngineError):
+    """TorchServe is not running for this project."""
+
+
+class EngineStartError(EngineError):
+    """TorchServe was started and did not become ready; `details` holds its last log lines."""
+
+
+class ArchiveError(MardockError):
+    """A model archive could not be written or is not one."""
+
+    exit_code = 4
+
+
+class ServingError(MardockError):
+    """TorchServe could not do what was asked of it."""
+
+    exit_code = 5
+
+
+class WorkerFailedError(ServingError):
+    """A worker did not become READY or died; `details` holds the handler's traceback when it is known."""
+
+
+class ApiError(ServingError):
+    """TorchServe answered with an error status.
+
+    Args:
+        status: the HTTP status code.
+        kind: the `type` field of TorchServe's error body, e.g. `ConflictStatusException`; empty when there is none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        kind: str = "",
+        details: Optional[str] = None,
+        hint: Optional[str] = None,
+    ) -> None:
+        super().__init__(message, details=details, hint=hint)
+        self.status = status
+        self.kind = kind
+
+
+class ModelNotFoundError(ApiError):
+    """TorchServe has no such model or version registered."""
+
+
+class ModelConflictError(ApiError):
+    """This version of the model is registered already."""
+
+
+class DeployError(MardockError):
+    """A deployment target refused or failed."""
+
+    exit_code = 6

@@ -1,0 +1,137 @@
+"""Everything a command prints: data to stdout, all else to stderr, colour only where a person reads."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable
+
+from mardock.errors import MardockError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_json = False
+_console: Console | None = None
+
+
+def json_mode(value: bool) -> bool:
+    """Answer errors as JSON too, from now on; the callback of every `--json` option."""
+    global _json  # noqa: PLW0603
+    _json = _json or value
+    return value
+
+
+def data(text: str) -> None:
+    """Print a command's result."""
+    sys.stdout.write(text + "\n")
+
+
+def data_bytes(body: bytes) -> None:
+    """Write a server's answer untouched; on a terminal a line end is added so that the prompt starts on its own line."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(body)
+    if sys.stdout.isatty() and not body.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+def data_json(value: Any) -> None:
+    """Print a result as JSON with stable keys."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def note(text: str) -> None:
+    """Tell what is being done."""
+    sys.stderr.write(text + "\n")
+
+
+def success(text: str, then: str = "") -> None:
+    """Tell that it is done, and the next command to run."""
+    _styled("✓", "green", text)
+    if then:
+        _styled("→", "cyan", then)
+
+
+def warn(text: str) -> None:
+    """Tell what the user should know but need not mend."""
+    _styled("!", "yellow", text)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as an aligned plain table to stdout, two spaces between columns."""
+    cells = [[str(header) for header in headers], *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    for row in cells:
+        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n")
+
+
+def error(failure: MardockError) -> None:
+    """Print an error: its sentence, its details and what mends it; a JSON object on stdout after `--json`."""
+    if _json:
+        data_json(
+            {
+                "error": {
+                    "type": type(failure).__name__,
+                    "message": failure.message,
+                    "details": failure.details,
+                    "hint": failure.hint,
+                    "exit_code": failure.exit_code,
+                }
+            }
+        )
+        return
+    if failure.details:
+        note(failure.details.rstrip())
+    _styled("error:", "bold red", failure.message)
+    if failure.hint:
+        _styled("hint:", "cyan", failure.hint)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a long job is: a bar on a terminal, nothing elsewhere.
+
+    Yields:
+        a function to call with the units done so far.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=_rich(), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show that something is awaited: a spinner on a terminal, one plain line elsewhere."""
+    if not sys.stderr.isatty():
+        note(f"{title} …")
+        yield
+        return
+    with _rich().status(title):
+        yield
+
+
+def _styled(mark: str, style: str, text: str) -> None:
+    if not sys.stderr.isatty():
+        mark = mark if sys.stderr.encoding.lower().startswith("utf") else {"✓": "ok:", "→": "next:"}.get(mark, mark)
+        note(f"{mark} {text}")
+        return
+    from rich.text import Text
+
+    _rich().print(Text.assemble((mark, style), " ", text), soft_wrap=True)
+
+
+def _rich() -> Console:
+    global _console  # noqa: PLW0603
+    if _console is None:
+        from rich.console import Console
+
+        _console = Console(stderr=True, highlight=False)
+    return _console

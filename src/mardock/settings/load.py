@@ -1,0 +1,134 @@
+"""Read both files, let pydantic check them, and name file, line and key of what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from mardock.archive.spec import ArchiveSpec
+from mardock.errors import ConfigError
+from mardock.settings.env_file import read_env_file
+from mardock.settings.root import PROJECT_FILE
+from mardock.settings.schema import ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: Any) -> Settings:
+    """Return the settings of the project in `root`.
+
+    Flags win over the environment, that over .env, that over mardock.toml, that over the defaults.
+
+    Args:
+        environ: the environment; this process's own when not given.
+        overrides: fields of `Machine` given as flags; `None` means not given.
+
+    Raises:
+        ConfigError: something is wrong in them, with file, line and key.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    environ = os.environ if environ is None else environ
+    text, tables = _read_project_file(root / PROJECT_FILE)
+    env_file = root / ".env"
+    from_file = read_env_file(env_file, environ, ENVIRONMENT_NAMES.values()) if env_file.exists() else {}
+
+    machine = {"engine": tables.pop("engine")} if "engine" in tables else {}
+    for name, variable in ENVIRONMENT_NAMES.items():
+        value = environ.get(variable) or from_file.get(variable)  # compose, too, takes an empty one as not set
+        if value:
+            machine[name] = value
+    machine.update({name: value for name, value in overrides.items() if value is not None})
+    for name, model in _tables(tables.get("models")):
+        archive = model.get("archive")
+        if isinstance(archive, dict):
+            archive.setdefault("model_name", name)
+    try:
+        return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
+    except ValidationError as error:
+        raise _explained(error, text, env_file) from error
+
+
+def _read_project_file(path: Path) -> tuple[str, dict[str, Any]]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path.name}: {error.strerror}", hint="mardock init . writes one") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} is not UTF-8 text", hint="save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f"{path.name}:{line.group(1)}" if line else path.name
+        raise ConfigError(f"{where}: {error}", hint=f"mend that line of {path.name}") from error
+
+
+def _tables(value: object) -> list[tuple[str, dict[str, Any]]]:
+    return [(k, v) for k, v in value.items() if isinstance(v, dict)] if isinstance(value, dict) else []
+
+
+def _explained(error: ValidationError, text: str, env_file: Path) -> ConfigError:
+    first, *others = [_sentence(detail, text, env_file) for detail in error.errors()]
+    return ConfigError(first[0], details="\n".join(sentence for sentence, _ in others) or None, hint=first[1])
+
+
+def _sentence(detail: Any, text: str, env_file: Path) -> tuple[str, str]:
+    """Turn one of pydantic's findings into a sentence with its place, and a hint."""
+    location = [str(part) for part in detail["loc"]]
+    problem = detail["msg"].replace("Value error, ", "")
+    if location[:1] == ["machine"]:
+        variable = ENVIRONMENT_NAMES[location[1]] if location[1:] else ""
+        line = _line(env_file.read_text(encoding="utf-8"), [variable]) if env_file.exists() and variable else None
+        where = f".env:{line}: " if line else ""
+        value = f" (it is {detail['input']!r})" if variable else ""
+        return (
+            f"{where}{variable + ': ' if variable else ''}{problem}{value}",
+            "mend it in .env, the environment or the flag",
+        )
+    key = ".".join(location)
+    line = _line(text, location)
+    where = f"{PROJECT_FILE}:{line}" if line else PROJECT_FILE
+    if detail["type"] == "unexpected_keyword_argument":
+        return f"{where}: unknown key {key}", _nearest(location)
+    if detail["type"] == "missing":
+        return f"{where}: {key} is missing", f"add {location[-1]} = … under [{'.'.join(location[:-1])}]"
+    return f"{where}: {key}: {problem} (it is {detail['input']!r})", f"mend {key} in {PROJECT_FILE}"
+
+
+def _nearest(location: Sequence[str]) -> str:
+    owner: Any = Settings
+    if location[:1] == ["models"]:
+        tables = {"archive": ArchiveSpec, "serving": Serving, "train": Training}
+        owner = tables.get(location[2], ModelSettings) if len(location) > 3 else ModelSettings
+    known = [name for name in owner.__dataclass_fields__ if name not in ("__pydantic_config__", "root", "machine")]
+    close = difflib.get_close_matches(location[-1], known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+
+
+def _line(text: str, location: Sequence[str]) -> Optional[int]:
+    """Find the line that sets a key, or the header of its table when the key is not there."""
+    table: list[str] = []
+    found = None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
+            if table == list(location[: len(table)]):
+                found = number
+        key = re.match(r"\s*([\w.\-\"']+)\s*=", line)
+        if key:
+            path = table + [part.strip("\"'") for part in key.group(1).split(".")]
+            if path == list(location[: len(path)]):
+                return number
+    return found

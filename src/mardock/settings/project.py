@@ -1,0 +1,50 @@
+"""Project: a folder with a mardock.toml, its settings read only when they are first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mardock.settings.load import load
+from mardock.settings.schema import Settings
+
+
+class Project:
+    """One project on this machine.
+
+    What needs no settings (status, down, logs of a running server) works while they are broken, and starts without
+    importing what reads them.
+
+    Args:
+        root: the folder that holds mardock.toml, absolute.
+        overrides: fields of `Machine` given as flags; `None` means not given.
+    """
+
+    def __init__(self, root: Path, **overrides: Any) -> None:
+        self.root = root
+        self.overrides = overrides
+
+    @property
+    def state(self) -> Path:
+        """Where engines keep what they run: sockets, pids, rendered configuration. Safe to delete when all is down."""
+        return self.root / ".mardock"
+
+    @property
+    def model_store(self) -> Path:
+        """The folder TorchServe serves from and archives are written to."""
+        return self.root / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        """The folder TorchServe logs into."""
+        return self.root / "logs"
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What .env, mardock.toml and the flags say.
+
+        Raises:
+            ConfigError: something is wrong in them.
+        """
+        return load(self.root, **self.overrides)

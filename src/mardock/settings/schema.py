@@ -1,0 +1,159 @@
+"""What can be set, with its defaults and bounds."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Optional
+
+from annotated_types import Ge, Interval, MinLen
+
+from mardock.archive.spec import ArchiveSpec
+from mardock.errors import ConfigError
+
+EngineChoice = Literal["auto", "docker", "native"]
+Port = Annotated[int, Interval(ge=1, le=65535)]
+Name = Annotated[str, MinLen(1)]
+
+_FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}  # read by pydantic from a dataclass's __pydantic_config__
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the machine is. Each field is read from the variable of `ENVIRONMENT_NAMES`, in the environment or in .env.
+
+    Attributes:
+        engine: who runs TorchServe; `auto` takes Docker where it can and the native engine otherwise.
+        project_name: the compose project; the folder's own name when it is not set.
+        dev_container, serve_container: container names.
+        torchserve_image: what the serve service runs and the dev image is built from.
+        dev_image: the tag given to the image built from Dockerfile.dev.
+        base_image: what torchserve/Dockerfile builds the project's own TorchServe image from.
+        token_auth: whether TorchServe asks for its tokens.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    engine: EngineChoice = "auto"
+    project_name: Optional[Name] = None
+    inference_port: Port = 8080
+    management_port: Port = 8081
+    metrics_port: Port = 8082
+    grpc_inference_port: Port = 7070
+    grpc_management_port: Port = 7071
+    dev_container: Optional[Name] = None
+    serve_container: Optional[Name] = None
+    torchserve_image: Name = "pytorch/torchserve:0.12.0-cpu"
+    dev_image: Optional[Name] = None
+    base_image: Name = "debian:bookworm-slim"
+    token_auth: bool = False
+    fast_workers: bool = True
+
+    def __post_init__(self) -> None:
+        names = [name for name in self.__dataclass_fields__ if name.endswith("_port")]
+        for i, name in enumerate(names):
+            for other in names[:i]:
+                if getattr(self, name) == getattr(self, other):
+                    raise ValueError(f"{ENVIRONMENT_NAMES[name]} and {ENVIRONMENT_NAMES[other]} are the same port")
+
+
+ENVIRONMENT_NAMES: dict[str, str] = {
+    name: {
+        "project_name": "COMPOSE_PROJECT_NAME",
+        "torchserve_image": "TORCHSERVE_IMAGE",
+        "base_image": "BASE_IMAGE",
+    }.get(name, f"MARDOCK_{name.upper()}")
+    for name in Machine.__dataclass_fields__
+    if name != "__pydantic_config__"
+}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How TorchServe is asked to serve a model; keys of its model-config.yaml, when there is one, win over these.
+
+    Attributes:
+        initial_workers: workers started at registration; registered without any when 0.
+        batch_size: most requests handed to the handler at once.
+        max_batch_delay: milliseconds to wait for a batch to fill.
+        response_timeout: seconds a worker may take for one batch.
+        startup_timeout: seconds a worker may take to load the model.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    initial_workers: Annotated[int, Interval(ge=0, le=1024)] = 1
+    batch_size: Annotated[int, Ge(1)] = 1
+    max_batch_delay: Annotated[int, Ge(0)] = 100
+    response_timeout: Annotated[int, Ge(1)] = 120
+    startup_timeout: Annotated[int, Ge(1)] = 120
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights of a model are made: a command run where torch is, skipped while its outputs are up to date.
+
+    Attributes:
+        command: the program and its arguments, run in the project's folder.
+        inputs: files and folders it reads.
+        outputs: files it writes.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    command: Annotated[tuple[str, ...], MinLen(1)]
+    outputs: Annotated[tuple[str, ...], MinLen(1)]
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One model: what is archived, how it is served, a sample to predict, how it is trained."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    archive: ArchiveSpec
+    serving: Serving = field(default_factory=Serving)
+    sample: Optional[str] = None
+    train: Optional[Training] = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A project's settings.
+
+    Attributes:
+        root: the project's folder, absolute.
+        models: by the name they have in mardock.toml.
+        deploy: the `[deploy.*]` tables, each checked by its own deploy target.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    root: Path
+    machine: Machine = field(default_factory=Machine)
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    deploy: Mapping[str, Any] = field(default_factory=dict)
+
+    def model(self, name: Optional[str] = None) -> tuple[str, ModelSettings]:
+        """Return a model of mardock.toml with its name; without a name, the only one there is.
+
+        Raises:
+            ConfigError: there is no such model, or several to choose from.
+        """
+        known = ", ".join(self.models)
+        if name is None:
+            if len(self.models) == 1:
+                return next(iter(self.models.items()))
+            if not self.models:
+                raise ConfigError(
+                    "mardock.toml lists no model", hint="add a [models.NAME.archive] table to mardock.toml"
+                )
+            raise ConfigError("which model?", hint=f"name one of: {known}")
+        if name not in self.models:
+            close = difflib.get_close_matches(name, self.models, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"mardock.toml lists: {known or 'none'}"
+            raise ConfigError(f"mardock.toml lists no model {name!r}", hint=hint)
+        return name, self.models[name]

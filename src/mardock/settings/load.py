@@ -18,6 +18,7 @@ from mardock.settings.schema import ENVIRONMENT_NAMES, ModelSettings, Serving, S
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 
 def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: Any) -> Settings:
@@ -79,31 +80,43 @@ def _tables(value: object) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _explained(error: ValidationError, text: str, env_file: Path) -> ConfigError:
-    first, *others = [_sentence(detail, text, env_file) for detail in error.errors()]
+    # A misspelt key is also a missing one: the misspelling is what the user can see.
+    findings = sorted(error.errors(), key=lambda finding: finding["type"] != "unexpected_keyword_argument")
+    first, *others = [_sentence(finding, text, env_file) for finding in findings]
     return ConfigError(first[0], details="\n".join(sentence for sentence, _ in others) or None, hint=first[1])
 
 
-def _sentence(detail: Any, text: str, env_file: Path) -> tuple[str, str]:
+def _sentence(finding: ErrorDetails, text: str, env_file: Path) -> tuple[str, str]:
     """Turn one of pydantic's findings into a sentence with its place, and a hint."""
-    location = [str(part) for part in detail["loc"]]
-    problem = detail["msg"].replace("Value error, ", "")
+    location = [str(part) for part in finding["loc"]]
+    problem = finding["msg"].replace("Value error, ", "")
     if location[:1] == ["machine"]:
-        variable = ENVIRONMENT_NAMES[location[1]] if location[1:] else ""
-        line = _line(env_file.read_text(encoding="utf-8"), [variable]) if env_file.exists() and variable else None
-        where = f".env:{line}: " if line else ""
-        value = f" (it is {detail['input']!r})" if variable else ""
-        return (
-            f"{where}{variable + ': ' if variable else ''}{problem}{value}",
-            "mend it in .env, the environment or the flag",
-        )
+        return _machine_sentence(location, f"{problem} (it is {finding['input']!r})", problem, text, env_file)
     key = ".".join(location)
     line = _line(text, location)
     where = f"{PROJECT_FILE}:{line}" if line else PROJECT_FILE
-    if detail["type"] == "unexpected_keyword_argument":
+    if finding["type"] == "unexpected_keyword_argument":
         return f"{where}: unknown key {key}", _nearest(location)
-    if detail["type"] == "missing":
+    if finding["type"] == "missing":
         return f"{where}: {key} is missing", f"add {location[-1]} = … under [{'.'.join(location[:-1])}]"
-    return f"{where}: {key}: {problem} (it is {detail['input']!r})", f"mend {key} in {PROJECT_FILE}"
+    quoted = f'{location[-1]} = "{finding["input"]}"'
+    hint = f"write {quoted}" if finding["type"] == "string_type" else f"mend {key} in {PROJECT_FILE}"
+    return f"{where}: {key}: {problem} (it is {finding['input']!r})", hint
+
+
+def _machine_sentence(
+    location: Sequence[str], with_value: str, problem: str, text: str, env_file: Path
+) -> tuple[str, str]:
+    if not location[1:]:
+        return problem, "mend them in .env, the environment or the flags"
+    variable = ENVIRONMENT_NAMES[location[1]]
+    line = _line(env_file.read_text(encoding="utf-8"), [variable]) if env_file.exists() else None
+    if line:
+        return f".env:{line}: {variable}: {with_value}", f"mend {variable} in .env"
+    line = _line(text, location[1:])
+    if line:
+        return f"{PROJECT_FILE}:{line}: {location[1]}: {with_value}", f"mend {location[1]} in {PROJECT_FILE}"
+    return f"{variable}: {with_value}", f"mend the flag or the environment variable {variable}"
 
 
 def _nearest(location: Sequence[str]) -> str:

@@ -1,0 +1,126 @@
+"""The model store while an archive is being written: one writer per name, and nothing left behind by a dead one.
+
+The draft of an archive is its own lock. Its name is fixed (`.mnist.mar.tmp`) and its writer holds an flock on it, so a
+second writer waits, and a draft nobody holds belongs to a process that was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import stat
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Optional
+
+from mardock.errors import ArchiveError
+
+_POLL_SECONDS = 0.05
+
+
+class Draft:
+    """An archive being written beside `target`; leaving the context deletes it unless it was committed.
+
+    Raises:
+        ArchiveError: the store is missing or not writable, or another process still writes this archive
+            after `timeout` seconds.
+    """
+
+    def __init__(self, target: Path, timeout: float) -> None:
+        self.target = target
+        self.path = target.parent / f".{target.name}.tmp"
+        self._timeout = timeout
+
+    def __enter__(self) -> Draft:
+        if not self.target.parent.is_dir():
+            raise ArchiveError(f"there is no model store {self.target.parent}", hint=f"mkdir -p {self.target.parent}")
+        _sweep(self.target.parent)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            fd = self._try_lock()
+            if fd is not None:
+                self.fd = fd
+                return self
+            if time.monotonic() > deadline:
+                raise ArchiveError(
+                    f"{self.target.name} is being written by another process, for more than {self._timeout:g} s",
+                    hint="wait for it to end, then run the command again",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], at: Optional[TracebackType]
+    ) -> None:
+        self.discard()
+        os.close(self.fd)
+
+    def empty(self) -> None:
+        """Drop what a dead writer or an earlier attempt has written."""
+        os.ftruncate(self.fd, 0)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+
+    def commit(self) -> None:
+        """Give the draft its final name, replacing what was there."""
+        self.path.replace(self.target)
+
+    def discard(self) -> None:
+        """Delete the draft and free its bytes; nothing happens after a commit."""
+        if _is_at(self.fd, self.path):
+            self.path.unlink()
+            os.ftruncate(self.fd, 0)
+
+    def _try_lock(self) -> Optional[int]:
+        fd = _open(self.path)
+        if _lock(fd) and _is_at(fd, self.path):
+            return fd
+        os.close(fd)
+        return None
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        store = path.parent
+        status = store.stat()
+        raise ArchiveError(
+            f"cannot write into {store}, which belongs to {_user(status.st_uid)} "
+            f"(mode {stat.S_IMODE(status.st_mode):o}): {error.strerror}",
+            hint=f"sudo chown -R $(id -u):$(id -g) {store}",
+        ) from error
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether the open file still has this name: its last holder may have renamed or deleted it."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(store: Path) -> None:
+    for path in store.glob(".*.mar.tmp"):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:  # gone, or another user's, who sweeps it
+            continue
+        if _lock(fd) and _is_at(fd, path):
+            path.unlink()
+        os.close(fd)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,133 @@
+"""Writing a `.mar`: a reproducible, stored zip, put in place in one step or not at all.
+
+Weights hardly deflate (7 %) and what else is in an archive is small, so nothing is compressed.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Optional
+
+from mardock.archive.manifest import build_time
+from mardock.archive.members import MANIFEST_NAME, SourceFile
+from mardock.archive.store import Draft
+from mardock.errors import ArchiveError
+
+Progress = Callable[[int, int], None]
+_CHUNK = 1 << 20
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class SourceChangedError(Exception):
+    """A file was written to while it was being archived."""
+
+
+def write_archive(
+    draft: Draft, sources: Sequence[SourceFile], manifest: bytes, progress: Optional[Progress] = None
+) -> bool:
+    """Write `sources` and `manifest` into `draft` and put it in place, unless the same bytes are there already.
+
+    Args:
+        progress: called with (bytes done, bytes in all) after each mebibyte.
+
+    Returns:
+        Whether the archive in the store is a new one.
+
+    Raises:
+        SourceChangedError: a source was written to meanwhile.
+        ArchiveError: the disk is full.
+    """
+    total = sum(source.path.stat().st_size for source in sources)
+    draft.empty()
+    try:
+        with open(draft.fd, "wb", closefd=False) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            report = _Reporter(progress, total)
+            for source in sources:
+                _copy(archive, source, report)
+            archive.writestr(_entry(MANIFEST_NAME), manifest)
+        if draft.target.exists():
+            if _same_bytes(draft.path, draft.target):
+                return False
+            os.fsync(draft.fd)  # an archive is at stake, should the power fail
+        draft.commit()
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise _disk_full(draft, total + len(manifest)) from error
+    return True
+
+
+class _Reporter:
+    def __init__(self, progress: Optional[Progress], total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def add(self, count: int) -> None:
+        self._done += count
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _copy(archive: zipfile.ZipFile, source: SourceFile, report: _Reporter) -> None:
+    with source.path.open("rb", buffering=0) as file:
+        before = os.fstat(file.fileno())
+        entry = _entry(source.name)
+        entry.file_size = before.st_size  # tells zipfile whether it needs zip64
+        with archive.open(entry, "w") as member:
+            _copy_bytes(file, member, before.st_size, report)
+        after = source.path.stat()
+    if _signature(before) != _signature(after):
+        raise SourceChangedError(source.path)
+
+
+def _copy_bytes(file: io.FileIO, member: IO[bytes], size: int, report: _Reporter) -> None:
+    """Read into one buffer, checksum, write: measured faster than a checksum beside `os.copy_file_range`."""
+    buffer = memoryview(bytearray(min(size, _CHUNK)))
+    left = size
+    while left:
+        count = file.readinto(buffer[: min(left, _CHUNK)])
+        if not count:
+            return  # the file shrank, which its size tells
+        member.write(buffer[:count])
+        report.add(count)
+        left -= count
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, build_time().timetuple()[:6])
+    entry.create_system = 3
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    """`filecmp.cmp` in chunks that keep up with the disk cache: it reads 8 KiB at a time."""
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb", buffering=0) as left, other.open("rb", buffering=0) as right:
+        while True:
+            chunk = left.read(_CHUNK)
+            if chunk != right.read(_CHUNK):
+                return False
+            if not chunk:
+                return True
+
+
+def _disk_full(draft: Draft, needed: int) -> ArchiveError:
+    store = draft.target.parent
+    draft.discard()
+    free = shutil.disk_usage(store).free
+    return ArchiveError(
+        f"no room for {draft.target.name}: it needs {needed:,} bytes, {store} has {free:,} free",
+        hint=f"free some space, e.g. delete archives in {store} that are served no more",
+    )

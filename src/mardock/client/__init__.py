@@ -1,0 +1,1 @@
+"""TorchServe over the wire: one client per API, and the errors its answers become."""

@@ -1,0 +1,230 @@
+"""ManagementClient: register, scale, list, describe, set default and unregister, without TorchServe's traps."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Optional
+
+from mardock.client.model_status import ModelStatus, RegisteredModel, fetch_default, fetch_models, fetch_versions
+from mardock.client.names import check_archive_url, check_name, models_path
+from mardock.client.readiness import wait_until_ready
+from mardock.client.suggestions import explained
+from mardock.client.transport import Client, QueryValue, Transport
+from mardock.endpoint import Endpoint
+from mardock.errors import (
+    ConfigError,
+    MardockError,
+    ModelConflictError,
+    ModelNotFoundError,
+    ServingError,
+)
+
+MAX_WORKERS = 256
+"""More workers than this for one model are taken for a slip: each is a process with its own torch."""
+
+DEFAULT_STARTUP_TIMEOUT_S = 120
+READ_TIMEOUT_S = 30.0
+
+_MAX_INT = 2**31 - 1
+_MAX_STATUS = 64 * 1024
+_LIMITS = {
+    "initial_workers": (0, MAX_WORKERS),
+    "min_worker": (0, MAX_WORKERS),
+    "max_worker": (0, MAX_WORKERS),
+    "batch_size": (1, _MAX_INT),
+    "max_batch_delay": (0, _MAX_INT),
+    "response_timeout": (1, _MAX_INT),
+    "startup_timeout": (1, _MAX_INT),
+}
+
+
+class ManagementClient(Client):
+    """Calls one TorchServe's Management API.
+
+    Every method raises EngineNotRunningError when nothing listens, ConfigError for names and numbers TorchServe
+    would mistreat, ModelNotFoundError with close names in its hint, and ApiError or ServingError for the rest.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(Transport(endpoint.management_url, api="Management API", token=endpoint.management_token))
+
+    def register(
+        self,
+        url: str,
+        *,
+        initial_workers: int,
+        model_name: Optional[str] = None,
+        handler: Optional[str] = None,
+        batch_size: Optional[int] = None,
+        max_batch_delay: Optional[int] = None,
+        response_timeout: Optional[int] = None,
+        startup_timeout: Optional[int] = None,
+        synchronous: bool = True,
+        allow_remote: bool = False,
+    ) -> ModelStatus:
+        """Register an archive and return the version it became; one that fails to start is removed again.
+
+        Parameters travel in the query, since TorchServe reads a JSON body's missing `max_batch_delay` as -10000.
+        Passing `model_name` spares looking through all models for what is new.
+
+        Args:
+            url: a file or folder of the model store, e.g. `mnist.mar`; see `names.check_archive_url`.
+            initial_workers: 0 registers without starting any.
+            max_batch_delay: milliseconds a batch waits to fill up.
+            response_timeout: seconds a worker may take to answer.
+            startup_timeout: seconds a worker may take to load the model.
+            synchronous: return when the workers are READY; False returns while they start.
+            allow_remote: let TorchServe fetch an http(s) URL.
+
+        Raises:
+            ModelConflictError: this version is registered already; it is left alone.
+            WorkerFailedError: its workers did not start.
+        """
+        check_archive_url(url, allow_remote=allow_remote)
+        if model_name is not None:
+            check_name(model_name, what="model name")
+        query: dict[str, QueryValue] = {
+            "url": url,
+            "model_name": model_name,
+            "handler": handler,
+            "batch_size": batch_size,
+            "max_batch_delay": max_batch_delay,
+            "initial_workers": initial_workers,
+            "response_timeout": response_timeout,
+            "startup_timeout": startup_timeout,
+            "synchronous": synchronous,
+        }
+        _check_numbers(query)
+        before = self._versions_from(url, model_name)
+        try:
+            self._call("POST", "/models", query, patience=startup_timeout or DEFAULT_STARTUP_TIMEOUT_S)
+        except ModelConflictError:
+            raise
+        except (MardockError, KeyboardInterrupt) as error:
+            self._remove_ghost(error, url, model_name, before)
+            raise
+        new = [status for key, status in self._versions_from(url, model_name).items() if key not in before]
+        if not new:
+            raise ServingError(f"{url} was registered and is gone again", hint="mardock logs")
+        return new[0]
+
+    def scale(
+        self,
+        model: str,
+        min_worker: int,
+        max_worker: int,
+        version: Optional[str] = None,
+        *,
+        synchronous: bool = True,
+        timeout: float = DEFAULT_STARTUP_TIMEOUT_S,
+    ) -> ModelStatus:
+        """Set how many workers a version keeps, its default version when none is named.
+
+        Args:
+            synchronous: return when the workers are READY; False returns while they start.
+            timeout: seconds that new workers may take to load.
+
+        Raises:
+            WorkerFailedError: new workers did not start; TorchServe goes on trying.
+        """
+        query: dict[str, QueryValue] = {
+            "min_worker": min_worker,
+            "max_worker": max_worker,
+            "synchronous": synchronous,
+        }
+        _check_numbers(query)
+        if min_worker > max_worker:
+            raise ConfigError(f"min_worker {min_worker} is larger than max_worker {max_worker}")
+        with self._naming_models(model):
+            self._call("PUT", models_path(model, version), query, patience=timeout)
+            return self.describe(model, version)[0] if version else self.describe_default(model)
+
+    def list_models(self) -> list[RegisteredModel]:
+        """Return every registered model, whatever its number of versions."""
+        return fetch_models(self._get_json)
+
+    def describe(self, model: str, version: Optional[str] = None) -> list[ModelStatus]:
+        """Return one version of a model, or all of them."""
+        with self._naming_models(model):
+            return fetch_versions(self._get_json, model, version)
+
+    def describe_default(self, model: str) -> ModelStatus:
+        """Return the version that answers when a prediction names none."""
+        with self._naming_models(model):
+            return fetch_default(self._get_json, model)
+
+    def set_default(self, model: str, version: str) -> None:
+        """Let a version answer the predictions that name none."""
+        with self._naming_models(model):
+            self._call("PUT", f"{models_path(model, version)}/set-default")
+
+    def unregister(self, model: str, version: Optional[str] = None) -> None:
+        """Remove a version, or the default one; refused (403) for the default version while others exist."""
+        with self._naming_models(model):
+            self._call("DELETE", models_path(model, version))
+
+    def wait_ready(
+        self, model: str, version: Optional[str] = None, *, workers: int = 1, timeout: float, poll: float = 0.05
+    ) -> ModelStatus:
+        """Return a version's status once that many workers are READY.
+
+        Args:
+            timeout: seconds to wait.
+            poll: seconds between two looks.
+
+        Raises:
+            WorkerFailedError: a worker died while it started, there are fewer workers than wanted, or time is up.
+        """
+
+        def look() -> ModelStatus:
+            return self.describe(model, version)[0] if version else self.describe_default(model)
+
+        return wait_until_ready(look, workers=workers, timeout=timeout, poll=poll)
+
+    def _call(
+        self, method: str, path: str, query: Optional[dict[str, QueryValue]] = None, *, patience: float = 0.0
+    ) -> None:
+        self._transport.request(method, path, query=query, timeout=READ_TIMEOUT_S + patience, max_bytes=_MAX_STATUS)
+
+    def _get_json(self, path: str) -> object:
+        return self._transport.get_json(path, timeout=READ_TIMEOUT_S)
+
+    def _versions_from(self, url: str, model: Optional[str]) -> dict[tuple[str, str], ModelStatus]:
+        """Return what is registered from a URL, under one name or any, by name and version."""
+        names = [entry.name for entry in self.list_models()]
+        found = [
+            status
+            for name in names
+            if model in (None, name)
+            for status in fetch_versions(self._get_json, name)
+            if status.url == url
+        ]
+        return {(status.name, status.version): status for status in found}
+
+    def _remove_ghost(
+        self, error: BaseException, url: str, model: Optional[str], before: Container[tuple[str, str]]
+    ) -> None:
+        """Unregister what a failed register left behind, which would answer the next attempt with a conflict."""
+        try:
+            for name, version in self._versions_from(url, model):
+                if (name, version) not in before:
+                    self.unregister(name, version)
+        except MardockError as second:
+            if isinstance(error, MardockError):
+                error.details = "\n".join(filter(None, [error.details, f"not cleaned up: {second.message}"]))
+
+    @contextmanager
+    def _naming_models(self, model: str) -> Iterator[None]:
+        """Add close names, or the versions there are, to the error for an unknown one."""
+        try:
+            yield
+        except ModelNotFoundError as error:
+            raise explained(error, self._get_json, model) from error
+
+
+def _check_numbers(query: Mapping[str, QueryValue]) -> None:
+    for key, (least, most) in _LIMITS.items():
+        value = query.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most):
+            raise ConfigError(f"{key} must be a whole number from {least} to {most}, not {value!r}")

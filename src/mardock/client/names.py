@@ -1,0 +1,91 @@
+"""What may stand for a model, a version or an archive in a TorchServe URL.
+
+TorchServe registers names it can never find again and runs code from any absolute path, so these checks are made
+before a call leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+from urllib.parse import quote, unquote, urlsplit
+
+from mardock.errors import ConfigError
+
+_LONGEST_NAME = 255
+
+
+def models_path(model: str, version: Optional[str] = None) -> str:
+    """Return the Management API's path of a model, or of one version of it.
+
+    Raises:
+        ConfigError: the model or the version cannot stand in a URL.
+    """
+    check_name(model, what="model name")
+    if version is None:
+        return f"/models/{_segment(model)}"
+    check_version(version)
+    return f"/models/{_segment(model)}/{_segment(version)}"
+
+
+def inference_path(verb: str, model: str, version: Optional[str] = None) -> str:
+    """Return the Inference API's path of a model, e.g. `/predictions/mnist/1.0`; raises like `models_path`."""
+    return models_path(model, version).replace("/models", f"/{verb}", 1)
+
+
+def check_version(version: str) -> None:
+    """Refuse a version TorchServe could not address; `all` means every version in its URLs."""
+    check_name(version, what="model version")
+    if version == "all":
+        raise ConfigError("the model version 'all' means every version to TorchServe", hint="choose another version")
+
+
+def check_name(name: str, *, what: str) -> None:
+    """Refuse a name that TorchServe would accept and then never find again.
+
+    Raises:
+        ConfigError: it is empty, `.` or `..`, longer than 255 characters, or holds a slash or a control character.
+    """
+    if not name or name in (".", "..") or "/" in name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise ConfigError(
+            f"the {what} {name[:_LONGEST_NAME]!r} cannot be addressed in a TorchServe URL",
+            hint="use letters, digits, '_', '-' and '.'",
+        )
+
+
+def check_archive_url(url: str, *, allow_remote: bool) -> None:
+    """Refuse an archive URL that would make TorchServe run code from outside its model store.
+
+    Args:
+        url: a file or an unarchived folder of the model store, e.g. `mnist.mar`, or an http(s) URL.
+        allow_remote: let http(s) URLs through, whichever host they name; TorchServe fetches the archive and runs it.
+
+    Raises:
+        ConfigError: it is empty, absolute, climbs with `..` (percent-encoded or not), has another scheme than
+            http(s), or is remote without `allow_remote`.
+    """
+    path = _fully_unquoted(url)
+    scheme = urlsplit(path).scheme.lower()
+    remote = scheme in ("http", "https")
+    if remote and not allow_remote:
+        raise ConfigError(
+            f"refusing to let TorchServe fetch and run {url!r}",
+            hint="download the archive into the model store, or allow remote archives explicitly",
+        )
+    outside = path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/")
+    if not path or not path.isprintable() or outside or (scheme and not remote):
+        raise ConfigError(
+            f"the archive {url!r} is not inside the model store",
+            hint="name a file of the model store, e.g. mnist.mar",
+        )
+
+
+def _segment(name: str) -> str:
+    quoted = quote(name, safe="")
+    # With tokens on, TorchServe takes every path that holds "/token" for its token API; "%74oken" it reads as a name.
+    return "%74" + quoted[1:] if quoted.startswith("token") else quoted
+
+
+def _fully_unquoted(text: str) -> str:
+    while (plain := unquote(text)) != text:
+        text = plain
+    return text

@@ -1,0 +1,76 @@
+"""A cheap, read-only look at a TorchServe with the standard library alone: does it answer, and what is READY."""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Optional
+from urllib.parse import urlsplit
+
+from mardock.client.model_status import (
+    MAX_JSON_BYTES,
+    ModelStatus,
+    fetch_models,
+    fetch_versions,
+    parse_json,
+    parse_ping,
+)
+from mardock.client.refusals import INVALID_KEY, MAX_ERROR_BYTES, UNHEALTHY, refusal, sanitized
+from mardock.endpoint import Endpoint
+from mardock.errors import ApiError, ConfigError, EngineNotRunningError, MardockError, ServingError
+
+
+def answers(endpoint: Endpoint, timeout: float) -> bool:
+    """Whether a TorchServe answers `/ping` at the inference URL, healthy or not; never raises.
+
+    Healthy says nothing about workers: see `models`. A server that refuses the token is there, too.
+
+    Args:
+        timeout: seconds the server may stay silent.
+    """
+    try:
+        parse_ping(_get_json(endpoint.inference_url, "/ping", endpoint.inference_token, timeout))
+    except ApiError as error:
+        return error.kind in (INVALID_KEY, UNHEALTHY)
+    except MardockError:
+        return False
+    return True
+
+
+def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
+    """Return every version of every registered model.
+
+    Args:
+        timeout: seconds the server may stay silent, for each call.
+
+    Raises:
+        EngineNotRunningError: nothing listens there.
+        ServingError: it answers with an error, or is no TorchServe.
+    """
+
+    def get_json(path: str) -> object:
+        return _get_json(endpoint.management_url, path, endpoint.management_token, timeout)
+
+    return [status for model in fetch_models(get_json) for status in fetch_versions(get_json, model.name)]
+
+
+def _get_json(url: str, path: str, token: Optional[str], timeout: float) -> object:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{url!r} is not the URL of a TorchServe")
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connect(parts.hostname, parts.port, timeout=timeout)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        connection.request("GET", parts.path + path, headers=headers)
+        response = connection.getresponse()
+        limit = MAX_JSON_BYTES if response.status == 200 else MAX_ERROR_BYTES
+        status, body = response.status, response.read(limit)
+    except ConnectionRefusedError as error:
+        raise EngineNotRunningError(f"nothing listens at {url}", hint="mardock up") from error
+    except (OSError, HTTPException) as error:
+        raise ServingError(f"no answer from {url}", details=sanitized(f"{type(error).__name__}: {error}")) from error
+    finally:
+        connection.close()
+    if status != 200:
+        raise refusal(status, body, call=f"GET {path}", secrets=(token,) if token else ())
+    return parse_json(body)

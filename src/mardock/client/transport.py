@@ -1,0 +1,210 @@
+"""One HTTP session to one TorchServe API: the only place where requests' exceptions become MardockErrors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+from typing import BinaryIO, Optional, TypeVar, Union
+from urllib.parse import urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
+
+from mardock.client.model_status import MAX_JSON_BYTES, parse_json
+from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
+from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
+
+Body = Union[bytes, BinaryIO]
+QueryValue = Union[str, int, bool, None]
+
+_C = TypeVar("_C", bound="Client")
+
+CONNECT_TIMEOUT_S = 5.0
+_CONNECTIONS = 64
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: its body as it came, and TorchServe's id for the request (empty when it gave none)."""
+
+    body: bytes
+    content_type: Optional[str]
+    request_id: str
+
+
+class Transport:
+    """Calls one API, with a bearer token when there is one; usable from several threads at once.
+
+    Args:
+        url: the API's base URL without a trailing slash.
+        api: what to call it in errors, e.g. `Management API`.
+        token: sent as `Authorization: Bearer`; never part of an error.
+
+    Raises:
+        ConfigError: the endpoint has no such API.
+    """
+
+    def __init__(self, url: str, *, api: str, token: Optional[str] = None) -> None:
+        if not url:
+            raise ConfigError(f"this endpoint has no {api}", hint="deployed models often have predictions alone")
+        self._url = url
+        self._api = api
+        self._secrets = (token,) if token else ()
+        self._session = requests.Session()
+        # A proxy named in the environment cannot reach this machine's loopback.
+        self._session.trust_env = not is_loopback(url)
+        self._session.auth = _Bearer(token) if token else None
+        self._session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        query: Optional[Mapping[str, QueryValue]] = None,
+        body: Optional[Body] = None,
+        content_type: Optional[str] = None,
+        max_bytes: Optional[int] = None,
+    ) -> Answer:
+        """Make one call. A GET whose connection drops is made once more; nothing else is ever repeated.
+
+        Args:
+            path: percent-encoded.
+            timeout: seconds the server may stay silent.
+            query: parameters; those that are None are left out.
+            max_bytes: the largest body to accept.
+
+        Raises:
+            EngineNotRunningError: nothing listens there.
+            ApiError: TorchServe answered with an error status (or WorkerFailedError when its workers did not start).
+            ServingError: it went silent, hung up, or answered something that is not TorchServe's.
+        """
+        call = f"{method} {path}"
+        try:
+            response = self._send(self._prepare(method, path, query, body, content_type), timeout)
+            with response:
+                return self._answer(response, call, max_bytes)
+        except requests.RequestException as error:
+            raise self._translated(error, call, timeout) from error
+
+    def get_json(self, path: str, *, timeout: float) -> object:
+        """GET a path and parse its JSON; raises like `request`."""
+        return parse_json(self.request("GET", path, timeout=timeout, max_bytes=MAX_JSON_BYTES).body)
+
+    def _prepare(
+        self,
+        method: str,
+        path: str,
+        query: Optional[Mapping[str, QueryValue]],
+        body: Optional[Body],
+        content_type: Optional[str],
+    ) -> requests.PreparedRequest:
+        headers = {"Content-Type": content_type} if content_type else {}
+        prepared = self._session.prepare_request(requests.Request(method, self._url, headers=headers, data=body))
+        parameters = {key: _spelled(value) for key, value in (query or {}).items() if value is not None}
+        # Set past requests, which would decode percent-encodings that TorchServe needs.
+        prepared.url = self._url + path + (f"?{urlencode(parameters)}" if parameters else "")
+        return prepared
+
+    def _send(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
+        """Send a request; a GET that meets a connection the server had just closed is sent once more."""
+        settings = self._session.merge_environment_settings(request.url, {}, True, None, None)  # noqa: FBT003
+        send = partial(
+            self._session.send, request, timeout=(CONNECT_TIMEOUT_S, timeout), allow_redirects=False, **settings
+        )
+        try:
+            return send()
+        except requests.ConnectionError as error:
+            if request.method == "GET" and _hung_up(error):
+                return send()
+            raise
+
+    def _answer(self, response: requests.Response, call: str, max_bytes: Optional[int]) -> Answer:
+        refused = not 200 <= response.status_code < 300
+        limit = MAX_ERROR_BYTES if refused else max_bytes
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if limit is not None and len(body) > limit:
+                break
+        if refused:
+            raise refusal(response.status_code, bytes(body[:limit]), call=call, secrets=self._secrets)
+        if limit is not None and len(body) > limit:
+            raise ServingError(f"{call}: the {self._api} answered more than {limit} bytes")
+        headers = response.headers
+        return Answer(bytes(body), headers.get("Content-Type"), headers.get("x-request-id", ""))
+
+    def _translated(self, error: requests.RequestException, call: str, timeout: float) -> MardockError:
+        where = f"the {self._api} at {self._url}"
+        cause = error.args[0] if error.args else None
+        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError)):
+            return ConfigError(f"the address of {where} is not a URL", details=self._safe(error))
+        if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+            return ServingError(f"{call}: no connection to {where}", details=self._safe(error))
+        if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
+            hint = "mardock up" if is_loopback(self._url) else "check the address and the network"
+            return EngineNotRunningError(f"nothing answers for {where}", details=self._safe(error), hint=hint)
+        if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
+            return ServingError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
+        return ServingError(
+            f"{call}: {where} hung up", details=self._safe(error), hint="it may have died: mardock logs"
+        )
+
+    def _safe(self, error: Exception) -> str:
+        return sanitized(str(error), self._secrets)
+
+
+class Client:
+    """Holds the transport of one API, and closes it at the end of a `with` block."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __enter__(self: _C) -> _C:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _hung_up(error: requests.ConnectionError) -> bool:
+    return bool(error.args) and isinstance(error.args[0], ProtocolError)
+
+
+def _spelled(value: QueryValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Adds the token to a request; an auth object, so that no .netrc entry can replace it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request

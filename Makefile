@@ -1,0 +1,111 @@
+# Every job by its short name; each target is one mardock command. `make help` lists them.
+
+PYTHON ?= python3
+MARDOCK ?= .venv/bin/mardock
+ENGINE ?=
+ifneq ($(ENGINE),)
+export MARDOCK_ENGINE := $(ENGINE)
+endif
+
+# Variables of the targets below, with the names their users know. Those left empty fall to mardock's own defaults.
+container_name ?=
+cmd ?=
+model_name ?= mnist
+model_version ?=
+model_url ?=
+num_workers ?=
+tserve_url ?=
+models_port ?=
+
+option = $(if $($(2)),$(1) $($(2)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train up down status logs doctor mar register-model \
+        docker-build docker-run docker-start docker-exec docker-stop docker-rm \
+        serve-build serve-run serve-start serve-stop serve-rm
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+## The environment. Inside the dev container MARDOCK=mardock is set and nothing has to be installed.
+ifeq ($(MARDOCK),.venv/bin/mardock)
+base := .venv/.base
+native := $(if $(filter docker,$(ENGINE)),.venv/.base,.venv/.native)
+endif
+
+.venv/.base: requirements.txt constraints.txt $(wildcard pyproject.toml)
+	@$(PYTHON) scripts/create_venv.py --requirements requirements.txt
+	@touch $@
+
+.venv/.native: requirements-native.txt constraints.txt $(wildcard pyproject.toml)
+	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt
+	@touch $@ .venv/.base
+
+setup: $(native) ## Make .venv with mardock, and with torch and TorchServe unless ENGINE=docker
+
+## The main job
+demo: $(native) ## Train, archive, serve and predict the example model (ENGINE=docker: in containers)
+	@$(MARDOCK) demo --engine $(or $(ENGINE),native)
+
+train: $(native) ## Train the model (model_name=)
+	@$(MARDOCK) train $(model_name)
+
+up: $(native) ## Start TorchServe and register the archived models
+	@$(MARDOCK) up
+
+down: $(base) ## Stop everything that was started
+	@$(MARDOCK) down
+
+status: $(base) ## Show the server and its models
+	@$(MARDOCK) status
+
+logs: $(base) ## Follow TorchServe's logs
+	@$(MARDOCK) logs --follow
+
+doctor: $(base) ## Check this machine and say how to mend it
+	@$(MARDOCK) doctor
+
+mar: $(native) ## Archive a model into artifacts/ (model_name= model_version=)
+	@$(MARDOCK) mar $(model_name) $(call option,--version,model_version)
+
+register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=)
+	@$(MARDOCK) register $(model_name) $(call option,--model-url,model_url) $(call option,--num-workers,num_workers) \
+	  $(call option,--tserve-url,tserve_url) $(call option,--models-port,models_port)
+
+## The dev container
+docker-build: $(base) ## Build the dev image
+	@$(MARDOCK) dev build
+
+docker-run: $(base) ## Create and start the dev container (container_name=)
+	@$(MARDOCK) dev run $(call option,--container-name,container_name)
+
+docker-start: $(base) ## Start the stopped dev container (container_name=)
+	@$(MARDOCK) dev start $(call option,--container-name,container_name)
+
+docker-exec: export cmd := $(cmd)
+docker-exec: $(base) ## Open a shell in the dev container, or run a command (cmd= container_name=)
+	@$(MARDOCK) dev exec $(call option,--container-name,container_name) $(if $(cmd),-- sh -c "$$cmd")
+
+docker-stop: $(base) ## Stop the dev container (container_name=)
+	@$(MARDOCK) dev stop $(call option,--container-name,container_name)
+
+docker-rm: $(base) ## Remove the dev container (container_name=)
+	@$(MARDOCK) dev rm $(call option,--container-name,container_name)
+
+## The TorchServe container
+serve-build: $(base) ## Build the project's own TorchServe image
+	@$(MARDOCK) serve build
+
+serve-run: $(base) ## Create and start the TorchServe container (container_name=)
+	@$(MARDOCK) serve run $(call option,--container-name,container_name)
+
+serve-start: $(base) ## Start the stopped TorchServe container (container_name=)
+	@$(MARDOCK) serve start $(call option,--container-name,container_name)
+
+serve-stop: $(base) ## Stop the TorchServe container (container_name=)
+	@$(MARDOCK) serve stop $(call option,--container-name,container_name)
+
+serve-rm: $(base) ## Remove the TorchServe container (container_name=)
+	@$(MARDOCK) serve rm $(call option,--container-name,container_name)
+
+-include develop.mk

@@ -1,0 +1,21 @@
+# For those who work on mardock itself: what every change has to pass.
+
+.PHONY: check format test test-unit bench
+
+.venv/.dev: requirements-native.txt constraints.txt pyproject.toml
+	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt --editable '.[native,fast,dev]'
+	@touch $@ .venv/.native .venv/.base
+
+format: .venv/.dev ## Format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+check: .venv/.dev ## Formatting, lint, types, import contracts and unit tests
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/python -m pytest tests/unit -q
+
+test: .venv/.dev ## All tests; those that need a Docker engine run where one answers (pytest_args=)
+	@.venv/bin/python -m pytest $(pytest_args)

@@ -1,0 +1,84 @@
+"""The `mardock` command: its groups, and the one boundary where an error becomes text and an exit code."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from mardock import __version__
+from mardock.cli import console, context, images, inference, lifecycle, model, models, setup
+from mardock.errors import MardockError
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: cleaned up after like Ctrl-C."""
+
+
+class Boundary(TyperGroup):
+    """Turns a MardockError into text on stderr and its exit code; nothing below it prints or exits."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command of this context."""
+        try:
+            return super().invoke(ctx)
+        except MardockError as error:
+            console.error(error)
+            raise typer.Exit(error.exit_code) from error
+        except _Terminated:
+            raise typer.Exit(TERMINATED) from None
+        except KeyboardInterrupt:
+            console.note("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    name="mardock",
+    cls=Boundary,
+    help="Take a trained PyTorch model to a served endpoint on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a bug shows Python's own traceback, and no local variables with tokens in them
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.data(f"mardock {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    project: context.ProjectOption = None,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    context.set_start(project)
+
+
+for _group in (setup, lifecycle, model, inference):
+    _group.add_to(app)
+app.add_typer(images.dev, rich_help_panel="Containers")
+app.add_typer(images.serve, rich_help_panel="Containers")
+app.add_typer(models.app, rich_help_panel="One model, served")
+
+
+def _terminate(number: int, frame: Optional[FrameType]) -> None:
+    raise _Terminated
+
+
+def run() -> int:
+    """Run the command line of this process and return its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGHUP, _terminate)
+    try:
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0

@@ -1,0 +1,113 @@
+"""What commands share: their common options, the project they work on, the engine that runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from mardock.cli import console
+from mardock.errors import ConfigError, EngineNotRunningError
+
+if TYPE_CHECKING:
+    from mardock.endpoint import Endpoint
+    from mardock.engines.base import Engine
+    from mardock.settings import Project
+
+ProjectOption = Annotated[
+    Optional[Path], typer.Option("--project", "-C", help="The project's folder, instead of the current one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=console.json_mode)]
+EngineOption = Annotated[
+    Optional[str], typer.Option("--engine", help="Who runs TorchServe: auto, docker or native.", metavar="ENGINE")
+]
+ModelArgument = Annotated[
+    Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")]
+
+INSIDE = "MARDOCK_INSIDE"
+"""Set in the dev container, where torch is at hand and nothing is forwarded."""
+
+_start: Optional[Path] = None
+
+
+def set_start(path: Optional[Path]) -> None:
+    """Remember where `--project` says the project is."""
+    global _start  # noqa: PLW0603
+    _start = path
+
+
+def project(**overrides: Any) -> Project:
+    """Return the project this command works on; `overrides` are fields of `Machine` given as flags.
+
+    Raises:
+        ConfigError: there is no project here.
+    """
+    from mardock.settings.project import Project
+    from mardock.settings.root import find_root
+
+    try:
+        start = (_start or Path.cwd()).resolve(strict=True)
+    except OSError as error:
+        raise ConfigError(f"no such folder: {_start or 'the current one was deleted'}", hint="cd to your project") from error
+    return Project(find_root(start), **overrides)
+
+
+def engine(project: Project) -> Engine:
+    """Return the engine that runs the project, or is to run it."""
+    from mardock.engines import select
+
+    return select.running(project) or select.create(project, console.note)
+
+
+def running_engine(project: Project) -> Engine:
+    """Return the engine whose server runs.
+
+    Raises:
+        EngineNotRunningError: none does.
+    """
+    from mardock.engines import select
+
+    found = select.running(project)
+    if found is None:
+        raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+    return found
+
+
+def endpoint(project: Project) -> Endpoint:
+    """Return where the project's running TorchServe listens."""
+    return running_engine(project).endpoint()
+
+
+def torch_engine(project: Project) -> Engine:
+    """Return the engine to run what needs torch with; inside the dev container that is this very place."""
+    if os.environ.get(INSIDE):
+        from mardock.engines.native import NativeEngine
+
+        return NativeEngine(project)
+    return engine(project)
+
+
+def forward_to_torch(project: Project) -> None:
+    """Run this very command in the dev container when that is where torch is, and exit with its code.
+
+    Under the native engine, and in the dev container itself, it returns and the command runs in place.
+    """
+    chosen = torch_engine(project)
+    if chosen.name == "docker":
+        raise typer.Exit(chosen.exec(["mardock", *_without_engine(sys.argv[1:])], interactive=sys.stdin.isatty()))
+
+
+def _without_engine(arguments: list[str]) -> list[str]:
+    """Leave out the options that say where to run: inside the container it is settled."""
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if not skip and argument not in ("--engine", "--project", "-C") and not argument.startswith(("--engine=", "--project=")):
+            kept.append(argument)
+        skip = argument in ("--engine", "--project", "-C")
+    return kept

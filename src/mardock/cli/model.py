@@ -1,0 +1,100 @@
+"""The commands for one model before it is served: train, archive, inspect."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context
+
+if TYPE_CHECKING:
+    from mardock.archive.build import ArchiveResult
+    from mardock.settings import Project
+
+PANEL = "One model, before it is served"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command(rich_help_panel=PANEL)(train)
+    app.command(rich_help_panel=PANEL)(archive)
+    app.command("mar", rich_help_panel=PANEL, help="The same as archive.")(archive)
+    app.command(rich_help_panel=PANEL)(inspect)
+
+
+def train(
+    model: context.ModelArgument = None,
+    force: Annotated[bool, typer.Option("--force", help="Train even if the weights are up to date.")] = False,
+    engine: context.EngineOption = None,
+) -> None:
+    """Run the model's training command where torch is, unless its outputs are newer than its inputs."""
+    from mardock.cli import training
+
+    project = context.project(engine=engine)
+    name = training.train(project, model, force=force)
+    console.success(f"{name} is trained", then=f"mardock archive {name}")
+
+
+def archive(
+    model: context.ModelArgument = None,
+    version: Annotated[Optional[str], typer.Option("--version", help="Instead of mardock.toml's.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no archive of this model.")] = False,
+    as_json: context.Json = False,
+    engine: context.EngineOption = None,
+) -> None:
+    """Write a model's archive (.mar) into the model store; under Docker, inside the dev container."""
+    project = context.project(engine=engine)
+    name, settings = project.settings.model(model)
+    context.forward_to_torch(project)
+    result = build(project, name, version=version, force=force)
+    if as_json:
+        found = result.archive
+        console.data_json(
+            {
+                "path": str(found.path),
+                "name": found.name,
+                "version": found.version,
+                "sha256": found.sha256,
+                "size": found.size,
+                "changed": result.changed,
+            }
+        )
+        return
+    verb = "wrote" if result.changed else "up to date:"
+    shown = result.archive.path.relative_to(project.root)
+    console.success(f"{verb} {shown} ({name} {result.archive.version}, {result.archive.size:,} bytes)", f"mardock register {name}")
+
+
+def build(project: Project, model: str, *, version: Optional[str] = None, force: bool = False) -> ArchiveResult:
+    """Archive one model of the project here and now."""
+    from mardock.archive.build import build as build_archive
+
+    spec = project.settings.models[model].archive
+    if version is not None:
+        spec = dataclasses.replace(spec, version=version)
+    with console.progress(f"archiving {model}") as advance:
+        return build_archive(spec, project.root, project.model_store, force=force, progress=advance)
+
+
+def inspect(
+    archive: Annotated[Path, typer.Argument(help="A .mar, or a folder of the same shape.")],
+    as_json: context.Json = False,
+) -> None:
+    """Show an archive's manifest and members."""
+    from mardock.archive.read import read
+
+    found = read(archive)
+    if as_json:
+        members = [{"name": member.name, "size": member.size} for member in found.members]
+        console.data_json(
+            {"name": found.name, "version": found.version, "sha256": found.sha256, "manifest": found.manifest, "members": members}
+        )
+        return
+    console.data(f"{found.name} {found.version}  sha256 {found.sha256}")
+    for key, value in found.manifest["model"].items():
+        console.data(f"  {key}: {value}")
+    console.data("")
+    console.table(("MEMBER", "BYTES"), [(member.name, f"{member.size:,}") for member in found.members])

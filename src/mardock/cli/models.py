@@ -1,0 +1,84 @@
+"""`mardock models …`: the Management API by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context
+
+if TYPE_CHECKING:
+    from mardock.client.management import ManagementClient
+
+app = typer.Typer(name="models", help="What is registered: list, describe, scale, set the default, unregister.", no_args_is_help=True)
+
+Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
+Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
+AnyVersion = Annotated[Optional[str], typer.Option("--version", help="One version; the default one when left out.")]
+
+
+def _client() -> ManagementClient:
+    from mardock.client.management import ManagementClient
+
+    return ManagementClient(context.endpoint(context.project()))
+
+
+@app.command("list")
+def list_models(as_json: context.Json = False) -> None:
+    """List the registered models."""
+    with _client() as client:
+        found = client.list_models()
+    if as_json:
+        console.data_json([dataclasses.asdict(model) for model in found])
+    else:
+        console.table(("MODEL", "URL"), [(model.name, model.url) for model in found])
+
+
+@app.command()
+def describe(model: Registered, version: AnyVersion = None, as_json: context.Json = False) -> None:
+    """Describe every version of a model and its workers."""
+    with _client() as client:
+        versions = client.describe(model, version)
+    if as_json:
+        console.data_json([dataclasses.asdict(status) for status in versions])
+        return
+    for status in versions:
+        console.data(f"{status.name} {status.version}  {status.url}")
+        console.data(
+            f"  workers {status.ready_workers} READY of {status.min_workers}-{status.max_workers}, "
+            f"batch_size {status.batch_size}, max_batch_delay {status.max_batch_delay_ms} ms"
+        )
+        if status.workers:
+            rows = [(w.id, w.status, w.pid, f"{w.memory_bytes / 1e6:.0f} MB") for w in status.workers]
+            console.table(("  WORKER", "STATUS", "PID", "MEMORY"), [(f"  {row[0]}", *row[1:]) for row in rows])
+
+
+@app.command()
+def scale(
+    model: Registered,
+    min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=1024, help="Workers to keep.")],
+    max_worker: Annotated[Optional[int], typer.Option("--max-worker", min=0, max=1024, help="The same when left out.")] = None,
+    version: AnyVersion = None,
+) -> None:
+    """Set how many workers a model keeps, and wait until they are READY."""
+    with _client() as client, console.waiting(f"scaling {model} to {min_worker}"):
+        status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
+    console.success(f"{model} {status.version}: {status.ready_workers} workers READY", f"mardock models describe {model}")
+
+
+@app.command("set-default")
+def set_default(model: Registered, version: Version) -> None:
+    """Let a version answer the predictions that name none."""
+    with _client() as client:
+        client.set_default(model, version)
+    console.success(f"{model} is served by version {version}", f"mardock predict {model}")
+
+
+@app.command()
+def unregister(model: Registered, version: AnyVersion = None) -> None:
+    """Remove a version of a model, or its default one; the archive stays in the model store."""
+    with _client() as client:
+        client.unregister(model, version)
+    console.success(f"{model} is no longer served", f"mardock register {model}")

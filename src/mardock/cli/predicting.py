@@ -1,0 +1,174 @@
+"""Send many files to a model and show what it answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from mardock.cli import console, context
+from mardock.errors import ConfigError, MardockError, ServingError
+
+if TYPE_CHECKING:
+    from mardock.client.inference import InferenceClient
+    from mardock.settings import Project
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said to one file, or why it did not."""
+
+    file: Path
+    body: bytes = b""
+    failure: Optional[MardockError] = None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace").strip() if self.failure is None else "-"
+
+    @property
+    def label(self) -> str:
+        """The character before the extension, e.g. `7` of `digit_0042_7.png`."""
+        return self.file.stem[-1:]
+
+    @property
+    def right(self) -> bool:
+        return self.failure is None and self.text == self.label
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "file": str(self.file),
+            "prediction": None if self.failure else self.body.decode("utf-8", "replace"),
+            "label": self.label,
+            "error": self.failure.message if self.failure else None,
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """Files to send to one model.
+
+    Attributes:
+        concurrency: requests under way at once.
+    """
+
+    project: Project
+    model: str
+    files: Sequence[Path]
+    version: Optional[str] = None
+    content_type: Optional[str] = None
+    concurrency: int = 1
+
+    def run(self) -> list[Answer]:
+        """Send every file and return the answers in the files' order; a failure is kept with its file.
+
+        Raises:
+            EngineNotRunningError: there is no server to ask.
+        """
+        from mardock.client.inference import InferenceClient
+
+        engine = context.running_engine(self.project)
+        answers: list[Answer] = []
+        with InferenceClient(engine.endpoint()) as client, ThreadPoolExecutor(self.concurrency) as pool:
+            with console.progress(f"predicting {self.model}", len(self.files)) as advance:
+                for answer in pool.map(lambda file: self._one(client, file), self.files):
+                    answers.append(answer)
+                    advance(len(answers))
+        return self._explained(answers)
+
+    def _one(self, client: InferenceClient, file: Path) -> Answer:
+        try:
+            found = client.predict(self.model, read(file), version=self.version, content_type=self.content_type)
+        except MardockError as error:
+            return Answer(file, failure=error)
+        return Answer(file, found.body)
+
+    def _explained(self, answers: list[Answer]) -> list[Answer]:
+        """Give the first failure its cause from the server's log."""
+        from mardock import registration
+
+        for i, answer in enumerate(answers):
+            if isinstance(answer.failure, ServingError):
+                engine = context.running_engine(self.project)
+                answers[i] = Answer(answer.file, failure=registration.explain(engine, self.model, answer.failure))
+                break
+        return answers
+
+
+def model_name(project: Project, given: Optional[str]) -> str:
+    """Return the registered name: as given, or that of the project's only model."""
+    return given if given is not None else project.settings.model()[1].archive.model_name
+
+
+def sources(project: Project, model: Optional[str], given: Sequence[Path], pick: Optional[int] = None) -> list[Path]:
+    """Return the files to send: those given, folders opened, or the model's sample.
+
+    Args:
+        pick: take that many at random.
+
+    Raises:
+        ConfigError: one does not exist, a folder is empty, or there is neither a file nor a sample.
+    """
+    if not given:
+        name, settings = project.settings.model(model)
+        if settings.sample is None:
+            raise ConfigError("no file to send", hint=f"name one, or set sample under [models.{name}]")
+        given = [project.root / settings.sample]
+    files = [file for path in given for file in _files(path)]
+    return random.sample(files, min(pick, len(files))) if pick is not None else files  # noqa: S311 - no secret
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise ConfigError(f"there is no file {path}", hint="check its path")
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    if not files:
+        raise ConfigError(f"there are no files in {path}", hint="name a folder of samples")
+    return files
+
+
+def read(file: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}", hint=f"ls -l {file}") from error
+
+
+def show(answers: Sequence[Answer]) -> None:
+    """Print one answer untouched, or one line per file."""
+    if len(answers) == 1:
+        if answers[0].failure is None:
+            console.data_bytes(answers[0].body)
+        return
+    console.table(("FILE", "PREDICTION"), [(answer.file, answer.text) for answer in answers])
+
+
+def show_labels(answers: Sequence[Answer]) -> None:
+    """Print what was predicted beside what it is, and the accuracy."""
+    console.data("Predicted  Actual")
+    for answer in answers:
+        console.data(f"    {answer.text}        {answer.label}")
+    right = sum(answer.right for answer in answers)
+    console.data(f"\n{right} of {len(answers)} right, accuracy {right / len(answers):.1%}")
+
+
+def raise_first_failure(answers: Sequence[Answer]) -> None:
+    """Raise the first failure, saying how many there were."""
+    failures = [answer for answer in answers if answer.failure is not None]
+    if not failures:
+        return
+    first = failures[0].failure
+    assert first is not None
+    if len(answers) > 1:
+        first.message = f"{len(failures)} of {len(answers)} files failed, first {failures[0].file}: {first.message}"
+    raise first

@@ -1,0 +1,228 @@
+"""The warm parent: imports torch once, then forks a TorchServe worker whenever a stub asks for one.
+
+The command of `__main__` returns once the socket listens and goes on as a daemon, one per socket. What cannot be served
+exactly as a fresh interpreter would serve it is refused, and the stub runs plain Python. Workers outlive a parent that
+dies. The parent ends after its last worker once it is told to stop or its socket is gone, and after `--idle` seconds
+without a worker or the process that asked for the last one.
+"""
+
+# ruff: noqa: PTH  (strings of sys.path and execve, as the interpreter itself handles them)
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import Optional
+
+from .installation import Installation, say, stamp
+from .request import DoubtError, Request, parse, peer, receive
+from .stub import WORKER
+from .worker import become
+
+TICK_SECONDS = 15.0
+
+
+class Server:
+    """The loop that answers stubs, watches over the workers and reports how they ended.
+
+    Args:
+        listener: the listening socket.
+        lock: descriptor whose lock makes this parent the only one.
+        idle: seconds without a worker or its owner after which the loop ends.
+    """
+
+    def __init__(self, listener: socket.socket, lock: int, installation: Installation, idle: float) -> None:
+        self._listener, self._lock, self._installation, self._idle = listener, lock, installation, idle
+        self._inode = os.stat(listener.getsockname()).st_ino
+        self._workers: dict[int, socket.socket] = {}
+        self._farewells: list[socket.socket] = []
+        self._retired = False
+        self._owner = 0
+        self._last_use = time.monotonic()
+        self._wake, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)  # noqa: FBT003
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+
+    def serve(self) -> Optional[tuple[Request, socket.socket]]:
+        """Return in every forked worker, with its request and the stub's connection, and in the parent at its end."""
+        while not self._finished():
+            for key, _ in self._selector.select(min(self._idle, TICK_SECONDS)):
+                if key.fileobj is self._listener:
+                    work = self._accept()
+                    if work is not None:
+                        return work
+                elif key.fileobj is self._wake:
+                    self._wake.recv(4096)
+                    self._reap()
+                elif key.data in self._workers:  # the stub has gone; unreaped, the pid still is the worker's
+                    os.kill(key.data, signal.SIGKILL)
+                    self._selector.unregister(key.fileobj)
+        return None
+
+    def _finished(self) -> bool:
+        if not self._retired and (stamp(self._listener.getsockname()) or (0, 0, 0))[2] != self._inode:
+            self._retire()
+        if self._workers or _alive(self._owner):
+            self._last_use = time.monotonic()
+        if self._retired:
+            return not self._workers
+        return time.monotonic() - self._last_use > self._idle
+
+    def _retire(self) -> None:
+        """Make room for another parent: take no more requests, end with the last worker."""
+        if self._retired:
+            return
+        self._retired = True
+        self._selector.unregister(self._listener)
+        address = self._listener.getsockname()
+        if (stamp(address) or (0, 0, 0))[2] == self._inode:
+            os.unlink(address)
+        self._listener.close()
+        os.close(self._lock)
+
+    def _accept(self) -> Optional[tuple[Request, socket.socket]]:
+        connection, _ = self._listener.accept()
+        descriptors: list[int] = []
+        try:
+            fields = receive(connection, descriptors)
+            if fields[0] == b"fork":
+                return self._fork(parse(fields, peer(connection)[0], descriptors), connection)
+            connection.sendall(json.dumps({"pid": os.getpid(), "workers": len(self._workers)}).encode())
+            if fields[0] == b"stop":
+                self._retire()
+                self._farewells.append(connection)  # the end of this process closes it: the caller waits for that
+        except (DoubtError, OSError, ValueError, IndexError) as error:
+            say(f"refused: {error}")
+            with contextlib.suppress(OSError):
+                connection.sendall(b"X%010d" % 0)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+
+    def _fork(self, request: Request, connection: socket.socket) -> Optional[tuple[Request, socket.socket]]:
+        if self._installation.changed():
+            self._retire()
+            os.posix_spawn(sys.executable, [sys.executable, *sys.argv], os.environ)
+            raise DoubtError("the installed packages changed; a new parent takes over")
+        self._installation.check(request)
+        pid = os.fork()
+        if pid == 0:
+            self._leave()
+            return request, connection
+        self._workers[pid] = connection
+        self._owner = request.owner
+        self._selector.register(connection, selectors.EVENT_READ, pid)
+        return None
+
+    def _leave(self) -> None:
+        """Close, in a fork, all that is the parent's own."""
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        for own in (self._listener, self._wake, self._wakeup, *self._workers.values(), *self._farewells):
+            own.close()
+        if not self._retired:
+            os.close(self._lock)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                connection = self._workers.pop(pid, None)
+                if connection is None:  # the launcher of a new parent
+                    continue
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"S%010d" % status)
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(connection)
+                connection.close()
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 1:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    previous = os.umask(0o177)
+    listener.bind(path)
+    os.umask(previous)
+    listener.listen(64)
+    return listener
+
+
+def _lock(path: str) -> Optional[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def main() -> None:
+    """Listen, return to the caller, serve; in a fork, run the worker."""
+    parser = argparse.ArgumentParser(description="Fork TorchServe workers from a Python that has torch imported.")
+    parser.add_argument("--socket", required=True, type=os.path.abspath, help="where to listen")
+    parser.add_argument("--script", type=os.path.abspath, help="the worker's script (default: that of TorchServe)")
+    parser.add_argument("--preload", action="append", default=[], metavar="MODULE", help="import this; repeatable")
+    parser.add_argument("--idle", type=float, default=600.0, metavar="SECONDS", help="end when unused this long")
+    arguments = parser.parse_args()
+    if os.environ.pop("PYTHONPATH", None) is not None:  # each worker brings its own
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+    script = arguments.script or _torchserve_script()
+    _close_inherited()
+    lock = _lock(arguments.socket + ".lock")
+    if lock is None:
+        return
+    listener = _listen(arguments.socket)
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.ftruncate(lock, 0)
+    os.write(lock, b"%d" % os.getpid())
+    installation = Installation(script, arguments.preload)
+    work = Server(listener, lock, installation, arguments.idle).serve()
+    if work is not None:
+        become(*work, installation)
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _torchserve_script() -> str:
+    spec = importlib.util.find_spec("ts")
+    if spec is None or spec.origin is None:
+        raise SystemExit("TorchServe (ts) is not installed here")
+    return os.path.join(os.path.dirname(spec.origin), WORKER)
+
+
+def _close_inherited() -> None:
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.close(int(name))

@@ -13,6 +13,7 @@ from mardock.client.suggestions import explained
 from mardock.client.transport import Client, QueryValue, Transport
 from mardock.endpoint import Endpoint
 from mardock.errors import (
+    ApiError,
     ConfigError,
     MardockError,
     ModelConflictError,
@@ -160,9 +161,17 @@ class ManagementClient(Client):
             self._call("PUT", f"{models_path(model, version)}/set-default")
 
     def unregister(self, model: str, version: Optional[str] = None) -> None:
-        """Remove a version, or the default one; refused (403) for the default version while others exist."""
+        """Remove a version, or the default one; refused (403) for the default version while others exist.
+
+        Requests that wait in a full job queue get no answer.
+        """
         with self._naming_models(model):
-            self._call("DELETE", models_path(model, version))
+            try:
+                self._call("DELETE", models_path(model, version))
+            except ApiError as error:
+                # TorchServe trips over a full job queue after the version is gone.
+                if error.status != 500 or self._has(model, version):
+                    raise
 
     def wait_ready(
         self, model: str, version: Optional[str] = None, *, workers: int = 1, timeout: float, poll: float = 0.05
@@ -181,6 +190,13 @@ class ManagementClient(Client):
             return self.describe(model, version)[0] if version else self.describe_default(model)
 
         return wait_until_ready(look, workers=workers, timeout=timeout, poll=poll)
+
+    def _has(self, model: str, version: Optional[str]) -> bool:
+        try:
+            fetch_versions(self._get_json, model, version)
+        except ModelNotFoundError:
+            return False
+        return True
 
     def _call(
         self, method: str, path: str, query: Optional[dict[str, QueryValue]] = None, *, patience: float = 0.0

@@ -9,7 +9,7 @@ from typing import Optional, TypeVar
 
 from mardock.client.names import models_path
 from mardock.client.refusals import sanitized
-from mardock.errors import ServingError
+from mardock.errors import ModelNotFoundError, ServingError
 
 GetJson = Callable[[str], object]
 """Fetches a path of the Management API, e.g. `/models?limit=100`, and returns its JSON."""
@@ -139,12 +139,12 @@ def fetch_models(get_json: GetJson) -> list[RegisteredModel]:
 def fetch_versions(get_json: GetJson, model: str, version: Optional[str] = None) -> list[ModelStatus]:
     """Return one version of a model, or all of them."""
     path = f"{models_path(model)}/all" if version is None else models_path(model, version)
-    return _statuses(get_json(path))
+    return _statuses(get_json(path), model)
 
 
 def fetch_default(get_json: GetJson, model: str) -> ModelStatus:
     """Return the version that answers when a prediction names none."""
-    return _statuses(get_json(models_path(model)))[0]
+    return _statuses(get_json(models_path(model)), model)[0]
 
 
 def parse_ping(answer: object) -> str:
@@ -160,9 +160,12 @@ def parse_json(body: bytes) -> object:
         raise _strange("JSON", body.decode("utf-8", "replace")) from error
 
 
-def _statuses(answer: object) -> list[ModelStatus]:
-    if not isinstance(answer, list) or not answer:
+def _statuses(answer: object, model: str) -> list[ModelStatus]:
+    if not isinstance(answer, list):
         raise _strange("a list of versions", answer)
+    if not answer:
+        # TorchServe keeps the empty name of a model it unregistered under a full job queue.
+        raise ModelNotFoundError(f"model {model} has no versions", status=404, kind="ModelNotFoundException")
     return [ModelStatus.from_json(entry) for entry in answer]
 
 

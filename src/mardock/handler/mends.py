@@ -1,0 +1,81 @@
+"""What mends a handler's failure, for the causes that are known."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+# One row per cause: what the exception's or TorchServe's text holds, and the edit that helps.
+_MENDS = tuple(
+    (re.compile(pattern, re.DOTALL), mend)
+    for pattern, mend in (
+        (
+            r"ModuleNotFoundError: No module named '(?P<module>[^'.]+)",
+            "add {module} to the model's requirements_file and serve with install_py_dep_per_model=true;"
+            " a module of your own belongs in extra_files",
+        ),
+        (
+            r"loading state_dict|(Missing|Unexpected) key\(s\) in state_dict|size mismatch for ",
+            "serialized_file was not saved from the class in model_file: make the two agree in mardock.toml,"
+            " or train again",
+        ),
+        (
+            r"failed locating file constants\.pkl",
+            "serialized_file is a state dict, so it needs a model_file; or save a TorchScript instead",
+        ),
+        (
+            r"maximum supported version for reading|Unknown builtin op|installation may be too old",
+            "the weights were saved by a newer torch than the server's: save them with its version,"
+            " or serve from a newer TORCHSERVE_IMAGE",
+        ),
+        (
+            r"Weights only load failed",
+            "serialized_file holds more than tensors: save model.state_dict() and name the class in model_file",
+        ),
+        (
+            r"PytorchStreamReader failed|invalid load key|not a ZIP archive",
+            "serialized_file is damaged or was not written by torch: save it again, then archive",
+        ),
+        (
+            r"FileNotFoundError: .*: '(?:[^']*/)?(?P<file>[^'/]+)'",
+            "add {file} to the model's extra_files, and open it below context.system_properties['model_dir']",
+        ),
+        (
+            r"Expected only one class in custom service code",
+            'keep exactly one class in the handler\'s file, or name a function: handler = "handler.py:handle"',
+        ),
+        (
+            r"MemoryError|out of memory|Out of resources|Cannot allocate memory|DefaultCPUAllocator",
+            "use fewer workers or smaller batches, or give the server more memory",
+        ),
+        (
+            r"Message size exceed limit",
+            "answer with less, or raise max_response_size in config.properties (bytes; 6553500 unless set)",
+        ),
+        (
+            r"did not load the model within",
+            "raise startup_timeout in mardock.toml, or look for what blocks in initialize()",
+        ),
+        (
+            r"did not answer within",
+            "raise response_timeout in mardock.toml, or look for what blocks in the handler",
+        ),
+        (
+            r"Invalid return type|number of batch response mismatched",
+            "return a list with one entry per request from handle()",
+        ),
+        (
+            r"not JSON serializable|keys must be str",
+            "return str, bytes or what JSON can hold, e.g. tensor.tolist()",
+        ),
+    )
+)
+
+
+def mend_for(text: str) -> Optional[str]:
+    """Return the edit that mends the failure `text` tells of, or None when its cause is not known."""
+    for pattern, mend in _MENDS:
+        found = pattern.search(text)
+        if found:
+            return mend.format(**found.groupdict())
+    return None

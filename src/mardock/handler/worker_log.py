@@ -1,0 +1,70 @@
+"""TorchServe's log, line by line: which worker a line is about, and what that worker wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Optional
+
+_WORKER = r"(?:^|\s)W-(?P<port>\d+)-{name}(?:-(?P<stream>stdout|stderr))? (?P<logger>\S+) -(?: |$)(?P<text>.*)"
+_EVENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* \[(?P<level>\w+) *\]")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    """One line about a worker of one model.
+
+    Attributes:
+        port: TorchServe's number for the worker, e.g. `9000`; a describe answer calls it `id`.
+        stream: `stdout` or `stderr` when the worker wrote it; empty when TorchServe wrote it about the worker.
+        text: without the log's prefix, terminal escapes and control characters.
+    """
+
+    port: str
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the whole log: its level (a stack trace's lines have their event's), and its worker if it is ours."""
+
+    raw: str
+    level: str
+    worker: Optional[WorkerLine]
+
+
+def log_lines(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> Iterator[LogLine]:
+    """Tell for every line of the log whether it is about a worker of `model`, or of any when it is None.
+
+    TorchServe tags a line with `W-<port>-<model>_<version>` and leaves the lines of a Java stack trace untagged; they
+    belong to the line before.
+    """
+    pattern = _worker_pattern(model, version)
+    level, worker = "", None
+    for raw in lines:
+        event = _EVENT.search(raw)
+        tagged = pattern.search(raw)
+        if tagged:
+            stream = tagged["stream"] if tagged["logger"] == "MODEL_LOG" else ""
+            worker = WorkerLine(tagged["port"], stream or "", plain(tagged["text"]))
+        elif event or worker is None:
+            worker = None
+        else:
+            worker = WorkerLine(worker.port, "", plain(raw))
+        level = event["level"] if event else level
+        yield LogLine(raw, level, worker)
+
+
+def plain(text: str) -> str:
+    """Remove terminal escapes and control characters other than a tab."""
+    return _CONTROL.sub("", _ESCAPES.sub("", text))
+
+
+def _worker_pattern(model: Optional[str], version: Optional[str]) -> re.Pattern[str]:
+    name = r"\S+" if model is None else re.escape(model)
+    # Both names may hold an underscore; of an unknown version it is taken that it does not.
+    return re.compile(_WORKER.format(name=f"{name}_{re.escape(version) if version else '[^_ ]+?'}"))

@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Optional
 
+from mardock.client.addressing import inference_path
 from mardock.client.model_status import parse_ping
-from mardock.client.names import inference_path
 from mardock.client.suggestions import explained
 from mardock.client.transport import Body, Client, Transport
 from mardock.endpoint import Endpoint

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Optional
 
+from mardock.client.addressing import check_archive_url, check_name, models_path
 from mardock.client.model_status import ModelStatus, RegisteredModel, fetch_default, fetch_models, fetch_versions
-from mardock.client.names import check_archive_url, check_name, models_path
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
 from mardock.client.transport import Client, QueryValue, Transport
@@ -70,7 +70,7 @@ class ManagementClient(Client):
         Passing `model_name` spares looking through all models for what is new.
 
         Args:
-            url: a file or folder of the model store, e.g. `mnist.mar`; see `names.check_archive_url`.
+            url: a file or folder of the model store, e.g. `mnist.mar`; see `addressing.check_archive_url`.
             initial_workers: 0 registers without starting any.
             max_batch_delay: milliseconds a batch waits to fill up.
             response_timeout: seconds a worker may take to answer.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional, TypeVar
 
-from mardock.client.names import models_path
+from mardock.client.addressing import models_path
 from mardock.client.refusals import sanitized
 from mardock.errors import ModelNotFoundError, ServingError
 

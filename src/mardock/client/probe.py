@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Optional
-from urllib.parse import urlsplit
 
+from mardock.client.addressing import authorization, split_address
 from mardock.client.model_status import (
     MAX_JSON_BYTES,
     ModelStatus,
@@ -16,7 +16,7 @@ from mardock.client.model_status import (
 )
 from mardock.client.refusals import INVALID_KEY, MAX_ERROR_BYTES, UNHEALTHY, refusal, sanitized
 from mardock.endpoint import Endpoint
-from mardock.errors import ApiError, ConfigError, EngineNotRunningError, MardockError, ServingError
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ServingError
 
 
 def answers(endpoint: Endpoint, timeout: float) -> bool:
@@ -54,14 +54,11 @@ def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
 
 
 def _get_json(url: str, path: str, token: Optional[str], timeout: float) -> object:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{url!r} is not the URL of a TorchServe")
+    parts = split_address(url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname, parts.port, timeout=timeout)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connection = connect(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("GET", parts.path + path, headers=headers)
+        connection.request("GET", parts.path + path, headers=authorization(token))
         response = connection.getresponse()
         limit = MAX_JSON_BYTES if response.status == 200 else MAX_ERROR_BYTES
         status, body = response.status, response.read(limit)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from typing import BinaryIO, Optional, TypeVar, Union
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
+from mardock.client.addressing import authorization, split_address
 from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
 from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
@@ -45,19 +46,20 @@ class Transport:
         token: sent as `Authorization: Bearer`; never part of an error.
 
     Raises:
-        ConfigError: the endpoint has no such API.
+        ConfigError: the endpoint has no such API, or its URL or token is none.
     """
 
     def __init__(self, url: str, *, api: str, token: Optional[str] = None) -> None:
         if not url:
             raise ConfigError(f"this endpoint has no {api}", hint="deployed models often have predictions alone")
         self._url = url
+        self._local = _is_loopback(split_address(url).hostname or "")
         self._api = api
         self._secrets = (token,) if token else ()
         self._session = requests.Session()
         # A proxy named in the environment cannot reach this machine's loopback.
-        self._session.trust_env = not is_loopback(url)
-        self._session.auth = _Bearer(token) if token else None
+        self._session.trust_env = not self._local
+        self._session.auth = _Authorization(authorization(token))
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
@@ -148,12 +150,12 @@ class Transport:
     def _translated(self, error: requests.RequestException, call: str, timeout: float) -> MardockError:
         where = f"the {self._api} at {self._url}"
         cause = error.args[0] if error.args else None
-        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError)):
+        if isinstance(error, requests.exceptions.InvalidURL):
             return ConfigError(f"the address of {where} is not a URL", details=self._safe(error))
         if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)):
             return ServingError(f"{call}: no connection to {where}", details=self._safe(error))
         if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
-            hint = "mardock up" if is_loopback(self._url) else "check the address and the network"
+            hint = "mardock up" if self._local else "check the address and the network"
             return EngineNotRunningError(f"nothing answers for {where}", details=self._safe(error), hint=hint)
         if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
             return ServingError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
@@ -182,9 +184,7 @@ class Client:
         self._transport.close()
 
 
-def is_loopback(url: str) -> bool:
-    """Whether a URL names this machine."""
-    host = urlsplit(url).hostname or ""
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -199,12 +199,12 @@ def _spelled(value: QueryValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Adds the token to a request; an auth object, so that no .netrc entry can replace it."""
+class _Authorization(requests.auth.AuthBase):
+    """Adds headers to a request; an auth object, because a .netrc entry replaces a plain Authorization header."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers.update(self._headers)
         return request

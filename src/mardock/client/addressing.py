@@ -1,4 +1,4 @@
-"""What may stand for a model, a version or an archive in a TorchServe URL.
+"""What may stand in a call to TorchServe: base URL, token, model, version and archive.
 
 TorchServe registers names it can never find again and runs code from any absolute path, so these checks are made
 before a call leaves.
@@ -7,11 +7,36 @@ before a call leaves.
 from __future__ import annotations
 
 from typing import Optional
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from mardock.errors import ConfigError
 
 _LONGEST_NAME = 255
+
+
+def split_address(url: str) -> SplitResult:
+    """Take an API's base URL apart; raises ConfigError when it is no http(s) URL."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{url!r} is not the URL of a TorchServe API", hint="write it as http://127.0.0.1:8080")
+    return parts
+
+
+def authorization(token: Optional[str]) -> dict[str, str]:
+    """Return the header that carries a token, if there is one.
+
+    Raises:
+        ConfigError: no header can carry it; the message does not repeat it.
+    """
+    if token is None:
+        return {}
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("the token is empty or holds characters that no token has", hint="copy it again")
+    return {"Authorization": f"Bearer {token}"}
 
 
 def models_path(model: str, version: Optional[str] = None) -> str:

@@ -1,0 +1,1 @@
+"""Engines: who runs TorchServe, natively or in containers, behind one protocol."""

@@ -1,0 +1,134 @@
+"""NativeEngine: starts, finds and stops the one TorchServe process of a project."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from mardock import process
+from mardock.endpoint import Endpoint
+from mardock.engines.base import EngineStatus
+from mardock.engines.native.state import Home, Server
+from mardock.engines.project_lock import project_lock
+from mardock.errors import EngineError, EngineNotRunningError
+
+if TYPE_CHECKING:
+    from mardock.settings import Project
+
+_LOCK_TIMEOUT_S = 60.0
+
+
+class NativeEngine:
+    """Runs a project's TorchServe as a detached process of this machine.
+
+    What it runs is rediscovered from `.mardock/native/server.json`, so any later command can use or stop it, and
+    several projects run side by side.
+    """
+
+    name = "native"
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._home = Home(project.state)
+
+    def up(self, *, timeout: float) -> Endpoint:
+        """Start the server, or find it running with the same settings; see `Engine.up`.
+
+        Raises:
+            ConfigError: config.properties is wrong, or the logs or the model store cannot be written.
+            EngineNotFoundError: TorchServe or a Java runtime is missing.
+            EngineStartError: a port is taken, or the server did not become ready.
+            EngineError: it runs with other settings, or another command holds the project.
+        """
+        from mardock.engines.native import lifecycle
+
+        deadline = time.monotonic() + timeout
+        with project_lock(self._project.state, timeout=timeout):
+            server = self._running()
+            if server is None:
+                server = lifecycle.start(self._project, self._home, deadline)
+            else:
+                lifecycle.join(server, self._project, self._home, deadline)
+        return self._endpoint(server)
+
+    def down(self) -> None:
+        """Stop the server, its workers and the warm parent, and remove what they left; see `Engine.down`."""
+        if self._home.path.exists():
+            from mardock.engines.native import lifecycle
+
+            with project_lock(self._project.state, timeout=_LOCK_TIMEOUT_S):
+                lifecycle.stop(self._home)
+
+    def sweep(self) -> None:
+        """Remove what a server that died left behind, its orphaned workers too, unless a command is at work here."""
+        if self._home.read() is None or self._running() is not None:
+            return
+        from mardock.engines.native import lifecycle
+
+        try:
+            with project_lock(self._project.state, timeout=0):
+                if self._running() is None:
+                    lifecycle.discard(self._home)
+        except EngineError:
+            return  # the command that holds the lock is starting or stopping it and sweeps for itself
+
+    def status(self) -> EngineStatus:
+        """Say whether the server runs; see `Engine.status`."""
+        server = self._running()
+        if server is None:
+            return EngineStatus(self.name, running=False)
+        details = {
+            "pid": str(server.pid),
+            "started": datetime.fromtimestamp(server.created).astimezone().isoformat(timespec="seconds"),
+            "torchserve": server.torchserve,
+            "java": f"{server.java_version} ({server.java})",
+            "grpc": f"127.0.0.1:{server.grpc_inference_port} and :{server.grpc_management_port}",
+            "logs": str(self._project.logs),
+        }
+        try:
+            endpoint = self._endpoint(server)
+        except EngineError as error:
+            endpoint = server.endpoint
+            details["tokens"] = error.message
+        return EngineStatus(self.name, running=True, endpoint=endpoint, details=details)
+
+    def endpoint(self) -> Endpoint:
+        """Return where the running server listens, with tokens that are valid; see `Engine.endpoint`."""
+        server = self._running()
+        if server is None:
+            raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+        return self._endpoint(server)
+
+    def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
+        """Yield the lines of ts_log.log, which holds the workers' output too; following ends with the server."""
+        from mardock.engines.native import log_files
+
+        path = self._project.logs / log_files.SERVER_LOG
+        if not path.exists():
+            raise EngineNotRunningError("TorchServe has not been started here: there is no log", hint="mardock up")
+        if follow:
+            return log_files.follow(path, tail, lambda: self._running() is not None)
+        return iter(log_files.last_lines(path, tail))
+
+    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+        """Run a command in this Python environment, in the project's folder; `python` is this interpreter."""
+        program = sys.executable if argv[0] == "python" else argv[0]
+        search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        return process.attach([program, *argv[1:]], cwd=self._project.root, env={**os.environ, "PATH": search})
+
+    def _running(self) -> Optional[Server]:
+        server = self._home.read()
+        return server if server is not None and process.alive(server.process) else None
+
+    def _endpoint(self, server: Server) -> Endpoint:
+        endpoint = server.endpoint
+        if not server.token_auth:
+            return endpoint
+        from mardock.engines.native.tokens import with_tokens
+
+        return with_tokens(endpoint, self._home.key_file)

@@ -1,0 +1,51 @@
+"""The project lock: one command at a time starts or stops a project's server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mardock.errors import EngineError
+
+_POLL_S = 0.05
+
+
+@contextmanager
+def project_lock(state: Path, *, timeout: float) -> Iterator[None]:
+    """Hold `state`/lock; the kernel lets go of it when its holder dies, however it dies.
+
+    Args:
+        state: the project's state folder; made when it is not there.
+        timeout: seconds to wait for another holder.
+
+    Raises:
+        EngineError: another command still holds it then (it is named), or the folder cannot be written.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = (state / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise EngineError(f"cannot write {state}: {error.strerror}", hint=f"ls -ld {state}") from error
+    with file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    file.seek(0)
+                    owner = file.read().strip() or "unknown"
+                    raise EngineError(
+                        f"another mardock command (pid {owner}) is starting or stopping this project's server",
+                        hint=f"wait for it, or end it: kill {owner}",
+                    ) from error
+            time.sleep(_POLL_S)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,57 @@
+"""Which engine: the one whose server runs, or the one to start it with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Optional
+
+if TYPE_CHECKING:
+    from mardock.engines.base import Engine
+    from mardock.settings import Project
+
+
+def running(project: Project) -> Optional[Engine]:
+    """Return the engine whose server runs for the project, if any does.
+
+    Needs no settings unless a Docker Engine answers. What a dead native server left is swept away first.
+    """
+    from mardock.engines.native import NativeEngine
+
+    native = NativeEngine(project)
+    native.sweep()
+    if native.status().running:
+        return native
+    from mardock.engines import docker
+
+    if docker.engine_answers():
+        containers = docker.DockerEngine(project)
+        if containers.status().running:
+            return containers
+    return None
+
+
+def create(project: Project, notify: Callable[[str], None]) -> Engine:
+    """Return the engine the settings ask for; `auto` takes Docker where it can run the image, and the native one else.
+
+    Args:
+        notify: told in one line what `auto` chose, and why.
+
+    Raises:
+        ConfigError: something is wrong in the settings.
+    """
+    from mardock.engines.native import NativeEngine
+
+    machine = project.settings.machine
+    if machine.engine == "native":
+        return NativeEngine(project)
+    from mardock.engines import docker
+
+    if machine.engine == "docker":
+        return docker.DockerEngine(project)
+    if not docker.engine_answers():
+        notify("engine: native, for no Docker Engine answers")
+        return NativeEngine(project)
+    if not docker.image_available(machine.torchserve_image):
+        notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
+        return NativeEngine(project)
+    notify(f"engine: docker, with the image {machine.torchserve_image}")
+    return docker.DockerEngine(project)

@@ -1,0 +1,88 @@
+"""docker compose: the environment its file is read with, and the one way it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+import mardock
+from mardock import process
+from mardock.engines.docker import folders
+from mardock.errors import EngineError, EngineNotFoundError
+from mardock.settings import Project
+from mardock.settings.schema import ENVIRONMENT_NAMES
+
+Notify = Callable[[str], None]
+
+
+def project_name(project: Project) -> str:
+    """Return the compose project: COMPOSE_PROJECT_NAME, else the folder's name, normalised as compose does."""
+    named = project.settings.machine.project_name
+    return named or re.sub(r"[^-_a-z0-9]", "", project.root.name.lower()).lstrip("_-") or "mardock"
+
+
+def environment(project: Project, image: str, containers: Optional[Mapping[str, str]] = None) -> dict[str, str]:
+    """Return the variables that docker-compose.yml is read with.
+
+    Args:
+        image: what the serve service runs.
+        containers: names of containers by service, where they differ from the settings'.
+    """
+    machine = project.settings.machine
+    uid, gid = folders.user()
+    settings = {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items()}
+    computed = {
+        "COMPOSE_PROJECT_NAME": project_name(project),
+        "TORCHSERVE_IMAGE": image,
+        "MARDOCK_UID": uid,
+        "MARDOCK_GID": gid,
+        "MARDOCK_PACKAGE": Path(mardock.__file__).resolve().parent,
+        **{f"MARDOCK_{service.upper()}_CONTAINER": name for service, name in (containers or {}).items()},
+    }
+    values = {**settings, **computed}
+    return {**os.environ, **{name: _text(value) for name, value in values.items() if value is not None}}
+
+
+def run(project: Project, environ: Mapping[str, str], *arguments: str, notify: Notify) -> None:
+    """Run one docker compose command in the project's folder.
+
+    Args:
+        notify: called with each line it prints.
+
+    Raises:
+        EngineError: it failed; `details` holds its last lines.
+    """
+    argv = ["docker", "compose", "--progress", "plain", "--project-directory", str(project.root), *arguments]
+    try:
+        for line in process.stream(argv, cwd=project.root, env=environ):
+            notify(line.strip())
+    except EngineNotFoundError:
+        raise
+    except EngineError as error:
+        raise EngineError(f"docker compose {arguments[0]} failed", details=error.details) from error
+
+
+def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what compose makes of each service, with the project's override files taken into account.
+
+    Raises:
+        EngineError: docker-compose.yml is missing or cannot be read.
+    """
+    argv = ["docker", "compose", "--project-directory", str(project.root), "config", "--format", "json"]
+    done = process.run(argv, cwd=project.root, env=environ, timeout=60)
+    found: dict[str, Any] = json.loads(done.stdout).get("services", {}) if done.returncode == 0 else {}
+    if not {"dev", "serve"} <= found.keys():
+        raise EngineError(
+            "docker compose finds no services dev and serve in this project",
+            details=done.stderr.strip() or None,
+            hint="docker compose config shows what it makes of docker-compose.yml",
+        )
+    return found
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

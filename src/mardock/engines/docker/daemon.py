@@ -1,0 +1,139 @@
+"""The Docker Engine and its command line: where they are, what is missing of them, and the SDK's errors translated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mardock import process
+from mardock.errors import EngineError, EngineNotFoundError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+OLDEST_COMPOSE = (2, 22)
+PROBE_SECONDS = 1.5
+_WITHOUT = "or run without Docker: MARDOCK_ENGINE=native"
+
+
+def engine_answers(timeout: float = PROBE_SECONDS) -> bool:
+    """Say whether this machine has all that `DockerEngine` needs; a dead daemon is noticed within `timeout` seconds."""
+    try:
+        check(timeout)
+    except EngineNotFoundError:
+        return False
+    return True
+
+
+def check(timeout: float = PROBE_SECONDS) -> None:
+    """Refuse a machine without the docker command, a daemon that answers it, or a Compose plugin that is new enough.
+
+    Raises:
+        EngineNotFoundError: with what was found and what is needed.
+    """
+    check_daemon(timeout)
+    done = process.run(["docker", "compose", "version", "--short"], timeout=30)
+    found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
+    needed = ".".join(map(str, OLDEST_COMPOSE))
+    hint = f"install Docker Compose {needed} or newer (docker-compose-plugin), {_WITHOUT}"
+    if done.returncode != 0 or found is None:
+        raise EngineNotFoundError("docker has no compose plugin", hint=hint)
+    if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
+        raise EngineNotFoundError(f"Docker Compose {done.stdout.strip()} is too old, it takes {needed}", hint=hint)
+
+
+def check_daemon(timeout: float = PROBE_SECONDS) -> None:
+    """Refuse a machine without the docker command or a daemon that answers within `timeout` seconds.
+
+    Raises:
+        EngineNotFoundError: with the address that was tried.
+    """
+    if shutil.which("docker") is None:
+        raise EngineNotFoundError("docker is not installed", hint=f"install Docker, {_WITHOUT}")
+    address = host()
+    try:
+        _ping(address, timeout)
+    except PermissionError as error:
+        raise EngineNotFoundError(
+            f"you may not use the Docker Engine at {address}",
+            hint="join its group (sudo usermod -aG docker $USER, then log in again) or set up rootless Docker",
+        ) from error
+    except OSError as error:
+        raise EngineNotFoundError(
+            f"no Docker Engine answers at {address}: {error.strerror or error}",
+            hint=f"start it (sudo systemctl start docker), {_WITHOUT}",
+        ) from error
+
+
+def host() -> str:
+    """Return the engine's address as the docker command finds it: DOCKER_HOST, else its current context."""
+    if os.environ.get("DOCKER_HOST"):
+        return os.environ["DOCKER_HOST"]
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    context = os.environ.get("DOCKER_CONTEXT") or str(_read(folder / "config.json").get("currentContext", "default"))
+    if context == "default":
+        return "unix:///var/run/docker.sock"
+    meta = folder / "contexts/meta" / hashlib.sha256(context.encode()).hexdigest() / "meta.json"
+    try:
+        return str(_read(meta)["Endpoints"]["docker"]["Host"])
+    except KeyError as error:
+        raise EngineNotFoundError(
+            f"the docker context {context!r} names no Docker Engine", hint="docker context use default"
+        ) from error
+
+
+@contextmanager
+def sdk(timeout: int = 60) -> Iterator[DockerClient]:
+    """Yield a client of the engine; what fails inside the block is raised as an EngineError.
+
+    Args:
+        timeout: seconds one request may take.
+    """
+    import docker
+    from docker.errors import APIError, DockerException
+
+    check_daemon()
+    client = None
+    try:
+        client = docker.from_env(timeout=timeout, environment={**os.environ, "DOCKER_HOST": host()})
+        yield client
+    except APIError as error:
+        raise EngineError(f"the Docker Engine refused: {error.explanation or error}") from error
+    except (DockerException, OSError) as error:  # OSError is what requests' exceptions are
+        raise EngineError(f"the Docker Engine failed: {error}", hint="docker info") from error
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EngineNotFoundError(f"docker's own {path} cannot be read: {error}", hint=f"mend {path}") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _ping(address: str, timeout: float) -> None:
+    url = urlsplit(address)
+    if url.scheme == "tcp":
+        socket.create_connection((url.hostname or "localhost", url.port or 2375), timeout).close()
+    elif url.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(url.path)
+            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            if b" 200 " not in connection.recv(64):
+                raise ConnectionError("what listens there is not a Docker Engine")
+    # ssh:// has no cheap probe: the first request tells.

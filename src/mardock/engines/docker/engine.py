@@ -1,0 +1,153 @@
+"""DockerEngine: TorchServe in the serve container, and what needs torch in the dev container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Optional
+
+from mardock.endpoint import Endpoint
+from mardock.engines.base import EngineStatus
+from mardock.engines.docker import compose, containers, daemon, images
+from mardock.engines.docker.daemon import sdk
+from mardock.engines.docker.forward import forward
+from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
+from mardock.engines.project_lock import project_lock
+from mardock.errors import EngineNotRunningError
+from mardock.settings import Project
+
+LOCK_SECONDS = 30
+START_SECONDS = 120
+
+
+class DockerEngine:
+    """TorchServe in containers: compose for lifecycle, the SDK for everything about a container that is there.
+
+    What needs no settings works while they are broken: status, endpoint, logs, stop, rm and down.
+
+    Args:
+        notify: called with each line of progress.
+    """
+
+    name = "docker"
+
+    def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
+        self._project = project
+        self._notify = notify
+
+    def up(self, *, timeout: float) -> Endpoint:
+        """Start the serve container, or bring the running one in line with the settings; see `Engine.up`."""
+        with self._launch() as launch:
+            launch.serve(None, timeout, keep=False)
+        return self.endpoint()
+
+    def down(self) -> None:
+        """Remove the project's containers and their network; see `Engine.down`."""
+        with sdk() as client, self._lock():
+            found = containers.of_project(client, self._project.root)
+            for container in found:
+                containers.remove(container)
+            for project in {container.labels[containers.PROJECT_LABEL] for container in found}:
+                for network in client.networks.list(filters={"label": f"{containers.PROJECT_LABEL}={project}"}):
+                    network.remove()
+
+    def status(self) -> EngineStatus:
+        """Say what the engine knows of the serve container; see `Engine.status`."""
+        with sdk() as client:
+            container = containers.pick(client, self._project.root, "serve", None)
+            if container is None:
+                return EngineStatus(self.name, running=False)
+            alive = container.status == "running"
+            where = containers.endpoint(container) if alive else None
+            return EngineStatus(self.name, alive, where, containers.describe(container))
+
+    def endpoint(self) -> Endpoint:
+        """Return where the running server listens; see `Engine.endpoint`."""
+        with sdk() as client:
+            return containers.endpoint(running(client, self._project, "serve", None))
+
+    def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
+        """Yield what the serve container printed; see `Engine.logs`."""
+        with sdk() as client:
+            container = containers.pick(client, self._project.root, "serve", None)
+            if container is None:
+                raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
+            yield from containers.lines(container, follow=follow, tail=tail)
+
+    def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
+        """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""
+        with sdk() as client:
+            found = containers.pick(client, self._project.root, "dev", container_name)
+        alive = found is not None and found.status == "running"
+        name = found.name if found and alive else self.run("dev", container_name).name
+        return forward(str(name), argv, interactive=interactive)
+
+    def run(self, service: Service, container_name: Optional[str] = None) -> Started:
+        """Create and start a container; one that is there already is started as it is.
+
+        Args:
+            container_name: its name, where it is not the settings'. A second dev container may stand beside the first.
+
+        Raises:
+            EngineError: the name belongs to another project, a port is taken, a folder cannot be written.
+            EngineStartError: TorchServe did not become ready; nothing is left of its container.
+        """
+        with self._launch() as launch:
+            if service == "serve":
+                return launch.serve(container_name, START_SECONDS, keep=True)
+            return launch.dev(container_name)
+
+    def start(self, service: Service, container_name: Optional[str] = None) -> Started:
+        """Start a container that was created before.
+
+        Raises:
+            EngineNotRunningError: there is none.
+        """
+        with sdk() as client:
+            if containers.pick(client, self._project.root, service, container_name) is None:
+                raise not_running(service, container_name)
+        return self.run(service, container_name)
+
+    def stop(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
+        """Stop a container and return its name; `None` when none runs."""
+        with sdk() as client, self._lock():
+            container = containers.pick(client, self._project.root, service, container_name)
+            if container is None or container.status != "running":
+                return None
+            container.stop(timeout=containers.STOP_SECONDS)
+            return container.name
+
+    def rm(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
+        """Stop and remove a container and return its name; `None` when there is none."""
+        with sdk() as client, self._lock():
+            container = containers.pick(client, self._project.root, service, container_name)
+            if container is None:
+                return None
+            containers.remove(container)
+            return container.name
+
+    def build(self, service: Service) -> str:
+        """Build the dev image, or with `serve` the project's own TorchServe image; return its tag.
+
+        Raises:
+            EngineError: the build failed; `details` holds its last lines.
+        """
+        if service == "dev":
+            with self._launch() as launch:
+                return launch.build_dev()
+        daemon.check()
+        machine = self._project.settings.machine
+        official = machine.torchserve_image == images.OFFICIAL_IMAGE
+        tag = images.OWN_IMAGE if official else machine.torchserve_image
+        images.build_own(self._project.root, tag, machine.base_image, os.environ, self._notify)
+        return tag
+
+    @contextmanager
+    def _launch(self) -> Iterator[Launch]:
+        daemon.check()
+        with sdk() as client, self._lock():
+            yield Launch(self._project, client, self._notify)
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return project_lock(self._project.state, timeout=LOCK_SECONDS)

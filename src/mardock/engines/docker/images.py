@@ -1,0 +1,121 @@
+"""Images: which one TorchServe runs from, having it here, and building the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mardock import process
+from mardock.engines.docker.daemon import sdk
+from mardock.errors import EngineError
+from mardock.settings import Machine
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+OFFICIAL_IMAGE = Machine.torchserve_image
+OWN_IMAGE = "mardock-torchserve:0.12.0"
+PROBE_SECONDS = 5
+_FROM_ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL")
+
+
+def image_available(image: str) -> bool:
+    """Say whether an image is here, or its registry says within seconds that it could be had.
+
+    Raises:
+        EngineNotFoundError: no engine answers.
+    """
+    from docker.errors import DockerException
+
+    with sdk(PROBE_SECONDS) as client:
+        if is_local(client, chosen(client, image)):
+            return True
+        try:
+            client.images.get_registry_data(image)
+        except (DockerException, OSError):
+            return False
+    return True
+
+
+def chosen(client: DockerClient, image: str) -> str:
+    """Return the image that runs for the one that is set: the project's own where only that is here."""
+    if image == OFFICIAL_IMAGE and not is_local(client, image) and is_local(client, OWN_IMAGE):
+        return OWN_IMAGE
+    return image
+
+
+def is_local(client: DockerClient, image: str) -> bool:
+    """Say whether the engine has an image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> None:
+    """Fetch an image; layers that are here already are not fetched again, nor after an interruption.
+
+    Args:
+        notify: called with a line whenever a layer is complete.
+
+    Raises:
+        EngineError: it cannot be had, with the registry's reason.
+    """
+    from docker.errors import APIError
+
+    complete: dict[str, bool] = {}
+    try:
+        for event in client.api.pull(image, stream=True, decode=True):
+            if "error" in event:
+                raise _no_image(image, event["error"])
+            if event.get("status") in ("Pulling fs layer", "Pull complete", "Already exists"):
+                complete[event["id"]] = event["status"] != "Pulling fs layer"
+                notify(f"pulling {image}: {sum(complete.values())} of {len(complete)} layers")
+    except APIError as error:
+        raise _no_image(image, str(error.explanation or error)) from error
+
+
+def build_own(root: Path, tag: str, base_image: str, environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
+    """Build torchserve/Dockerfile.
+
+    Raises:
+        EngineError: the build failed; `details` holds its last lines.
+    """
+    try:
+        for line in process.stream(build_argv(tag, base_image, environ), cwd=root, env=environ):
+            notify(line)
+    except EngineError as error:
+        raise EngineError(
+            f"the image {tag} could not be built",
+            details=error.details,
+            hint="in a closed network, lay wheels and the CA certificate (*.crt) into wheels/",
+        ) from error
+
+
+def build_argv(tag: str, base_image: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the docker command that builds torchserve/Dockerfile; what pip is told stays in the environment."""
+    argv = ["docker", "build", "--file", "torchserve/Dockerfile", "--tag", tag]
+    argv += ["--build-arg", f"BASE_IMAGE={base_image}"]
+    for name in _FROM_ENVIRONMENT:
+        if environ.get(name):
+            argv += ["--build-arg", name]  # without its value, which may hold a password
+    if environ.get("MARDOCK_BUILD_NETWORK"):
+        argv += ["--network", environ["MARDOCK_BUILD_NETWORK"]]
+    return [*argv, "."]
+
+
+def is_built_on(client: DockerClient, image: str, base: str) -> bool:
+    """Say whether an image is here and was built from the present version of its base."""
+    if not is_local(client, image):
+        return False
+    layers, below = (client.images.get(name).attrs["RootFS"]["Layers"] for name in (image, base))
+    return bool(layers[: len(below)] == below)
+
+
+def _no_image(image: str, reason: str) -> EngineError:
+    hint = "mardock serve build builds one from torchserve/Dockerfile"
+    return EngineError(f"cannot pull {image}: {reason}", hint=hint)

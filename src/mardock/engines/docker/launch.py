@@ -1,0 +1,169 @@
+"""Bringing a project's containers to life: what is checked first, the images they need, and compose's part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Optional
+
+from mardock.engines import config_properties
+from mardock.engines.docker import compose, containers, folders, images
+from mardock.errors import EngineError, EngineNotFoundError, EngineNotRunningError, EngineStartError
+from mardock.settings import Project
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+Service = Literal["dev", "serve"]
+LAST_LINES = 40
+
+
+@dataclass(frozen=True)
+class Started:
+    """A container that runs now.
+
+    Attributes:
+        name: its name.
+        before: what it was before: `None` when there was none, else `running`, `exited`, `created`, ...
+    """
+
+    name: str
+    before: Optional[str]
+
+
+class Launch:
+    """One command's work on one project's containers; the caller holds the project's lock.
+
+    Args:
+        notify: called with each line of progress.
+    """
+
+    def __init__(self, project: Project, client: DockerClient, notify: compose.Notify) -> None:
+        self._project = project
+        self._client = client
+        self._notify = notify
+
+    def serve(self, container_name: Optional[str], timeout: float, *, keep: bool) -> Started:
+        """Have the serve container healthy.
+
+        Args:
+            timeout: seconds to wait for it.
+            keep: leave a container that is there as it was created, whatever the settings say now.
+
+        Raises:
+            EngineError: names or ports are somebody else's, a folder cannot be written, the image cannot be had.
+            EngineStartError: it did not become healthy; nothing is left of it.
+        """
+        environ, services, found = self._prepare("serve", container_name)
+        if found is not None and container_name not in (None, found.name):
+            raise EngineError(
+                f"this project's TorchServe container is {found.name}", hint="mardock serve rm removes it first"
+            )
+        before = found.status if found else None
+        own = found if before == "running" else None
+        if not (keep and own):
+            self._check_configuration(services["serve"])
+            ports = (int(port["published"]) for port in services["serve"]["ports"])
+            containers.refuse_taken_ports(self._client, ports, own)
+            self._fetch(services["serve"]["image"])
+        wait = ["up", "--detach", "--wait", "--wait-timeout", str(max(1, round(timeout)))]
+        stay = ["--no-recreate"] if keep else []
+        try:
+            compose.run(self._project, environ, *wait, *stay, "serve", notify=self._notify)
+        except EngineNotFoundError:
+            raise
+        except EngineError as error:
+            raise self._not_started(error) from error
+        except KeyboardInterrupt:
+            if own is None:
+                self._forget()
+            raise
+        return self._started("serve", container_name, before)
+
+    def dev(self, container_name: Optional[str]) -> Started:
+        """Have the dev container running, as it was created if it is there.
+
+        Raises:
+            EngineError: names are somebody else's, a folder cannot be written, an image cannot be had or built.
+        """
+        environ, services, found = self._prepare("dev", container_name)
+        if found is not None:
+            before = found.status
+            found.start()
+            return Started(found.name or "", before)
+        self._fetch(services["serve"]["image"])
+        if not images.is_built_on(self._client, services["dev"]["image"], services["serve"]["image"]):
+            compose.run(self._project, environ, "build", "dev", notify=self._notify)
+        if container_name and containers.of_project(self._client, self._project.root, "dev"):
+            arguments = ["run", "--detach", "--name", container_name, "dev"]  # compose knows one of each service
+        else:
+            arguments = ["up", "--detach", "--no-recreate", "dev"]
+        compose.run(self._project, environ, *arguments, notify=self._notify)
+        return self._started("dev", container_name, None)
+
+    def build_dev(self) -> str:
+        """Build the dev image on the image TorchServe runs from, and return its tag."""
+        environ = self._environment({})
+        services = compose.services(self._project, environ)
+        self._fetch(services["serve"]["image"])
+        compose.run(self._project, environ, "build", "dev", notify=self._notify)
+        return str(services["dev"]["image"])
+
+    def _prepare(
+        self, service: Service, container_name: Optional[str]
+    ) -> tuple[dict[str, str], dict[str, Any], Optional[Container]]:
+        """Check what holds for both services; return compose's environment, its services and the container there is."""
+        machine = self._project.settings.machine
+        name = container_name or (machine.dev_container if service == "dev" else machine.serve_container)
+        root = self._project.root
+        containers.refuse_strangers(self._client, root, compose.project_name(self._project), service, name)
+        found = containers.pick(self._client, root, service, container_name)
+        folders.prepare(self._project)
+        kept = name or (found.name if found else None)  # a container that was given a name keeps it
+        environ = self._environment({service: kept} if kept else {})
+        return environ, compose.services(self._project, environ), found
+
+    def _environment(self, names: dict[str, str]) -> dict[str, str]:
+        image = images.chosen(self._client, self._project.settings.machine.torchserve_image)
+        return compose.environment(self._project, image, names)
+
+    def _check_configuration(self, service: dict[str, Any]) -> None:
+        properties = config_properties.read(self._project.root / "torchserve/config.properties")
+        for warning in config_properties.check(properties, service.get("environment", {})):
+            self._notify(warning)
+
+    def _fetch(self, image: str) -> None:
+        if not images.is_local(self._client, image):
+            images.pull(self._client, image, self._notify)
+
+    def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
+        return Started(running(self._client, self._project, service, container_name).name or "", before)
+
+    def _not_started(self, error: EngineError) -> EngineStartError:
+        found = containers.pick(self._client, self._project.root, "serve", None)
+        lines = "\n".join(containers.lines(found, follow=False, tail=LAST_LINES)) if found else ""
+        self._forget()
+        return EngineStartError("TorchServe did not become ready", details=lines or error.details)
+
+    def _forget(self) -> None:
+        for container in containers.of_project(self._client, self._project.root, "serve"):
+            containers.remove(container)
+
+
+def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:
+    """Return a service's running container.
+
+    Raises:
+        EngineNotRunningError: there is none.
+    """
+    container = containers.pick(client, project.root, service, container_name)
+    if container is None or container.status != "running":
+        raise not_running(service, container_name)
+    return container
+
+
+def not_running(service: Service, container_name: Optional[str]) -> EngineNotRunningError:
+    """Return the error that says how to get the container that is not there."""
+    what = {"dev": "dev container", "serve": "TorchServe container"}[service]
+    called = f" {container_name}" if container_name else ""
+    return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from mardock.archive.members import MANIFEST_NAME
 from mardock.archive.names import member_fault
 from mardock.errors import ArchiveError
 
+UNSOUND = (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _CHUNK = 1 << 20
 _MAX_MANIFEST = 1 << 20
 _MAX_RATIO = 200
@@ -71,7 +73,7 @@ def read(path: Path, *, verify: bool = True) -> ModelArchive:
         return _read_directory(path) if path.is_dir() else _read_file(path, verify)
     except FileNotFoundError as error:
         raise ArchiveError(f"there is no archive {path}", hint="mardock archive MODEL") from error
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+    except UNSOUND as error:
         raise ArchiveError(
             f"{path} is not a model archive: {error}", hint="build it again: mardock archive MODEL"
         ) from error
@@ -127,9 +129,7 @@ def check_entries(archive: zipfile.ZipFile, size: int) -> None:
     """
     seen = set()
     for entry in archive.infolist():
-        fault = _entry_fault(entry)
-        if fault is None and entry.filename in seen:
-            fault = "is there twice"
+        fault = _entry_fault(entry) or ("is there twice" if entry.filename in seen else "")
         if fault:
             raise ArchiveError(f"entry {entry.filename!r} {fault}")
         seen.add(entry.filename)

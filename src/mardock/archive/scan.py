@@ -11,35 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Optional
 
-from mardock.archive.read import check_entries, read
+from mardock.archive.read import UNSOUND, check_entries, read
+from mardock.archive.weights_only import ALLOWED
 from mardock.errors import ArchiveError
 
-_DTYPES = (
-    "bfloat16 bits16 bits1x8 bits2x4 bits4x2 bits8 bool complex128 complex32 complex64 float16 float32 "
-    "float4_e2m1fn_x2 float64 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu int1 int16 int2 "
-    "int3 int32 int4 int5 int6 int64 int7 int8 per_channel_affine per_channel_affine_float_qparams "
-    "per_channel_symmetric per_tensor_affine per_tensor_symmetric qint32 qint8 quint2x4 quint4x2 quint8 uint1 uint16 "
-    "uint2 uint3 uint32 uint4 uint5 uint6 uint64 uint7 uint8"
-).split()
-_STORAGES = "BFloat16 Bool Byte Char ComplexDouble ComplexFloat Double Float Half Int Long Short".split()
-_QUANTIZED_STORAGES = "QInt32 QInt8 QUInt2x4 QUInt4x2 QUInt8".split()
-_REBUILDERS = (
-    "device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor parameter "
-    "parameter_with_state qtensor sparse_tensor tensor tensor_v2 tensor_v3 wrapper_subclass"
-).split()
-# What torch.load(weights_only=True) of torch 2.13 allows by itself, but for the legacy classes such as FloatTensor.
-ALLOWED = frozenset(
-    [
-        *"collections.OrderedDict collections.Counter torch.nn.parameter.Parameter torch.Size torch.Tensor".split(),
-        *"torch.device torch.serialization._get_layout torch._tensor._rebuild_from_type_v2 _codecs.encode".split(),
-        *"builtins.bytearray builtins.set builtins.complex".split(),
-        *"torch.storage.TypedStorage torch.storage.UntypedStorage".split(),
-        *(f"torch.{name}" for name in _DTYPES),
-        *(f"torch.{name}Storage" for name in [*_STORAGES, *_QUANTIZED_STORAGES]),
-        *(f"torch.cuda.{name}Storage" for name in _STORAGES),
-        *(f"torch._utils._rebuild_{name}" for name in _REBUILDERS),
-    ]
-)
 _SCRIPTED = ("__torch__.", "torch.jit._pickle.")
 _ZIP = b"PK\x03\x04"
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -58,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """`findings` must be empty for an archive to be trusted with its weights; `code` are members that run as they are."""
+    """`findings` must be empty for the weights to be trusted; `code` are the members that run as they are."""
 
     findings: tuple[Finding, ...]
     code: tuple[str, ...]
@@ -75,8 +50,13 @@ def scan(path: Path) -> ScanReport:
     archive = read(path)
     if path.is_dir():
         raise ArchiveError(f"{path} is a directory, only a .mar is scanned", hint="mardock archive MODEL")
-    with zipfile.ZipFile(path) as mar:
-        findings = tuple(finding for member in archive.members for finding in _scan_member(mar, member.name))
+    try:
+        with zipfile.ZipFile(path) as mar:
+            findings = tuple(finding for member in archive.members for finding in _scan_member(mar, member.name))
+    except UNSOUND as error:
+        raise ArchiveError(
+            f"{path} holds a file that cannot be scanned: {error}", hint="save the weights anew"
+        ) from error
     return ScanReport(findings, tuple(member.name for member in archive.members if member.name.endswith(".py")))
 
 
@@ -112,7 +92,7 @@ def _is_allowed_in_torchscript(name: str) -> bool:
 
 
 def _unsafe_names(file: IO[bytes], allowed: Callable[[str], bool]) -> Iterator[str]:
-    """The names outside of the allow-list in all pickles that follow each other in `file`; unreadable ones count too."""
+    """The names outside of the allow-list in all pickles that follow each other in `file`; unreadable ones count."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     pickles, legacy = 0, False

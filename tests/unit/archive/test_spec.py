@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mardock.archive.spec import ArchiveSpec
+from mardock.errors import ConfigError
+
+
+def _names(spec: ArchiveSpec, root: Path) -> list[str]:
+    return [source.name for source in spec.resolve(root)]
+
+
+def _faults(spec: ArchiveSpec, root: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        spec.resolve(root)
+    assert caught.value.hint
+    return caught.value.details or ""
+
+
+def test_every_file_becomes_a_member_of_the_root(project: Path, spec: ArchiveSpec) -> None:
+    assert _names(spec, project) == ["handler.py", "model.py", "weights.pt"]
+
+
+def test_all_missing_files_are_named_at_once(project: Path) -> None:
+    spec = ArchiveSpec(
+        "mnist", "gone.py", model_file="lost.py", serialized_file="none.pt", extra_files=("x.json", "*.y")
+    )
+    faults = _faults(spec, project)
+    for name in ("gone.py", "lost.py", "none.pt", "x.json", "*.y"):
+        assert name in faults
+
+
+def test_a_mistyped_default_handler_gets_the_list(project: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ArchiveSpec("mnist", "image_clasifier").resolve(project)
+    assert "image_classifier" in (caught.value.hint or "")
+
+
+def test_a_default_handler_is_no_file(project: Path) -> None:
+    spec = ArchiveSpec("mnist", "image_classifier", serialized_file="weights.pt")
+    assert spec.handler_file is None
+    assert _names(spec, project) == ["weights.pt"]
+
+
+@pytest.mark.parametrize("handler", ["code/handler.py:run", "code/handler:run"])
+def test_a_handler_may_name_its_function(handler: str) -> None:
+    spec = ArchiveSpec("mnist", handler)
+    assert (spec.handler_file, spec.handler_function) == ("code/handler.py", "run")
+
+
+def test_a_folder_is_emptied_into_the_root_without_caches_and_hidden_folders(project: Path, spec: ArchiveSpec) -> None:
+    for name in ("extra/a.json", "extra/sub/b.py", "extra/__pycache__/c.pyc", "extra/sub/.git/d", "extra/.env-like"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    names = _names(replace(spec, extra_files=("extra",)), project)
+    assert names == [".env-like", "a.json", "handler.py", "model.py", "sub/b.py", "weights.pt"]
+
+
+def test_a_glob_takes_files_and_folders_but_nothing_hidden(project: Path, spec: ArchiveSpec) -> None:
+    for name in ("extra/a.json", "extra/.b.json", "extra/sub/c.json", "x[1].json"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    names = _names(replace(spec, extra_files=("extra/*", "x[1].json")), project)
+    assert names == ["a.json", "c.json", "handler.py", "model.py", "weights.pt", "x[1].json"]
+
+
+def test_a_symlink_inside_the_project_is_followed(project: Path, spec: ArchiveSpec) -> None:
+    (project / "link.pt").symlink_to("weights.pt")
+    sources = {source.name: source.path for source in replace(spec, serialized_file="link.pt").resolve(project)}
+    assert sources["link.pt"] == (project / "weights.pt").resolve()
+
+
+def test_links_out_of_the_project_loops_and_special_files_are_refused(project: Path, spec: ArchiveSpec) -> None:
+    extra = project / "extra"
+    extra.mkdir()
+    (project.parent / "secret").write_text("s")
+    (extra / "outside").symlink_to(project.parent / "secret")
+    (extra / "loop").symlink_to("loop")
+    (extra / "parent").symlink_to("../extra")
+    os.mkfifo(extra / "fifo")
+    faults = _faults(replace(spec, extra_files=("extra", "../secret", "/dev/null")), project)
+    for reason in (
+        "extra/outside leads out of the project",
+        "extra/loop is a symlink loop",
+        "extra/parent is a symlink to a folder it lies in",
+        "extra/fifo is neither a file nor a directory",
+        "../secret leads out of the project",
+        "/dev/null leads out of the project",
+    ):
+        assert reason in faults
+
+
+def test_two_files_of_one_name_are_refused_and_one_file_twice_is_not(project: Path, spec: ArchiveSpec) -> None:
+    assert len(_names(replace(spec, extra_files=("weights.pt",)), project)) == 3
+    (project / "other").mkdir()
+    (project / "other" / "weights.pt").touch()
+    assert "are both 'weights.pt'" in _faults(replace(spec, extra_files=("other",)), project)
+
+
+def test_nobody_else_writes_the_manifest(project: Path, spec: ArchiveSpec) -> None:
+    (project / "extra" / "MAR-INF").mkdir(parents=True)
+    (project / "extra" / "MAR-INF" / "MANIFEST.json").touch()
+    assert "belongs to the archive itself" in _faults(replace(spec, extra_files=("extra",)), project)
+
+
+@pytest.mark.parametrize("change", [{"model_name": "../x"}, {"version": "all"}, {"runtime": "LSP"}])
+def test_bad_words_are_refused(project: Path, spec: ArchiveSpec, change: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        replace(spec, **change).resolve(project)

@@ -70,11 +70,16 @@ def check_name(name: str, *, what: str) -> None:
     Raises:
         ConfigError: it is empty, `.` or `..`, longer than 255 characters, or holds a slash or a control character.
     """
-    if not name or name in (".", "..") or "/" in name or not name.isprintable() or len(name) > _LONGEST_NAME:
+    if not is_addressable(name):
         raise ConfigError(
             f"the {what} {name[:_LONGEST_NAME]!r} cannot be addressed in a TorchServe URL",
             hint="use letters, digits, '_', '-' and '.'",
         )
+
+
+def is_addressable(name: str) -> bool:
+    """Whether a name can be one part of a path; TorchServe registers others, too."""
+    return 0 < len(name) <= _LONGEST_NAME and name not in (".", "..") and "/" not in name and name.isprintable()
 
 
 def check_archive_url(url: str, *, allow_remote: bool) -> None:

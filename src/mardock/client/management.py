@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import Optional
 
 from mardock.client.addressing import check_archive_url, check_name, models_path
-from mardock.client.model_status import ModelStatus, RegisteredModel, fetch_default, fetch_models, fetch_versions
+from mardock.client.model_status import (
+    ModelStatus,
+    RegisteredModel,
+    fetch_default,
+    fetch_everything,
+    fetch_models,
+    fetch_versions,
+)
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
 from mardock.client.transport import Client, QueryValue, Transport
@@ -98,17 +105,15 @@ class ManagementClient(Client):
         }
         _check_numbers(query)
         before = self._versions_from(url, model_name)
+        patience = startup_timeout or DEFAULT_STARTUP_TIMEOUT_S
         try:
-            self._call("POST", "/models", query, patience=startup_timeout or DEFAULT_STARTUP_TIMEOUT_S)
+            self._call("POST", "/models", query, patience=patience)
+            return self._arrived(url, model_name, before, timeout=patience if synchronous else None)
         except ModelConflictError:
             raise
         except (MardockError, KeyboardInterrupt) as error:
             self._remove_ghost(error, url, model_name, before)
             raise
-        new = [status for key, status in self._versions_from(url, model_name).items() if key not in before]
-        if not new:
-            raise ServingError(f"{url} was registered and is gone again", hint="mardock logs")
-        return new[0]
 
     def scale(
         self,
@@ -139,7 +144,7 @@ class ManagementClient(Client):
             raise ConfigError(f"min_worker {min_worker} is larger than max_worker {max_worker}")
         with self._naming_models(model):
             self._call("PUT", models_path(model, version), query, patience=timeout)
-            return self.describe(model, version)[0] if version else self.describe_default(model)
+        return self.wait_ready(model, version, workers=min_worker if synchronous else 0, timeout=timeout)
 
     def list_models(self) -> list[RegisteredModel]:
         """Return every registered model, whatever its number of versions."""
@@ -206,17 +211,25 @@ class ManagementClient(Client):
     def _get_json(self, path: str) -> object:
         return self._transport.get_json(path, timeout=READ_TIMEOUT_S)
 
+    def _arrived(
+        self, url: str, model: Optional[str], before: Container[tuple[str, str]], *, timeout: Optional[float]
+    ) -> ModelStatus:
+        """Return the version that is new; with a timeout once its workers are READY, which TorchServe may not await."""
+        new = [status for key, status in self._versions_from(url, model).items() if key not in before]
+        if not new:
+            raise ServingError(f"{url} was registered and is gone again", hint="mardock logs")
+        status = new[0]
+        if timeout is None:
+            return status
+        return self.wait_ready(status.name, status.version, workers=status.min_workers, timeout=timeout)
+
     def _versions_from(self, url: str, model: Optional[str]) -> dict[tuple[str, str], ModelStatus]:
         """Return what is registered from a URL, under one name or any, by name and version."""
-        names = [entry.name for entry in self.list_models()]
-        found = [
-            status
-            for name in names
-            if model in (None, name)
-            for status in fetch_versions(self._get_json, name)
-            if status.url == url
-        ]
-        return {(status.name, status.version): status for status in found}
+        try:
+            found = fetch_versions(self._get_json, model) if model else fetch_everything(self._get_json)
+        except ModelNotFoundError:
+            return {}
+        return {(status.name, status.version): status for status in found if status.url == url}
 
     def _remove_ghost(
         self, error: BaseException, url: str, model: Optional[str], before: Container[tuple[str, str]]

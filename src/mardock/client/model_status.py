@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional, TypeVar
 
-from mardock.client.addressing import models_path
+from mardock.client.addressing import is_addressable, models_path
 from mardock.client.refusals import sanitized
 from mardock.errors import ModelNotFoundError, ServingError
 
@@ -140,6 +140,19 @@ def fetch_versions(get_json: GetJson, model: str, version: Optional[str] = None)
     """Return one version of a model, or all of them."""
     path = f"{models_path(model)}/all" if version is None else models_path(model, version)
     return _statuses(get_json(path), model)
+
+
+def fetch_everything(get_json: GetJson) -> list[ModelStatus]:
+    """Return every version of every model that TorchServe itself can find."""
+    found: list[ModelStatus] = []
+    for model in fetch_models(get_json):
+        if not is_addressable(model.name):
+            continue
+        try:
+            found += fetch_versions(get_json, model.name)
+        except ModelNotFoundError:
+            continue  # unregistered since the list was made
+    return found
 
 
 def fetch_default(get_json: GetJson, model: str) -> ModelStatus:

@@ -9,8 +9,7 @@ from mardock.client.addressing import authorization, split_address
 from mardock.client.model_status import (
     MAX_JSON_BYTES,
     ModelStatus,
-    fetch_models,
-    fetch_versions,
+    fetch_everything,
     parse_json,
     parse_ping,
 )
@@ -50,7 +49,7 @@ def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
     def get_json(path: str) -> object:
         return _get_json(endpoint.management_url, path, endpoint.management_token, timeout)
 
-    return [status for model in fetch_models(get_json) for status in fetch_versions(get_json, model.name)]
+    return fetch_everything(get_json)
 
 
 def _get_json(url: str, path: str, token: Optional[str], timeout: float) -> object:

@@ -64,7 +64,7 @@ _MEANINGS = (
         500,
         "Worker died",
         "read what it said last: mardock logs",
-        "the worker died: it exited, outlasted response_timeout, or answered more than max_response_size",
+        "the worker died: it exited, ran out of memory, outlasted response_timeout, or answered over max_response_size",
     ),
     _Meaning(500, "Failed to start workers", "read the handler's traceback: mardock logs"),
     _Meaning(503, "Prediction failed", "read its traceback: mardock logs", "the handler raised an exception"),

@@ -14,6 +14,7 @@ from mardock.endpoint import Endpoint
 from mardock.errors import ApiError, ConfigError, ModelNotFoundError
 
 URL = "http://127.0.0.1:8081"
+STATES = ("UNLOADING", "READY")
 
 
 @pytest.fixture
@@ -79,11 +80,23 @@ def test_register_sends_a_query_and_no_body(client: ManagementClient) -> None:
     responses.get(f"{URL}/models", json={"models": [{"modelName": "mnist", "modelUrl": "mnist.mar"}]})
     responses.get(f"{URL}/models/mnist/all", json=[described("mnist")])
 
+    responses.get(f"{URL}/models/mnist/1.0", json=[described("mnist")])
+
     client.register("mnist.mar", initial_workers=2)
 
     posted = responses.calls[1].request
     assert query_of(posted.url) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
     assert not posted.body
+
+
+@responses.activate
+def test_a_synchronous_scale_that_answers_early_is_waited_for(client: ManagementClient) -> None:
+    starting, ready = ({"id": "9000", "status": s, "pid": 7, "memoryUsage": 0, "gpu": False} for s in STATES)
+    responses.put(f"{URL}/models/mnist", json={"status": "Workers scaled to 1"})
+    responses.get(f"{URL}/models/mnist", json=[{**described("mnist"), "maxWorkers": 1, "workers": [starting]}])
+    responses.get(f"{URL}/models/mnist", json=[{**described("mnist"), "maxWorkers": 1, "workers": [ready]}])
+
+    assert client.scale("mnist", 1, 1).ready_workers == 1
 
 
 @responses.activate

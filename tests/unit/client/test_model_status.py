@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.client.model_status import ModelStatus, RegisteredModel, fetch_models, fetch_versions, parse_json
+from mardock.client.model_status import (
+    ModelStatus,
+    RegisteredModel,
+    fetch_everything,
+    fetch_models,
+    fetch_versions,
+    parse_json,
+)
 from mardock.errors import ModelNotFoundError, ServingError
 
 WORKER = {"id": "9000", "status": "READY", "pid": 7, "memoryUsage": 1024, "gpu": False, "gpuUsage": "N/A"}
@@ -77,6 +84,17 @@ def test_a_server_that_repeats_a_page_is_not_asked_for_ever() -> None:
     fetch_models(get_json)
 
     assert len(asked) == 2
+
+
+def test_models_that_are_gone_or_cannot_be_addressed_hide_no_others() -> None:
+    def get_json(path: str) -> object:
+        if path.startswith("/models?"):
+            return {"models": [entry("../x"), entry("gone"), entry("mnist")]}
+        if path == "/models/mnist/all":
+            return [MODEL]
+        raise ModelNotFoundError("Model not found: gone", status=404)
+
+    assert fetch_everything(get_json) == [ModelStatus.from_json(MODEL)]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000])

@@ -19,7 +19,7 @@ _console: Console | None = None
 
 def json_mode(value: bool) -> bool:
     """Answer errors as JSON too, from now on; the callback of every `--json` option."""
-    global _json  # noqa: PLW0603
+    global _json
     _json = _json or value
     return value
 
@@ -30,7 +30,7 @@ def data(text: str) -> None:
 
 
 def data_bytes(body: bytes) -> None:
-    """Write a server's answer untouched; on a terminal a line end is added so that the prompt starts on its own line."""
+    """Write a server's answer untouched; on a terminal a line end is added for the prompt to start on its own line."""
     sys.stdout.flush()
     sys.stdout.buffer.write(body)
     if sys.stdout.isatty() and not body.endswith(b"\n"):
@@ -91,20 +91,20 @@ def error(failure: MardockError) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far a long job is: a bar on a terminal, nothing elsewhere.
 
     Yields:
-        a function to call with the units done so far.
+        a function to call with the units done so far and in all.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total: None
         return
     from rich.progress import Progress
 
     with Progress(console=_rich(), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _styled(mark: str, style: str, text: str) -> None:
 
 
 def _rich() -> Console:
-    global _console  # noqa: PLW0603
+    global _console
     if _console is None:
         from rich.console import Console
 

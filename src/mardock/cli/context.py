@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -29,15 +28,12 @@ ModelArgument = Annotated[
 ]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")]
 
-INSIDE = "MARDOCK_INSIDE"
-"""Set in the dev container, where torch is at hand and nothing is forwarded."""
-
 _start: Optional[Path] = None
 
 
 def set_start(path: Optional[Path]) -> None:
     """Remember where `--project` says the project is."""
-    global _start  # noqa: PLW0603
+    global _start
     _start = path
 
 
@@ -53,7 +49,9 @@ def project(**overrides: Any) -> Project:
     try:
         start = (_start or Path.cwd()).resolve(strict=True)
     except OSError as error:
-        raise ConfigError(f"no such folder: {_start or 'the current one was deleted'}", hint="cd to your project") from error
+        raise ConfigError(
+            f"no such folder: {_start or 'the current one was deleted'}", hint="cd to your project"
+        ) from error
     return Project(find_root(start), **overrides)
 
 
@@ -84,8 +82,8 @@ def endpoint(project: Project) -> Endpoint:
 
 
 def torch_engine(project: Project) -> Engine:
-    """Return the engine to run what needs torch with; inside the dev container that is this very place."""
-    if os.environ.get(INSIDE):
+    """Return the engine to run what needs torch with; `native`, which the dev container sets, is this very place."""
+    if project.settings.machine.engine == "native":
         from mardock.engines.native import NativeEngine
 
         return NativeEngine(project)
@@ -107,7 +105,11 @@ def _without_engine(arguments: list[str]) -> list[str]:
     kept: list[str] = []
     skip = False
     for argument in arguments:
-        if not skip and argument not in ("--engine", "--project", "-C") and not argument.startswith(("--engine=", "--project=")):
+        if (
+            not skip
+            and argument not in ("--engine", "--project", "-C")
+            and not argument.startswith(("--engine=", "--project="))
+        ):
             kept.append(argument)
         skip = argument in ("--engine", "--project", "-C")
     return kept

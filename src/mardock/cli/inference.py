@@ -13,7 +13,8 @@ PANEL = "One model, served"
 
 Version = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
 Files = Annotated[
-    Optional[list[Path]], typer.Argument(help="Files, or folders of files; the model's sample when left out.", metavar="[FILES]…")
+    Optional[list[Path]],
+    typer.Argument(help="Files, or folders of files; the model's sample when left out.", metavar="[FILES]…"),
 ]
 
 
@@ -25,13 +26,19 @@ def add_to(app: typer.Typer) -> None:
 
 def register(
     model: context.ModelArgument = None,
-    every: Annotated[bool, typer.Option("--all", help="All models of mardock.toml; one failure does not stop the rest.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All models of mardock.toml; one failure does not stop the rest.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a version that holds another archive.")] = False,
     num_workers: Annotated[
         Optional[int], typer.Option("--num-workers", min=0, max=1024, help="Workers, instead of mardock.toml's.")
     ] = None,
-    model_url: Annotated[Optional[str], typer.Option("--model-url", help="An archive in the model store, instead of MODEL's own.")] = None,
-    tserve_url: Annotated[Optional[str], typer.Option("--tserve-url", help="Another TorchServe, e.g. http://localhost.")] = None,
+    model_url: Annotated[
+        Optional[str], typer.Option("--model-url", help="An archive in the model store, instead of MODEL's own.")
+    ] = None,
+    tserve_url: Annotated[
+        Optional[str], typer.Option("--tserve-url", help="Another TorchServe, e.g. http://localhost.")
+    ] = None,
     models_port: Annotated[
         Optional[int], typer.Option("--models-port", min=1, max=65535, help="The port of its Management API.")
     ] = None,
@@ -49,13 +56,19 @@ def register(
 
 
 def predict(
-    model: Annotated[Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")] = None,
+    model: Annotated[
+        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
+    ] = None,
     files: Files = None,
     version: Version = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Print Predicted and Actual; the label is the character before the extension.")
+        bool,
+        typer.Option("--labels", help="Print Predicted and Actual; the label is the character before the extension."),
     ] = False,
-    pick: Annotated[Optional[int], typer.Option("--random", min=1, help="Send that many of the files, picked at random.", metavar="N")] = None,
+    pick: Annotated[
+        Optional[int],
+        typer.Option("--random", min=1, help="Send that many of the files, picked at random.", metavar="N"),
+    ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
     as_json: context.Json = False,
@@ -98,7 +111,8 @@ def explain(
 def metrics(
     as_json: context.Json = False,
     compare: Annotated[
-        Optional[tuple[Path, Path]], typer.Option("--compare", help="Show two captures (--json > FILE) side by side.", metavar="A B")
+        Optional[tuple[Path, Path]],
+        typer.Option("--compare", help="Show two captures (--json > FILE) side by side.", metavar="A B"),
     ] = None,
 ) -> None:
     """Show requests, mean inference latency and mean queue latency of each model."""
@@ -109,4 +123,3 @@ def metrics(
         measuring.show_comparison(compare, before, after, as_json=as_json)
         return
     measuring.show(context.endpoint(context.project()), as_json=as_json)
-

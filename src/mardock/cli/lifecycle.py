@@ -65,7 +65,7 @@ def down() -> None:
 
 
 def status(as_json: context.Json = False) -> None:
-    """Show the server, its models and whether their workers are READY; exits with 3 when it is down, 5 when one is not ready."""
+    """Show the server and its models; exits with 3 when it is down, with 5 when a model's workers are not all READY."""
     from mardock.client import probe
     from mardock.engines import select
     from mardock.errors import EngineNotRunningError, WorkerFailedError
@@ -95,7 +95,7 @@ def logs(
     """Show TorchServe's log, or one model's own lines of it."""
     from mardock.handler import failures
 
-    lines = context.logging_engine(context.project()).logs(follow=follow, tail=tail)
+    lines = context.engine(context.project()).logs(follow=follow, tail=tail)
     for line in failures.selected(lines, model=model, errors=errors):
         console.data(line)
 
@@ -114,7 +114,8 @@ def _as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:
         else None,
         "details": status.details,
         "models": [
-            {**dataclasses.asdict(model), "ready": model.ready, "ready_workers": model.ready_workers} for model in models
+            {**dataclasses.asdict(model), "ready": model.ready, "ready_workers": model.ready_workers}
+            for model in models
         ],
     }
 

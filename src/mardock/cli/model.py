@@ -47,7 +47,7 @@ def archive(
 ) -> None:
     """Write a model's archive (.mar) into the model store; under Docker, inside the dev container."""
     project = context.project(engine=engine)
-    name, settings = project.settings.model(model)
+    name, _ = project.settings.model(model)
     context.forward_to_torch(project)
     result = build(project, name, version=version, force=force)
     if as_json:
@@ -65,7 +65,9 @@ def archive(
         return
     verb = "wrote" if result.changed else "up to date:"
     shown = result.archive.path.relative_to(project.root)
-    console.success(f"{verb} {shown} ({name} {result.archive.version}, {result.archive.size:,} bytes)", f"mardock register {name}")
+    console.success(
+        f"{verb} {shown} ({name} {result.archive.version}, {result.archive.size:,} bytes)", f"mardock register {name}"
+    )
 
 
 def build(project: Project, model: str, *, version: Optional[str] = None, force: bool = False) -> ArchiveResult:
@@ -90,7 +92,13 @@ def inspect(
     if as_json:
         members = [{"name": member.name, "size": member.size} for member in found.members]
         console.data_json(
-            {"name": found.name, "version": found.version, "sha256": found.sha256, "manifest": found.manifest, "members": members}
+            {
+                "name": found.name,
+                "version": found.version,
+                "sha256": found.sha256,
+                "manifest": found.manifest,
+                "members": members,
+            }
         )
         return
     console.data(f"{found.name} {found.version}  sha256 {found.sha256}")

@@ -12,7 +12,9 @@ from mardock.cli import console, context
 if TYPE_CHECKING:
     from mardock.client.management import ManagementClient
 
-app = typer.Typer(name="models", help="What is registered: list, describe, scale, set the default, unregister.", no_args_is_help=True)
+app = typer.Typer(
+    name="models", help="What is registered: list, describe, scale, set the default, unregister.", no_args_is_help=True
+)
 
 Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
 Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
@@ -59,13 +61,17 @@ def describe(model: Registered, version: AnyVersion = None, as_json: context.Jso
 def scale(
     model: Registered,
     min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=1024, help="Workers to keep.")],
-    max_worker: Annotated[Optional[int], typer.Option("--max-worker", min=0, max=1024, help="The same when left out.")] = None,
+    max_worker: Annotated[
+        Optional[int], typer.Option("--max-worker", min=0, max=1024, help="The same when left out.")
+    ] = None,
     version: AnyVersion = None,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
     with _client() as client, console.waiting(f"scaling {model} to {min_worker}"):
         status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
-    console.success(f"{model} {status.version}: {status.ready_workers} workers READY", f"mardock models describe {model}")
+    console.success(
+        f"{model} {status.version}: {status.ready_workers} workers READY", f"mardock models describe {model}"
+    )
 
 
 @app.command("set-default")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.cli import console, context
-from mardock.errors import ConfigError, MardockError, ServingError
+from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
     from mardock.client.inference import InferenceClient
+    from mardock.engines.base import Engine
+    from mardock.registration import LogPosition
     from mardock.settings import Project
 
 
@@ -69,15 +71,20 @@ class Job:
             EngineNotRunningError: there is no server to ask.
         """
         from mardock.client.inference import InferenceClient
+        from mardock.registration import LogPosition
 
         engine = context.running_engine(self.project)
+        since = LogPosition.now(engine)
         answers: list[Answer] = []
-        with InferenceClient(engine.endpoint()) as client, ThreadPoolExecutor(self.concurrency) as pool:
-            with console.progress(f"predicting {self.model}", len(self.files)) as advance:
-                for answer in pool.map(lambda file: self._one(client, file), self.files):
-                    answers.append(answer)
-                    advance(len(answers))
-        return self._explained(answers)
+        with (
+            InferenceClient(engine.endpoint()) as client,
+            ThreadPoolExecutor(self.concurrency) as pool,
+            console.progress(f"predicting {self.model}") as advance,
+        ):
+            for answer in pool.map(lambda file: self._one(client, file), self.files):
+                answers.append(answer)
+                advance(len(answers), len(self.files))
+        return self._explained(answers, engine, since)
 
     def _one(self, client: InferenceClient, file: Path) -> Answer:
         try:
@@ -86,14 +93,18 @@ class Job:
             return Answer(file, failure=error)
         return Answer(file, found.body)
 
-    def _explained(self, answers: list[Answer]) -> list[Answer]:
+    def _explained(self, answers: list[Answer], engine: Engine, since: LogPosition) -> list[Answer]:
         """Give the first failure its cause from the server's log."""
         from mardock import registration
+        from mardock.cli.registering import sources_of
 
         for i, answer in enumerate(answers):
-            if isinstance(answer.failure, ServingError):
-                engine = context.running_engine(self.project)
-                answers[i] = Answer(answer.file, failure=registration.explain(engine, self.model, answer.failure))
+            if answer.failure is not None:
+                known = sources_of(self.project, self.model)
+                cause = registration.explain(
+                    engine, self.model, since, answer.failure, version=self.version, sources=known
+                )
+                answers[i] = Answer(answer.file, failure=cause)
                 break
         return answers
 
@@ -118,7 +129,7 @@ def sources(project: Project, model: Optional[str], given: Sequence[Path], pick:
             raise ConfigError("no file to send", hint=f"name one, or set sample under [models.{name}]")
         given = [project.root / settings.sample]
     files = [file for path in given for file in _files(path)]
-    return random.sample(files, min(pick, len(files))) if pick is not None else files  # noqa: S311 - no secret
+    return random.sample(files, min(pick, len(files))) if pick is not None else files
 
 
 def _files(path: Path) -> list[Path]:

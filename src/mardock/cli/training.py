@@ -24,7 +24,10 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
     name, settings = project.settings.model(model)
     training = settings.train
     if training is None:
-        raise ConfigError(f"mardock.toml does not say how to train {name}", hint=f"add a [models.{name}.train] table with command and outputs")
+        raise ConfigError(
+            f"mardock.toml does not say how to train {name}",
+            hint=f"add a [models.{name}.train] table with command and outputs",
+        )
     if not force and up_to_date(project.root, training):
         console.note(f"{', '.join(training.outputs)}: up to date")
         return name
@@ -35,7 +38,9 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
         raise MardockError(f"training {name} failed with exit code {code}", hint="its own message stands above")
     missing = [output for output in training.outputs if not (project.root / output).exists()]
     if missing:
-        raise MardockError(f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]")
+        raise MardockError(
+            f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]"
+        )
     return name
 
 

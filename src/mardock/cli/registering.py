@@ -1,0 +1,166 @@
+"""Register one model, all of them, or those whose archives are there, and tell what became of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
+from urllib.parse import urlsplit
+
+from mardock.cli import console, context
+from mardock.endpoint import Endpoint
+from mardock.errors import ConfigError, MardockError, ServingError
+
+if TYPE_CHECKING:
+    from mardock.archive.spec import ArchiveSpec
+    from mardock.engines.base import Engine
+    from mardock.registration import Candidate, Registered
+    from mardock.settings import Project
+
+
+@dataclass(frozen=True)
+class Target:
+    """The TorchServe to register with; `engine` is None for one that is not this project's own."""
+
+    endpoint: Endpoint
+    engine: Optional[Engine] = None
+
+
+def target(project: Project, url: Optional[str] = None, models_port: Optional[int] = None) -> Target:
+    """Return the project's running server, or another one by its URL and its Management API's port."""
+    if url is None and models_port is None:
+        engine = context.running_engine(project)
+        return Target(engine.endpoint(), engine)
+    parts = urlsplit(url or "http://127.0.0.1")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{url!r} is no URL", hint="e.g. --tserve-url http://localhost")
+    try:
+        port = models_port or parts.port or project.settings.machine.management_port
+    except ValueError as error:
+        raise ConfigError(f"{url!r}: {error}", hint="e.g. --tserve-url http://localhost --models-port 8081") from error
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    management = f"{parts.scheme}://{host}:{port}"
+    from mardock.engines import select
+
+    own = select.running(project)
+    if own is not None and _same(own.endpoint().management_url, management):
+        return Target(own.endpoint(), own)
+    return Target(Endpoint(inference_url="", management_url=management))
+
+
+def one(
+    project: Project,
+    where: Target,
+    model: Optional[str],
+    *,
+    url: Optional[str] = None,
+    workers: Optional[int] = None,
+    replace: bool = False,
+) -> Registered:
+    """Register one model and return when its workers are READY.
+
+    Args:
+        url: what to hand to TorchServe instead of the model's own archive.
+        workers: how many, instead of what mardock.toml says.
+    """
+    from mardock import registration
+
+    candidate = _candidate(project, where, model, url, workers)
+    with console.waiting(f"registering {model or candidate.archive}"):
+        done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace)
+    _tell(done)
+    return done
+
+
+def every(project: Project, where: Target, *, replace: bool) -> None:
+    """Register all models of mardock.toml.
+
+    Raises:
+        ServingError: some failed; the others are served.
+    """
+    _all(project, where, list(project.settings.models), replace=replace)
+
+
+def archived(project: Project, endpoint: Endpoint) -> None:
+    """Register the models whose archives are in the model store; a changed archive replaces the one that is served."""
+    models = project.settings.models
+    there = [name for name in models if (project.model_store / f"{models[name].archive.model_name}.mar").is_file()]
+    for name in models:
+        if name not in there:
+            console.note(f"{name}: not archived yet, run mardock archive {name}")
+    _all(project, Target(endpoint, context.running_engine(project)), there, replace=True)
+
+
+def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool) -> None:
+    from mardock import registration
+
+    candidates = [_candidate(project, where, name) for name in names]
+    with console.waiting(f"registering {', '.join(names)}" if names else "nothing to register"):
+        results = registration.register_all(where.endpoint, candidates, engine=where.engine, replace=replace)
+    failures = []
+    for name, result in zip(names, results):
+        if isinstance(result, MardockError):
+            failures.append(name)
+            console.error(result)
+        else:
+            _tell(result)
+    if failures:
+        raise ServingError(
+            f"{len(failures)} of {len(names)} models failed: {', '.join(failures)}",
+            hint=f"mardock register {failures[0]}",
+        )
+
+
+def _candidate(
+    project: Project, where: Target, model: Optional[str], url: Optional[str] = None, workers: Optional[int] = None
+) -> Candidate:
+    from mardock.registration import Candidate
+
+    name, settings = project.settings.model(model)
+    spec, serving = settings.archive, settings.serving
+    if workers is not None:
+        serving = dataclasses.replace(serving, initial_workers=workers)
+    url = url or f"{spec.model_name}.mar"
+    archive = project.model_store / url
+    ours = where.engine is not None and "://" not in url and ".." not in url and archive.is_file()
+    if where.engine is not None and not ours and "://" not in url and not archive.is_dir():
+        raise ConfigError(f"there is no archive {url} in {project.model_store.name}/", hint=f"mardock archive {name}")
+    return Candidate(
+        archive=archive if ours else url,
+        serving=serving,
+        model_name=None if ours else spec.model_name,
+        sources=_sources(spec),
+        allow_remote="://" in url,
+    )
+
+
+def sources_of(project: Project, served_as: str) -> dict[str, str]:
+    """Return the project's path of each Python file of a served model, for tracebacks; empty for a stranger."""
+    for settings in project.settings.models.values():
+        if settings.archive.model_name == served_as:
+            return _sources(settings.archive)
+    return {}
+
+
+def _sources(spec: ArchiveSpec) -> dict[str, str]:
+    paths = (spec.handler_file, spec.model_file, *spec.extra_files)
+    return {path.rpartition("/")[2]: path for path in paths if path and path.endswith(".py")}
+
+
+def _tell(done: Registered) -> None:
+    plural = "worker" if done.workers == 1 else "workers"
+    digest = f", archive {done.digest}" if done.digest else ""
+    console.success(
+        f"{done.model} {done.version} {done.outcome}: {done.workers} {plural} READY{digest}",
+        then=f"mardock predict {done.model} FILE"
+        if done.workers
+        else f"mardock models scale {done.model} --min-worker 1",
+    )
+
+
+def _same(ours: str, given: str) -> bool:
+    """Say whether two URLs name the same port of this machine."""
+    a, b = urlsplit(ours), urlsplit(given)
+    local = ("localhost", "127.0.0.1", "::1")
+    return a.port == b.port and a.hostname in local and b.hostname in local

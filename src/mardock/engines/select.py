@@ -46,7 +46,7 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     from mardock.engines import docker
 
     if machine.engine == "docker":
-        return docker.DockerEngine(project)
+        return docker.DockerEngine(project, notify=notify)
     if not docker.engine_answers():
         notify("engine: native, for no Docker Engine answers")
         return NativeEngine(project)
@@ -54,4 +54,4 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
         notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
         return NativeEngine(project)
     notify(f"engine: docker, with the image {machine.torchserve_image}")
-    return docker.DockerEngine(project)
+    return docker.DockerEngine(project, notify=notify)

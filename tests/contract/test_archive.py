@@ -15,13 +15,14 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 import pytest
 
 from mardock.archive.build import build
+from mardock.archive.read import read
 from mardock.archive.scan import scan
 from mardock.archive.spec import ArchiveSpec
 
@@ -148,6 +149,15 @@ def test_members_and_manifest_are_those_of_torch_model_archiver(
         assert ours_manifest["model"].pop("handler") == "function.py:answer"
     assert ours_manifest == peer_manifest
     assert scan(ours).findings == ()
+
+
+def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> None:
+    many = project / "many"
+    many.mkdir()
+    for number in range(1 << 16):
+        (many / str(number)).touch()
+    archive = build(replace(FUNCTION, extra_files=("many",)), project, tmp_path).archive
+    assert len(read(archive.path).members) == (1 << 16) + 2
 
 
 @dataclass

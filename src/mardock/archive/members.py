@@ -8,7 +8,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from mardock.archive.names import member_fault
 
@@ -25,6 +25,11 @@ class SourceFile:
     path: Path
 
 
+class _Found(NamedTuple):
+    real: Path
+    mode: int
+
+
 @dataclass
 class Collector:
     """Gathers members below `root` (a real path) and notes every fault instead of stopping at the first."""
@@ -39,11 +44,11 @@ class Collector:
 
     def add_file(self, label: str, path: Path) -> None:
         """Add the one file `path`; `label` is the field that names it."""
-        mode = self._mode(label, path)
-        if mode is not None and stat.S_ISDIR(mode):
+        found = self._find(label, path)
+        if found and stat.S_ISDIR(found.mode):
             self.faults.append(f"{label}: {path} is a directory")
-        elif mode is not None:
-            self._add(label, path, path.name)
+        elif found:
+            self._add(label, path, path.name, found)
 
     def add_extra(self, entry: str) -> None:
         """Add a file, a glob or a folder as torch-model-archiver does: what a folder holds lands in the archive's root.
@@ -52,56 +57,52 @@ class Collector:
         """
         if glob.has_magic(entry) and not os.path.lexists(self.root / entry):
             pattern = str(Path(glob.escape(str(self.root)), entry))
-            found = glob.glob(pattern)  # noqa: PTH207 Path.glob would bring hidden files too
-            paths = [Path(os.path.relpath(match, self.root)) for match in sorted(found)]
+            matches = glob.glob(pattern)  # noqa: PTH207 Path.glob would bring hidden files too
+            paths = [Path(os.path.relpath(match, self.root)) for match in sorted(matches)]
             if not paths:
                 self.faults.append(f"extra_files: no file matches {entry}")
         else:
             paths = [Path(entry)]
         for path in paths:
-            mode = self._mode("extra_files", path)
-            if mode is not None and stat.S_ISDIR(mode):
-                self._add_folder(path, "", ())
-            elif mode is not None:
-                self._add("extra_files", path, path.name)
+            found = self._find("extra_files", path)
+            if found and stat.S_ISDIR(found.mode):
+                self._add_folder(path, "", (found.real,))
+            elif found:
+                self._add("extra_files", path, path.name, found)
 
     def _add_folder(self, folder: Path, prefix: str, ancestors: tuple[Path, ...]) -> None:
-        real = self._real(folder)
-        if real in ancestors:
-            self.faults.append(f"extra_files: {folder} is a symlink to a folder it lies in")
-            return
-        for name in sorted(item.name for item in real.iterdir()):
-            mode = self._mode("extra_files", folder / name)
-            if mode is None:
+        """Add what lies in `folder`, whose real path is the last of `ancestors`."""
+        for name in sorted(os.listdir(ancestors[-1])):  # noqa: PTH208 names are all it takes
+            path = folder / name
+            found = self._find("extra_files", path)
+            if not found:
                 continue
-            if not stat.S_ISDIR(mode):
-                self._add("extra_files", folder / name, prefix + name)
+            if not stat.S_ISDIR(found.mode):
+                self._add("extra_files", path, prefix + name, found)
+            elif found.real in ancestors:
+                self.faults.append(f"extra_files: {path} is a symlink to a folder it lies in")
             elif name not in _SKIPPED_FOLDERS and not name.startswith("."):
-                self._add_folder(folder / name, f"{prefix}{name}/", (*ancestors, real))
+                self._add_folder(path, f"{prefix}{name}/", (*ancestors, found.real))
 
-    def _mode(self, label: str, path: Path) -> Optional[int]:
-        """The type of what `path` leads to, or None when it is missing or outside of the project."""
+    def _find(self, label: str, path: Path) -> Optional[_Found]:
+        """What `path` leads to, or None when it is missing or outside of the project."""
         try:
             mode = (self.root / path).stat().st_mode
         except OSError as error:
             self.missing.add(str(path))
             self.faults.append(f"{label}: {path} {_REASONS.get(error.errno or 0, f'cannot be read: {error.strerror}')}")
             return None
-        real = self._real(path)
+        real = Path(os.path.realpath(self.root / path))
         if self.root != real and self.root not in real.parents:
             self.faults.append(f"{label}: {path} leads out of the project, to {real}")
             return None
-        return mode
+        return _Found(real, mode)
 
-    def _add(self, label: str, path: Path, name: str) -> None:
-        real = self._real(path)
+    def _add(self, label: str, path: Path, name: str, found: _Found) -> None:
         fault = "belongs to the archive itself" if name.startswith("MAR-INF/") else member_fault(name)
         if fault:
             self.faults.append(f"{label}: member {name!r} {fault}")
-        elif not real.is_file():
+        elif not stat.S_ISREG(found.mode):
             self.faults.append(f"{label}: {path} is neither a file nor a directory")
-        elif self._sources.setdefault(name, real) != real:
+        elif self._sources.setdefault(name, found.real) != found.real:
             self.faults.append(f"{label}: {path} and {self._sources[name].relative_to(self.root)} are both {name!r}")
-
-    def _real(self, path: Path) -> Path:
-        return Path(os.path.realpath(self.root / path))

@@ -77,15 +77,6 @@ def test_progress_counts_every_byte(project: Path, spec: ArchiveSpec) -> None:
     assert seen[-1][0] == seen[-1][1] == sum((project / name).stat().st_size for name in FILES)
 
 
-def test_more_than_65535_members_are_zip64(project: Path, spec: ArchiveSpec) -> None:
-    folder = project / "many"
-    folder.mkdir()
-    for number in range(1 << 16):
-        (folder / str(number)).touch()
-    archive = build(replace(spec, extra_files=("many",)), project, project / "artifacts").archive
-    assert len(archive.members) == (1 << 16) + 4
-
-
 @pytest.mark.parametrize("content", [b"not mine", b""])
 def test_a_file_that_is_no_archive_is_only_replaced_by_force(project: Path, spec: ArchiveSpec, content: bytes) -> None:
     target = project / "artifacts" / "mnist.mar"

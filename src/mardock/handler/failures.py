@@ -20,6 +20,7 @@ _ECHO = re.compile(r"RuntimeError: \d{3} - |ConnectionResetError|BrokenPipeError
 _GUESS = "ModuleNotFoundError: No module named 'ts.torch_handler."
 _REFUSED = re.compile(r"model: \S+, ((?:Invalid return type|number of batch response mismatched).*)")
 _TOO_LONG = re.compile(r"TooLongFrameException: (Message size exceed limit.*)")
+_LOADED = "-> WORKER_MODEL_LOADED"
 _SILENT = "Backend worker did not respond in given time"
 _ALWAYS_SAID = re.compile(
     r"s_name_part\d=|Listening on port|Successfully loaded |\[PID\]|Torch worker started|Python runtime: |model_name: |"
@@ -36,8 +37,8 @@ class HandlerFailure:
 
     Attributes:
         exception: `Type: message` as Python printed it, or TorchServe's sentence when nothing was raised.
-        traceback: the exception, then the user's calls with the innermost first, then what caused it; TorchServe's own
-            calls are left out.
+        traceback: the user's innermost call, the exception, the calls that led there, then what caused it; TorchServe's
+            own calls are left out. Empty when nothing was raised.
         frames: every call of that exception in Python's order, the innermost last.
         user_frame: where in the user's own files it happened, e.g. `torchserve/mnist/handler.py:12 in preprocess`.
         hint: the edit that mends it, when the cause is known.
@@ -57,13 +58,16 @@ class HandlerFailure:
 
 
 def find(
-    lines: Iterable[str], model: str, version: Optional[str] = None, sources: Optional[Mapping[str, str]] = None
+    lines: Iterable[str],
+    model: Optional[str],
+    version: Optional[str] = None,
+    sources: Optional[Mapping[str, str]] = None,
 ) -> Optional[HandlerFailure]:
     """Return the last failure of a model that these lines of TorchServe's log tell of, or None.
 
     Args:
         lines: the log from the moment on that matters, oldest first.
-        version: any version when it is None.
+        model, version: any when it is None.
         sources: the project's path of each member of the archive, e.g. `{"handler.py": "torchserve/mnist/handler.py"}`.
     """
     reader = _Reader()
@@ -72,7 +76,7 @@ def find(
     return reader.failure(sources or {})
 
 
-def last_words(lines: Iterable[str], model: str, version: Optional[str] = None, *, count: int = 15) -> str:
+def last_words(lines: Iterable[str], model: Optional[str], version: Optional[str] = None, *, count: int = 15) -> str:
     """Return the last lines the model's own code printed, without what TorchServe's worker always says."""
     said = [
         line.worker.text
@@ -91,12 +95,25 @@ def selected(lines: Iterable[str], *, model: Optional[str] = None, errors: bool 
             yield line.raw
 
 
-def has_ended(lines: Iterable[str], model: str, version: Optional[str] = None) -> bool:
+def has_ended(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> bool:
     """Say whether a worker of the model ended and all it printed is in these lines."""
     return any(
         line.worker and line.worker.text.startswith("Stopped Scanner - ") and line.worker.text.endswith("-stdout")
         for line in log_lines(lines, model, version)
     )
+
+
+def keeps_dying(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> bool:
+    """Say whether, at the end of these lines, a worker of the model died and has not loaded it again."""
+    dead = set()
+    for line in log_lines(lines, model, version):
+        if line.worker and line.worker.text.startswith("Retry worker: "):
+            dead.add(line.worker.port)
+        elif line.worker and _LOADED in line.worker.text:
+            dead.discard(line.worker.port)
+        elif "-> WORKER_SCALED_DOWN" in line.raw:  # tagged with the thread that was asked to, not with the worker
+            dead = {port for port in dead if f" W-{port}-" not in line.raw}
+    return bool(dead)
 
 
 class _Reader:
@@ -129,7 +146,7 @@ class _Reader:
     def _take_told(self, worker: WorkerLine) -> bool:
         if "-> WORKER_STARTED" in worker.text:
             self._starting.add(worker.port)
-        elif "-> WORKER_MODEL_LOADED" in worker.text:
+        elif _LOADED in worker.text:
             self._starting.discard(worker.port)
         silent = _SILENT in worker.text
         if silent:
@@ -149,7 +166,7 @@ class _Reader:
             return None
         last = (seen or complete)[-1]
         if isinstance(last, str):
-            return HandlerFailure(exception=last, traceback=last, hint=mend_for(last))
+            return HandlerFailure(exception=last, traceback="", hint=mend_for(last))
         return _told(last, sources)
 
 

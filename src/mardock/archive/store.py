@@ -58,7 +58,8 @@ class Draft:
 
     def empty(self) -> None:
         """Drop what a dead writer or an earlier attempt has written."""
-        os.ftruncate(self.fd, 0)
+        if os.fstat(self.fd).st_size:  # ext4 flushes a file on close once it was truncated, even from 0 to 0 bytes
+            os.ftruncate(self.fd, 0)
         os.lseek(self.fd, 0, os.SEEK_SET)
 
     def commit(self) -> None:

@@ -73,7 +73,12 @@ def test_a_spawned_process_writes_to_its_file_and_is_stopped_with_its_children(t
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     output = tmp_path / "log"
-    spawned = process.spawn(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"], cwd=tmp_path, env=dict(os.environ), output=output)
+    spawned = process.spawn(
+        ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        output=output,
+    )
     deadline = time.monotonic() + 10
     while not output.read_text() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 FOLDERS = ("artifacts", "logs")
 LEAST_FREE_BYTES = 2 * 1024**3

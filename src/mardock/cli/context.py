@@ -14,7 +14,7 @@ from mardock.errors import ConfigError, EngineNotRunningError
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 ProjectOption = Annotated[
     Optional[Path], typer.Option("--project", "-C", help="The project's folder, instead of the current one.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
     from mardock.endpoint import Endpoint
     from mardock.engines.base import EngineStatus
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 PANEL = "Engine and project"
 PROBE_TIMEOUT_S = 2.0
@@ -66,7 +66,6 @@ def down() -> None:
 
 def status(as_json: context.Json = False) -> None:
     """Show the server and its models; exits with 3 when it is down, with 5 when a model's workers are not all READY."""
-    from mardock.client import probe
     from mardock.engines import select
     from mardock.errors import EngineNotRunningError, WorkerFailedError
 
@@ -76,6 +75,8 @@ def status(as_json: context.Json = False) -> None:
             raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
         console.data_json({"running": False, "engine": None, "endpoint": None, "details": {}, "models": []})
         raise typer.Exit(EngineNotRunningError.exit_code)
+    from mardock.client import probe
+
     found = running.status()
     models = probe.models(found.endpoint, timeout=PROBE_TIMEOUT_S) if found.endpoint else []
     if as_json:

@@ -12,7 +12,7 @@ from mardock.cli import console, context
 
 if TYPE_CHECKING:
     from mardock.archive.build import ArchiveResult
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 PANEL = "One model, before it is served"
 

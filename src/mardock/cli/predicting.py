@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mardock.client.inference import InferenceClient
     from mardock.engines.base import Engine
     from mardock.registration import LogPosition
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mardock.archive.spec import ArchiveSpec
     from mardock.engines.base import Engine
     from mardock.registration import Candidate, Registered
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 
 @dataclass(frozen=True)

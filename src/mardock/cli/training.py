@@ -11,7 +11,8 @@ from mardock.cli import console, context
 from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
-    from mardock.settings import Project, Training
+    from mardock.settings.project import Project
+    from mardock.settings.schema import Training
 
 
 def train(project: Project, model: Optional[str], *, force: bool) -> str:

@@ -8,7 +8,7 @@ from mardock.cli import console, context, lifecycle, model, predicting, register
 from mardock.errors import ServingError
 
 if TYPE_CHECKING:
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 SAMPLES = 10
 START_TIMEOUT_S = 180.0

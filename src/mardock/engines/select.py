@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 
 def running(project: Project) -> Optional[Engine]:

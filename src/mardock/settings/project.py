@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mardock.settings.load import load
-from mardock.settings.schema import Settings
+if TYPE_CHECKING:
+    from mardock.settings.schema import Settings
 
 
 class Project:
@@ -47,4 +47,6 @@ class Project:
         Raises:
             ConfigError: something is wrong in them.
         """
+        from mardock.settings.load import load
+
         return load(self.root, **self.overrides)

@@ -48,7 +48,9 @@ def write_project(target: Path) -> list[Path]:
     taken = [str(file) for file in files if (target / file).exists() and (target / file).read_bytes() != contents[file]]
     if taken:
         raise ConfigError(
-            f"{target} already holds {len(taken)} of the files to write", details="\n".join(taken), hint="choose an empty folder"
+            f"{target} already holds {len(taken)} of the files to write",
+            details="\n".join(taken),
+            hint="choose an empty folder",
         )
     try:
         for file in files:
@@ -56,7 +58,9 @@ def write_project(target: Path) -> list[Path]:
             (target / file).write_bytes(contents[file])
             shutil.copymode(source / file, target / file)
     except OSError as error:
-        raise ConfigError(f"cannot write {error.filename}: {error.strerror}", hint="choose a folder you may write to") from error
+        raise ConfigError(
+            f"cannot write {error.filename}: {error.strerror}", hint="choose a folder you may write to"
+        ) from error
     return files
 
 

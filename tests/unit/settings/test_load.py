@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mardock.errors import ConfigError
-from mardock.settings import load
+from mardock.settings.load import load
 
 MODEL = '[models.mnist.archive]\nhandler = "torchserve/mnist/handler.py"\n'
 
@@ -37,7 +37,9 @@ def test_flag_beats_environment_beats_env_file_beats_project_file(tmp_path: Path
 
 
 def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
-    assert load(write(tmp_path, env=b"MARDOCK_ENGINE=\n"), {"MARDOCK_INFERENCE_PORT": ""}).machine.inference_port == 8080
+    assert (
+        load(write(tmp_path, env=b"MARDOCK_ENGINE=\n"), {"MARDOCK_INFERENCE_PORT": ""}).machine.inference_port == 8080
+    )
 
 
 def test_variables_expand_in_the_env_file(tmp_path: Path) -> None:
@@ -76,7 +78,11 @@ def test_a_broken_env_file_is_refused_with_its_line(tmp_path: Path, env: bytes, 
         ("x = \n", "mardock.toml:1", "line"),
         (MODEL + 'verson = "2"\n', "mardock.toml:3: unknown key models.mnist.archive.verson", "version"),
         (MODEL + "version = 1.0\n", "mardock.toml:3: models.mnist.archive.version", 'version = "1.0"'),
-        (MODEL + "[models.mnist.serving]\nbatch_size = 0\n", "mardock.toml:4: models.mnist.serving.batch_size", "batch_size"),
+        (
+            MODEL + "[models.mnist.serving]\nbatch_size = 0\n",
+            "mardock.toml:4: models.mnist.serving.batch_size",
+            "batch_size",
+        ),
         ("[models.mnist.archiv]\n", "mardock.toml:1: unknown key models.mnist.archiv", "archive"),
         ('[models.mnist]\nsample = "x"\n', "models.mnist.archive is missing", "[models.mnist]"),
         ('engine = "podman"\n', "mardock.toml:1: engine", "engine"),

@@ -18,7 +18,7 @@ from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
-    from mardock.settings import Project
+    from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
 

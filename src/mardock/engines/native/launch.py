@@ -12,7 +12,8 @@ from mardock.engines import config_properties
 from mardock.engines.native import class_archive
 from mardock.engines.native.installation import Java, TorchServe
 from mardock.engines.native.state import Home
-from mardock.settings import Machine, Project
+from mardock.settings.project import Project
+from mardock.settings.schema import Machine
 
 _HOST = "127.0.0.1"
 _FAST_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")

@@ -18,7 +18,7 @@ from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
 from mardock.engines.native.state import Home, Server
 from mardock.errors import EngineError, EngineStartError
-from mardock.settings import Project
+from mardock.settings.project import Project
 
 _POLL_S = 0.02
 _PROBE_TIMEOUT_S = 1.0

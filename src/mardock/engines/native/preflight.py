@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mardock import process
 from mardock.errors import ConfigError, EngineStartError
-from mardock.settings import Machine
+from mardock.settings.schema import Machine
 
 
 def port_fields() -> list[str]:

@@ -24,6 +24,7 @@ from mardock.engines.warm.stub import PROTOCOL
 PRELOAD = ("torch", "ts.model_service_worker", "ts.torch_handler.base_handler", "ts.torch_handler.image_classifier")
 SOCKET_PATH_BYTES = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 SHEBANG_BYTES = 127  # Linux before 5.1 cuts the line there
+UNQUOTABLE = '"$`\\\n'
 HERE = Path(__file__).parent
 
 
@@ -55,9 +56,9 @@ def ensure(
 
     Returns:
         The stub, or `python` itself where there can be no warm parent: on other systems than Linux and macOS, on a file
-        system that executes nothing, without ts, without a safe place for the socket.
+        system that executes nothing, without ts, without a safe place for the socket, with a quote in its own path.
     """
-    if sys.platform not in ("linux", "darwin"):
+    if sys.platform not in ("linux", "darwin") or set(python) & set(UNQUOTABLE):
         return Path(python)
     environment = dict(os.environ if env is None else env)
     home = state_dir / "warm" / _key(python, environment, preload)
@@ -105,8 +106,9 @@ def write_stub(path: Path, python: str, address: str) -> Path:
     shebang = f"#!{python} -IS\n"
     if " " in python or len(os.fsencode(shebang)) > SHEBANG_BYTES:
         # No kernel takes this as an interpreter. The shell runs the second line, Python reads a string there.
-        shebang = f"#!/bin/sh\n'''exec' '{python}' -IS \"$0\" \"$@\"\n' '''\n"
-    text = f"{shebang}{(HERE / 'stub.py').read_text(encoding='utf-8')}\n\nmain({python!r}, {address!r})\n"
+        shebang = f"#!/bin/sh\n'''exec' \"{python}\" -IS \"$0\" \"$@\"\n' '''\n"
+    source = (HERE / "stub.py").read_text(encoding="utf-8").split('"""', 2)[2]  # a second docstring is a syntax error
+    text = f"{shebang}{source}\n\nmain({python!r}, {address!r})\n"
     with contextlib.suppress(FileNotFoundError):
         if path.read_text(encoding="utf-8") == text:
             return path

@@ -1,6 +1,7 @@
 """What the warm parent has imported, and when a fork of it would differ from a fresh interpreter."""
 
-# ruff: noqa: PTH  (strings of sys.path and execve, as the interpreter itself handles them)
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH116, PTH118, PTH121, PTH123, PTH208
+# Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from .request import DoubtError, Request
 # What an interpreter, a C library or torch reads once: a worker that wants another value needs a fresh interpreter.
 READ_ONCE = (
     *("PYTHON", "LANG", "LC_", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"),
-    *("ATEN_", "TORCH", "PYTORCH_", "TS_IPEX"),
+    *("ATEN_", "TORCH", "PYTORCH_"),
 )
 ADAPTED = ("PYTHONPATH", "OMP_NUM_THREADS")
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
@@ -61,6 +62,8 @@ class Installation:
         differing = [os.fsdecode(name) for name, _ in asked.items() ^ self._environ.items()]
         if differing:
             raise DoubtError(f"the environment differs in {', '.join(sorted(set(differing)))}")
+        if request.environ.get(b"TS_IPEX_ENABLE") == b"true":  # TorchServe sets it to false for everyone else
+            raise DoubtError("the base handler has been imported without IPEX")
         if sys.platform == "linux" and _place(request.stub) != _place(os.getpid()):
             raise DoubtError("the cgroup or the allowed processors differ")
         shadows = {name for entry in request.python_path() if entry not in self.path for name in _importable(entry)}

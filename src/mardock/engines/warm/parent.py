@@ -6,7 +6,8 @@ dies. The parent ends after its last worker once it is told to stop or its socke
 without a worker or the process that asked for the last one.
 """
 
-# ruff: noqa: PTH  (strings of sys.path and execve, as the interpreter itself handles them)
+# ruff: noqa: PTH108, PTH116, PTH118, PTH120, PTH208
+# Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations
 
@@ -22,14 +23,40 @@ import signal
 import socket
 import sys
 import time
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .installation import Installation, say, stamp
 from .request import DoubtError, Request, parse, peer, receive
 from .stub import WORKER
-from .worker import become
+from .worker import Fork, become
 
 TICK_SECONDS = 15.0
+BURY_SECONDS = 0.2
+
+
+class Worker(NamedTuple):
+    """A living worker.
+
+    Attributes:
+        stub: pid of its stub, 0 where the system does not tell.
+        connection: where the stub waits for the exit status.
+        kept: holds a copy of TorchServe's connection to the worker.
+    """
+
+    stub: int
+    connection: socket.socket
+    kept: socket.socket
+
+    def bury(self, status: int) -> None:
+        """Tell the stub how the worker ended, and TorchServe only after the stub has ended likewise."""
+        with contextlib.suppress(OSError), self.connection:
+            self.connection.settimeout(BURY_SECONDS)
+            self.connection.sendall(b"S%010d" % status)
+            self.connection.recv(1)
+            deadline = time.monotonic() + BURY_SECONDS
+            while _alive(self.stub) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+        self.kept.close()
 
 
 class Server:
@@ -44,7 +71,7 @@ class Server:
     def __init__(self, listener: socket.socket, lock: int, installation: Installation, idle: float) -> None:
         self._listener, self._lock, self._installation, self._idle = listener, lock, installation, idle
         self._inode = os.stat(listener.getsockname()).st_ino
-        self._workers: dict[int, socket.socket] = {}
+        self._workers: dict[int, Worker] = {}
         self._farewells: list[socket.socket] = []
         self._retired = False
         self._owner = 0
@@ -57,7 +84,7 @@ class Server:
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
 
-    def serve(self) -> Optional[tuple[Request, socket.socket]]:
+    def serve(self) -> Optional[Fork]:
         """Return in every forked worker, with its request and the stub's connection, and in the parent at its end."""
         while not self._finished():
             for key, _ in self._selector.select(min(self._idle, TICK_SECONDS)):
@@ -94,7 +121,7 @@ class Server:
         self._listener.close()
         os.close(self._lock)
 
-    def _accept(self) -> Optional[tuple[Request, socket.socket]]:
+    def _accept(self) -> Optional[Fork]:
         connection, _ = self._listener.accept()
         descriptors: list[int] = []
         try:
@@ -105,25 +132,32 @@ class Server:
             if fields[0] == b"stop":
                 self._retire()
                 self._farewells.append(connection)  # the end of this process closes it: the caller waits for that
+            else:
+                connection.close()
         except (DoubtError, OSError, ValueError, IndexError) as error:
             say(f"refused: {error}")
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), connection:
                 connection.sendall(b"X%010d" % 0)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            for descriptor in descriptors:
+                os.close(descriptor)
         return None
 
-    def _fork(self, request: Request, connection: socket.socket) -> Optional[tuple[Request, socket.socket]]:
+    def _fork(self, request: Request, connection: socket.socket) -> Optional[Fork]:
         if self._installation.changed():
             self._retire()
             os.posix_spawn(sys.executable, [sys.executable, *sys.argv], os.environ)
             raise DoubtError("the installed packages changed; a new parent takes over")
         self._installation.check(request)
+        kept, keeper = socket.socketpair()
         pid = os.fork()
         if pid == 0:
+            kept.close()
             self._leave()
-            return request, connection
-        self._workers[pid] = connection
+            return Fork(request, connection, keeper)
+        keeper.close()
+        for descriptor in request.descriptors:
+            os.close(descriptor)
+        self._workers[pid] = Worker(request.stub, connection, kept)
         self._owner = request.owner
         self._selector.register(connection, selectors.EVENT_READ, pid)
         return None
@@ -132,8 +166,11 @@ class Server:
         """Close, in a fork, all that is the parent's own."""
         signal.set_wakeup_fd(-1)
         self._selector.close()
-        for own in (self._listener, self._wake, self._wakeup, *self._workers.values(), *self._farewells):
+        for own in (self._listener, self._wake, self._wakeup, *self._farewells):
             own.close()
+        for worker in self._workers.values():
+            worker.connection.close()
+            worker.kept.close()
         if not self._retired:
             os.close(self._lock)
 
@@ -143,14 +180,11 @@ class Server:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
-                connection = self._workers.pop(pid, None)
-                if connection is None:  # the launcher of a new parent
-                    continue
-                with contextlib.suppress(OSError):
-                    connection.sendall(b"S%010d" % status)
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(connection)
-                connection.close()
+                worker = self._workers.pop(pid, None)
+                if worker is not None:  # else the launcher of a new parent
+                    with contextlib.suppress(KeyError):
+                        self._selector.unregister(worker.connection)
+                    worker.bury(status)
 
 
 def _alive(pid: int) -> bool:
@@ -202,15 +236,16 @@ def main() -> None:
     if lock is None:
         return
     listener = _listen(arguments.socket)
-    if os.fork():
+    daemon = os.fork()
+    if daemon:
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d" % daemon)
         os._exit(0)
     os.setsid()
-    os.ftruncate(lock, 0)
-    os.write(lock, b"%d" % os.getpid())
     installation = Installation(script, arguments.preload)
     work = Server(listener, lock, installation, arguments.idle).serve()
     if work is not None:
-        become(*work, installation)
+        become(work, installation)
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -1,6 +1,7 @@
 """A fork of the warm parent on its way to being the worker TorchServe asked for."""
 
-# ruff: noqa: PTH  (strings of sys.path and execve, as the interpreter itself handles them)
+# ruff: noqa: PTH120
+# Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations
 
@@ -12,16 +13,31 @@ import socket
 import sys
 import tempfile
 import time
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
+from .backend import keep_first_accepted
 from .installation import Installation
 from .request import Request
 
 RESET = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
-def become(request: Request, connection: socket.socket, installation: Installation) -> None:
+class Fork(NamedTuple):
+    """What a fork starts with.
+
+    Attributes:
+        stub: the connection to the stub.
+        keeper: where TorchServe's connection is kept for the parent.
+    """
+
+    request: Request
+    stub: socket.socket
+    keeper: socket.socket
+
+
+def become(fork: Fork, installation: Installation) -> None:
     """Turn this fork into what a fresh interpreter would be, then wait for the stub's word."""
+    request = fork.request
     os.setsid()  # the stub stays in TorchServe's group and passes its signals on, so none arrives twice
     for number in RESET:
         signal.signal(number, signal.SIG_IGN if number in request.ignored else signal.SIG_DFL)
@@ -37,6 +53,8 @@ def become(request: Request, connection: socket.socket, installation: Installati
     time.tzset()
     tempfile.tempdir = None
     sys.argv[:] = request.argv
+    if sys.version_info >= (3, 10):
+        sys.orig_argv[:] = [sys.executable, *request.argv]
     sys.path[:] = dict.fromkeys([*request.python_path(), *installation.path])
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.path.dirname(os.path.realpath(request.argv[0])))
@@ -47,7 +65,8 @@ def become(request: Request, connection: socket.socket, installation: Installati
     for target, descriptor in enumerate(request.descriptors[:3]):
         os.dup2(descriptor, target)
         os.close(descriptor)
-    _start_with_stub(connection, socket.socket(fileno=request.descriptors[3]))
+    keep_first_accepted(fork.keeper)
+    _start_with_stub(fork.stub, socket.socket(fileno=request.descriptors[3]))
 
 
 def _reseed() -> None:

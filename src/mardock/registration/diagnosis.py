@@ -65,12 +65,13 @@ def explain(
         since: the moment before the request was sent.
         sources: the project's path of each member of the archive.
     """
-    if engine is None or not isinstance(error, ApiError):
+    if engine is None or not isinstance(error, ServingError):
         return error
+    kind = error.kind if isinstance(error, ApiError) else None
     try:
-        if error.kind == NO_CAPACITY:
+        if kind in (None, NO_CAPACITY):  # while its worker cannot start, a model lets requests wait for ever
             return _no_worker(engine, model, version, error, sources or {})
-        if error.kind != _HANDLER_FAILED:
+        if kind != _HANDLER_FAILED:
             return error
         failure, words = _cause(engine, model, version, since, sources or {})
     except EngineError:  # the log cannot be read: what TorchServe answered is all there is to tell
@@ -119,8 +120,8 @@ def explain_start(
 
 
 def _no_worker(
-    engine: Engine, model: str, version: Optional[str], error: ApiError, sources: Mapping[str, str]
-) -> ApiError:
+    engine: Engine, model: str, version: Optional[str], error: ServingError, sources: Mapping[str, str]
+) -> ServingError:
     """Nobody took the request; when that is because the worker keeps dying, tell of what."""
     lines = list(engine.logs(follow=False, tail=_RECENT_LINES))
     failure = failures.find(lines, model, version, sources)
@@ -130,8 +131,10 @@ def _no_worker(
     return _retold(error, message, failure.traceback or None, _hint(failure, error))
 
 
-def _retold(error: ApiError, message: str, details: Optional[str], hint: Optional[str]) -> ApiError:
-    return type(error)(message, status=error.status, kind=error.kind, details=details, hint=hint)
+def _retold(error: ServingError, message: str, details: Optional[str], hint: Optional[str]) -> ServingError:
+    if isinstance(error, ApiError):
+        return type(error)(message, status=error.status, kind=error.kind, details=details, hint=hint)
+    return WorkerFailedError(message, details=details, hint=hint)
 
 
 def _hint(failure: HandlerFailure, error: MardockError) -> Optional[str]:

@@ -126,7 +126,8 @@ class Job:
             try:
                 return self._start()
             except BaseException as error:
-                self._bring_back(current, error)
+                if current.ready or not current.min_workers:
+                    self._bring_back(current, error)
                 raise
 
     def _rehearse(self, current: ModelStatus) -> None:

@@ -25,25 +25,27 @@ _PINNED = re.compile(r"\.(?P<stem>.+)-(?P<digest>[0-9a-f]{12})\.mar")
 
 @dataclass(frozen=True)
 class PinnedArchive:
-    """An archive, the URL to register it by, and its shortened SHA-256."""
+    """An archive, the URL to register it by, and its shortened SHA-256; None for a folder, whose content may change."""
 
     archive: ModelArchive
     url: str
-    digest: str
+    digest: Optional[str]
 
 
 def pin(path: Path) -> PinnedArchive:
-    """Give an archive of the model store the name of its content, after it was found sound.
+    """Give an archive of the model store the name of its content, after it was found sound; a folder keeps its own.
 
     Raises:
         ArchiveError: it is no archive, or the store cannot be written to.
     """
-    read(path)  # the whole check, on the name the user knows
+    checked = read(path)
+    if path.is_dir():
+        return PinnedArchive(checked, path.name, None)
     draft = path.with_name(f".{path.stem}-{os.getpid()}-{threading.get_ident()}.pin")
     try:
         _link(path, draft)
         try:
-            archive = read(draft, verify=False)  # read again: path may hold other bytes by now, draft cannot
+            archive = read(draft, verify=False)  # path may hold other bytes by now
             digest = archive.sha256[:_DIGITS]
             target = path.with_name(f".{path.stem}-{digest}.mar")
             draft.replace(target)

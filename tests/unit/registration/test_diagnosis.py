@@ -1,0 +1,143 @@
+"""Finding the moment in a log again, and which errors are explained by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from mardock.endpoint import Endpoint
+from mardock.engines.base import EngineStatus
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
+from mardock.registration.diagnosis import LogPosition, explain, explain_start
+
+TRACEBACK = (
+    "Invoking custom service failed.",
+    "Traceback (most recent call last):",
+    '  File "/opt/venv/lib/python3.11/site-packages/ts/service.py", line 135, in predict',
+    "    ret = self._entry_point(input_batch, self.context)",
+    '  File "/tmp/models/0123456789abcdef0123456789abcdef/handler.py", line 7, in handle',
+    "    raise KeyError('x')",
+    "KeyError: 'x'",
+)
+
+
+class Written:
+    """An engine of which nothing is left but its log."""
+
+    name = "native"
+
+    def __init__(self, lines: Sequence[str], *, running: bool = True) -> None:
+        self.lines = list(lines)
+        self.running = running
+
+    def up(self, *, timeout: float) -> Endpoint:
+        return self.endpoint()
+
+    def down(self) -> None:
+        self.running = False
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(self.name, running=self.running)
+
+    def endpoint(self) -> Endpoint:
+        raise EngineNotRunningError("it never ran")
+
+    def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
+        return iter(self.lines if tail < 0 else self.lines[-tail:])
+
+    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+        return 1
+
+
+def worker(*texts: str, time: str = "2026-11-21T09:57:10,813") -> list[str]:
+    return [f"{time} [INFO ] W-9000-mnist_1.0-stdout MODEL_LOG - {text}" for text in texts]
+
+
+def failed(status: int = 503, kind: str = "InternalServerException") -> ApiError:
+    return ApiError("POST /predictions/mnist: the handler raised an exception", status=status, kind=kind)
+
+
+def test_only_what_came_after_the_moment_is_read() -> None:
+    engine = Written(worker(*TRACEBACK))
+    since = LogPosition.now(engine)
+    engine.lines += worker("new", "lines")
+    assert since.lines_since(engine) == worker("new", "lines")
+
+
+def test_lines_that_repeat_do_not_move_the_moment() -> None:
+    engine = Written(worker("same", "same", "different"))
+    since = LogPosition.now(engine)
+    engine.lines += worker("same", "same", "new")
+    assert since.lines_since(engine) == worker("same", "same", "new")
+
+
+def test_a_clock_that_jumps_back_loses_nothing() -> None:
+    engine = Written(worker("before"))
+    since = LogPosition.now(engine)
+    engine.lines += worker("after", time="1999-01-01T00:00:00,000")
+    assert since.lines_since(engine) == worker("after", time="1999-01-01T00:00:00,000")
+
+
+def test_a_moment_far_back_is_found_and_a_rotated_log_is_read_whole() -> None:
+    engine = Written(worker("before"))
+    since = LogPosition.now(engine)
+    engine.lines += worker(*map(str, range(5_000)))
+    assert len(since.lines_since(engine)) == 5_000
+    engine.lines = worker("a new file")
+    assert since.lines_since(engine) == worker("a new file")
+
+
+def test_a_failed_prediction_keeps_its_status_and_gains_the_handlers_traceback() -> None:
+    engine = Written(worker("before"))
+    since = LogPosition.now(engine)
+    engine.lines += worker(*TRACEBACK)
+    error = explain(engine, "mnist", since, failed(), sources={"handler.py": "torchserve/mnist/handler.py"})
+    assert isinstance(error, ApiError)
+    assert error.status == 503
+    assert error.message == "model mnist: KeyError: 'x' (torchserve/mnist/handler.py:7 in handle)"
+    assert str(error.details).startswith("torchserve/mnist/handler.py:7 in handle\n")
+    assert error.hint == "mend torchserve/mnist/handler.py, then archive and register it again"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelNotFoundError("no model", status=404, kind="ModelNotFoundException"),
+        failed(413, ""),
+        failed(405, "MethodNotAllowedException"),
+        EngineNotRunningError("down"),
+    ],
+)
+def test_what_the_handler_has_no_part_in_is_left_as_it_is(error: MardockError) -> None:
+    engine = Written(worker(*TRACEBACK))
+    assert explain(engine, "mnist", LogPosition(), error) is error
+
+
+def test_a_server_that_is_not_ours_cannot_be_asked() -> None:
+    error = failed()
+    assert explain(None, "mnist", LogPosition(), error) is error
+
+
+def test_a_model_nobody_answers_for_is_explained_by_the_worker_that_keeps_dying() -> None:
+    told_by = "2026-11-21T09:57:10,9 [INFO ] W-9000-mnist_1.0 org.pytorch.serve.wlm.WorkerThread - "
+    died = told_by + "Retry worker: 9000 in 5 seconds."
+    engine = Written([*worker(*TRACEBACK), died])
+    since = LogPosition.now(engine)
+    for error in (failed(503, "ServiceUnavailableException"), ServingError("silent for 30 s")):
+        told = explain(engine, "mnist", since, error)
+        assert told.message.startswith("model mnist has no worker, for it keeps dying: KeyError: 'x'")
+    recovered = told_by + "W-9000-mnist_1.0 State change WORKER_STARTED -> WORKER_MODEL_LOADED"
+    overload = failed(503, "ServiceUnavailableException")
+    engine.lines.append(recovered)
+    assert explain(engine, "mnist", since, overload) is overload
+
+
+def test_a_server_that_ended_while_it_loaded_a_model_shows_its_last_lines() -> None:
+    engine = Written(worker("last"), running=False)
+    told = explain_start(
+        engine, "mnist", "1.0", LogPosition(), ServingError("hung up"), what="model mnist 1.0", sources={}
+    )
+    assert isinstance(told, EngineNotRunningError)
+    assert told.message == "TorchServe ended while it loaded model mnist 1.0"
+    assert told.details == worker("last")[0]

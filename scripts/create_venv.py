@@ -27,7 +27,9 @@ def main() -> None:
     arguments, pip_arguments = parser.parse_known_args()
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         found = ".".join(map(str, sys.version_info[:2]))
-        sys.exit(f"error: {sys.executable} is Python {found}; mardock needs 3.10 to 3.13\nhint: make PYTHON=python3.12 …")
+        sys.exit(
+            f"error: {sys.executable} is Python {found}; mardock needs 3.10 to 3.13\nhint: make PYTHON=python3.12 …"
+        )
     create_venv()
     command = [VENV / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     command += ["--requirement", arguments.requirements, "--constraint", "constraints.txt", *pip_arguments]
@@ -41,10 +43,15 @@ def main() -> None:
 def create_venv() -> None:
     """Make .venv unless one is there whose Python still works."""
     python = VENV / "bin/python"
-    if python.exists() and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
+    if (
+        python.exists()
+        and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    ):
         return
     if subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=False).returncode != 0:
-        sys.exit("error: this Python cannot make a virtual environment\nhint: on Debian and Ubuntu: apt install python3-venv")
+        sys.exit(
+            "error: this Python cannot make a virtual environment\nhint: on Debian and Ubuntu: apt install python3-venv"
+        )
 
 
 def torch_index() -> list[str]:

@@ -36,7 +36,7 @@ def test_a_new_project_holds_the_repositorys_own_bytes(tmp_path: Path) -> None:
 def test_a_new_project_installs_the_mardock_that_wrote_it(tmp_path: Path) -> None:
     template.write_project(tmp_path)
     native = (tmp_path / "requirements-native.txt").read_text(encoding="utf-8")
-    assert f"{template.requirement()}[native,fast]" in native
+    assert f"{template.requirement()}[native,fast,watch,debug]" in native
     assert "-e ." not in (tmp_path / "requirements.txt").read_text(encoding="utf-8").splitlines()
 
 

@@ -222,6 +222,16 @@ def test_variables_of_the_shell_do_not_override_the_project(
     assert not [name for name in environ if name.startswith("TS_")]
 
 
+def test_models_are_unregistered_where_there_is_no_kill_program(
+    project: Project, engine: NativeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with ManagementClient(engine.up(timeout=TIMEOUT_S)) as management:
+        management.register(add_echo(project), model_name="echo", initial_workers=1)
+        management.unregister("echo")
+        assert management.list_models() == []
+
+
 def test_tokens_are_handed_over_and_renewed(project: Project) -> None:
     engine = NativeEngine(Project(project.root, token_auth=True))
     endpoint = engine.up(timeout=TIMEOUT_S)

@@ -61,13 +61,26 @@ def environment(project: Project, home: Home, environ: Mapping[str, str]) -> dic
         kept["LC_ALL"] = "C.UTF-8"  # else the JVM cannot open a path that is not ASCII
     return {
         **kept,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), environ.get("PATH", os.defpath), str(home.programs)]
+        ),
         "TMPDIR": str(home.temp),
         "TEMP": str(home.temp),
         "LOG_LOCATION": str(project.logs),
         "METRICS_LOCATION": str(project.logs),
         "MARDOCK_CONSOLE_LEVEL": "off",  # read by torchserve/log4j2.xml
     }
+
+
+def provide_kill(home: Home) -> None:
+    """Put a `kill` program last on the server's PATH: TorchServe runs one to end workers, and slim systems have none.
+
+    Without it scaling down and unregistering answer 500 and the model stays.
+    """
+    home.programs.mkdir(exist_ok=True)
+    program = home.programs / "kill"
+    program.write_text('#!/bin/sh\nkill "$@"\n', encoding="ascii")
+    program.chmod(0o700)
 
 
 def jvm_options(config: Mapping[str, str]) -> list[str]:

@@ -97,6 +97,7 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
     torchserve = find_torchserve()
     java = find_java(os.environ)
     home.make()
+    launch.provide_kill(home)
     home.config.write_text(config_properties.render(config), encoding="ascii")
     home.console.unlink(missing_ok=True)
     env = launch.environment(project, home, os.environ)

@@ -67,6 +67,7 @@ class Home:
         self.config = self.path / "config.properties"
         self.key_file = self.path / "key_file.json"
         self.console = self.path / "console.log"
+        self.programs = self.path / "bin"
         self.class_list = self.path / "classes.lst"
         self._record = self.path / "server.json"
 

@@ -1,4 +1,4 @@
-"""Make .venv and install into it: `python3 create_venv.py [--requirements FILE] [PIP ARGUMENT …]`; needs nothing but Python.
+"""Make .venv and install into it, with nothing but Python: `create_venv.py [--requirements FILE] [PIP ARGUMENT …]`.
 
 torch comes from PyTorch's own CPU wheel index where that answers, else from wherever pip is set up to look.
 Set TORCH_INDEX_URL to another index for a GPU build, or to nothing to leave the choice to pip.

@@ -3,7 +3,6 @@
 The interpreter with torch need not have mardock, and nothing of it but this folder and the standard library is used.
 """
 
-# ruff: noqa: PTH100, PTH120
 # Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations

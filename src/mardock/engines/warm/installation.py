@@ -1,6 +1,5 @@
 """What the warm parent has imported, and when a fork of it would differ from a fresh interpreter."""
 
-# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH116, PTH118, PTH121, PTH123, PTH208
 # Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ dies. The parent ends after its last worker once it is told to stop or its socke
 without a worker or the process that asked for the last one.
 """
 
-# ruff: noqa: PTH108, PTH116, PTH118, PTH120, PTH208
 # Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations

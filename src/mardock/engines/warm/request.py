@@ -1,6 +1,5 @@
 """What a stub asks of the warm parent, and how it is read from the socket."""
 
-# ruff: noqa: PTH118
 # Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations

@@ -5,7 +5,6 @@
 interpreter with the very argv it was given.
 """
 
-# ruff: noqa: PTH109, PTH119
 # pathlib would double the start-up time.
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """A fork of the warm parent on its way to being the worker TorchServe asked for."""
 
-# ruff: noqa: PTH120
 # Paths here are the strings of sys.path and execve, as the interpreter handles them itself.
 
 from __future__ import annotations

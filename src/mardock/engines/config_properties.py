@@ -110,7 +110,8 @@ def _unescape(text: str) -> str:
             return chr(int(escaped[1:], 16))
         return _ESCAPES.get(escaped, escaped)
 
-    return re.sub(r"\\(u.{0,4}|.)", replace, text, flags=re.DOTALL)
+    units = re.sub(r"\\(u.{0,4}|.)", replace, text, flags=re.DOTALL)
+    return units.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # joins two halves of a character
 
 
 def _escape(text: str, special: str) -> str:

@@ -1,0 +1,51 @@
+"""Which engine `auto` takes, and that it says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mardock.engines import docker, select
+from mardock.settings.project import Project
+
+
+def project(root: Path, engine: str) -> Project:
+    (root / "mardock.toml").touch()
+    return Project(root, engine=engine, torchserve_image="serve:1")
+
+
+@pytest.mark.parametrize(
+    ("engine", "answers", "image", "chosen", "told"),
+    [
+        ("auto", True, True, "docker", "engine: docker, with the image serve:1"),
+        ("auto", True, False, "native", "engine: native, for the image serve:1 is neither here nor to be had"),
+        ("auto", False, True, "native", "engine: native, for no Docker Engine answers"),
+        ("native", True, True, "native", None),
+        ("docker", False, False, "docker", None),
+    ],
+)
+def test_the_choice(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    *,
+    answers: bool,
+    image: bool,
+    chosen: str,
+    told: str,
+) -> None:
+    monkeypatch.setattr(docker, "engine_answers", lambda: answers)
+    monkeypatch.setattr(docker, "image_available", lambda name: image)
+    lines: list[str] = []
+    assert select.create(project(tmp_path, engine), lines.append).name == chosen
+    assert lines == ([told] if told else [])
+
+
+def test_nothing_runs_in_a_fresh_project_even_with_broken_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "engine_answers", lambda: False)
+    (tmp_path / "mardock.toml").write_text("[[[")
+    assert select.running(Project(tmp_path)) is None
+    assert not (tmp_path / ".mardock").exists()

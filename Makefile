@@ -30,7 +30,9 @@ help: ## List the targets
 ## The environment. Inside the dev container MARDOCK=mardock is set and nothing has to be installed.
 ifeq ($(MARDOCK),.venv/bin/mardock)
 base := .venv/.base
-native := $(if $(filter docker,$(ENGINE)),.venv/.base,.venv/.native)
+native := .venv/.native
+# torch is needed here unless it is used in a container: asked for, or to be had since a Docker engine answers.
+torch = $(if $(or $(filter docker,$(ENGINE)),$(shell test -z '$(ENGINE)' && docker version >/dev/null 2>&1 && echo docker)),$(base),$(native))
 endif
 
 .venv/.base: requirements.txt constraints.txt $(wildcard pyproject.toml)
@@ -41,16 +43,16 @@ endif
 	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt
 	@touch $@ .venv/.base
 
-setup: $(native) ## Make .venv with mardock, and with torch and TorchServe unless ENGINE=docker
+setup: $(native) ## Make .venv with mardock, torch and TorchServe
 
 ## The main job
-demo: $(native) ## Train, archive, serve and predict the example model (ENGINE=docker: in containers)
+demo: $(if $(filter docker,$(ENGINE)),$(base),$(native)) ## Train, archive, serve and predict the example model (ENGINE=docker: in containers)
 	@$(MARDOCK) demo --engine $(or $(ENGINE),native)
 
-train: $(native) ## Train the model (model_name=)
+train: $(torch) ## Train the model (model_name=)
 	@$(MARDOCK) train $(model_name)
 
-up: $(native) ## Start TorchServe and register the archived models
+up: $(torch) ## Start TorchServe and register the archived models
 	@$(MARDOCK) up
 
 down: $(base) ## Stop everything that was started
@@ -65,7 +67,7 @@ logs: $(base) ## Follow TorchServe's logs
 doctor: $(base) ## Check this machine and say how to mend it
 	@$(MARDOCK) doctor
 
-mar: $(native) ## Archive a model into artifacts/ (model_name= model_version=)
+mar: $(torch) ## Archive a model into artifacts/ (model_name= model_version=)
 	@$(MARDOCK) mar $(model_name) $(call option,--version,model_version)
 
 register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=)

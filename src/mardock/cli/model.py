@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.archive.build import ArchiveResult
@@ -71,10 +72,19 @@ def archive(
 
 
 def build(project: Project, model: str, *, version: Optional[str] = None, force: bool = False) -> ArchiveResult:
-    """Archive one model of the project here and now."""
+    """Archive one model of the project here and now.
+
+    Raises:
+        ConfigError: it has not been trained yet, or files are missing; see `ArchiveSpec.resolve`.
+    """
     from mardock.archive.build import build as build_archive
 
-    spec = project.settings.models[model].archive
+    settings = project.settings.models[model]
+    spec = settings.archive
+    if settings.train and not (project.root / (spec.serialized_file or "")).exists():
+        raise ConfigError(
+            f"{model} has no weights yet: there is no {spec.serialized_file}", hint=f"mardock train {model}"
+        )
     if version is not None:
         spec = dataclasses.replace(spec, version=version)
     with console.progress(f"archiving {model}") as advance:

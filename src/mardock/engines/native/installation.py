@@ -15,7 +15,7 @@ from mardock.errors import EngineNotFoundError
 MINIMUM_JAVA = (
     11  # TorchServe 0.12's classes are of Java 8's format, but call java.nio.file.Files.readString of Java 11
 )
-_INSTALL = 'pip install "mardock[native]"'
+_INSTALL = 'make setup, or pip install "mardock[native]"'
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""Golden samples: the answers a model is expected to give, kept as JSON beside it, and checked against what it gives.
+
+Needs no torch, so that whoever asks a served model can check its answers too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from mardock.errors import ConfigError
+from mardock.handler.comparison import Content, Tolerance, differences, read
+from mardock.handler.outcome import Reply
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One sample and its answer.
+
+    Attributes:
+        sha256: of the sample's bytes.
+        content_type: what it is sent as.
+        status: the HTTP status the handler sets, 200 unless it sets one.
+    """
+
+    sha256: str
+    status: int
+    content: Content
+    content_type: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The expected answers of one model, by the sample's path relative to the project."""
+
+    samples: Mapping[str, Expected]
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+    def check(self, name: str, sample: bytes, reply: Reply) -> list[str]:
+        """Compare the answer to one sample with the expected one and return a line per difference.
+
+        Args:
+            name: the sample's path, as in `samples`.
+        """
+        if name not in self.samples:
+            return [f"{name}: there is no golden answer"]
+        expected = self.samples[name]
+        if hashlib.sha256(sample).hexdigest() != expected.sha256:
+            return [f"{name}: the sample itself was changed after its answer was kept"]
+        found = differences(expected.content, read(reply.body), self.tolerance)
+        if reply.status != expected.status:
+            found.insert(0, f"expected status {expected.status}, got {reply.status}")
+        hidden = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        return [f"{name}: {line}" for line in [*found[:_SHOWN], *hidden]]
+
+
+def expect(sample: bytes, reply: Reply, content_type: Optional[str] = None) -> Expected:
+    """Take a reply for the right one."""
+    return Expected(hashlib.sha256(sample).hexdigest(), reply.status, read(reply.body), content_type)
+
+
+def load(path: Path) -> Golden:
+    """Read a golden file.
+
+    Raises:
+        ConfigError: there is none, or it is not one.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return Golden(
+            {name: _from_dict(sample) for name, sample in table["samples"].items()},
+            Tolerance(float(table["rtol"]), float(table["atol"])),
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="mardock try --save-golden writes it"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise ConfigError(
+            f"{path} is no golden file: {reason}", hint="mardock try --save-golden writes it anew"
+        ) from error
+
+
+def save(path: Path, golden: Golden) -> None:
+    """Write a golden file in one step."""
+    table = {
+        "rtol": golden.tolerance.rtol,
+        "atol": golden.tolerance.atol,
+        "samples": {name: _to_dict(expected) for name, expected in sorted(golden.samples.items())},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def _to_dict(expected: Expected) -> dict[str, Any]:
+    sent = {"content_type": expected.content_type} if expected.content_type else {}
+    return {
+        "sha256": expected.sha256,
+        **sent,
+        "status": expected.status,
+        expected.content.kind: expected.content.value,
+    }
+
+
+def _from_dict(sample: Mapping[str, Any]) -> Expected:
+    kinds = [kind for kind in ("json", "text", "binary") if kind in sample]
+    if len(kinds) != 1:
+        raise ValueError("a sample holds one of json, text and binary")
+    content = Content(kinds[0], sample[kinds[0]])  # type: ignore[arg-type]
+    return Expected(sample["sha256"], int(sample["status"]), content, sample.get("content_type"))

@@ -1,0 +1,99 @@
+"""A trial of one model's handler: its samples one by one, then in one batch, as a TorchServe worker would run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mardock.handler.comparison import Tolerance, differences, read
+from mardock.handler.debugger import post_mortem
+from mardock.handler.outcome import BatchRun, Trial
+from mardock.handler.recorder import Recorder
+from mardock.handler.wire import Request
+from mardock.handler.worker_process import become_worker, unpack
+
+if TYPE_CHECKING:
+    from mardock.handler.harness import Worker
+    from mardock.handler.notes import Notes
+
+MAX_RESPONSE_SIZE = 6_553_500  # TorchServe's own default, bytes
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What to try.
+
+    Attributes:
+        members: the archive's files by member name; `manifest` is the text of its MANIFEST.json.
+        samples: the requests; at least one.
+        batch: how many of them go into the batch after the single ones, repeated from the first one on; 1 for none.
+        batch_size: what the model is registered with.
+        startup_timeout, response_timeout: seconds for loading and for each batch.
+        max_response_size: bytes one reply may have.
+        debug: stop in pdb where the handler raises; then nothing is limited in time.
+    """
+
+    members: Mapping[str, Path]
+    manifest: bytes
+    samples: Sequence[Request]
+    batch: int = 1
+    batch_size: int = 1
+    startup_timeout: float = 120.0
+    response_timeout: float = 120.0
+    max_response_size: int = MAX_RESPONSE_SIZE
+    debug: bool = False
+
+
+def import_torchserve() -> None:
+    """Import what every worker imports, and nothing more, so that a trial can begin at once."""
+    from mardock.handler import harness  # noqa: F401
+
+
+def run(spec: TrialSpec, notes: Notes) -> None:
+    """Try a model in this process, which is of no use for anything else afterwards, and note how it went."""
+    from mardock.handler.harness import HandlerError, Worker
+    from mardock.handler.loader import TS_FOLDER
+
+    recorder = Recorder(notes.entering)
+    notes.watch()
+    unpack(notes.model_dir, spec.members, spec.manifest)
+    become_worker(notes.model_dir, TS_FOLDER)
+    _limit(spec, notes, spec.startup_timeout)
+    try:
+        worker = Worker(notes.model_dir, spec.batch_size, recorder, post_mortem if spec.debug else None)
+    except HandlerError as error:
+        notes.keep(Trial(recorder.take(), raised=error.raised))
+        return
+    start = recorder.take()
+    singles: list[BatchRun] = []
+    for sample in spec.samples:
+        _limit(spec, notes, spec.response_timeout)
+        singles.append(worker.answer([sample], spec.max_response_size))
+        if not singles[-1].answered:
+            break
+    batch = _batch(spec, notes, worker) if spec.batch > 1 and singles[-1].answered else None
+    warnings = [*worker.warnings, *(_unlike(singles, batch) if batch else [])]
+    notes.keep(Trial(start, tuple(singles), batch, warnings=tuple(dict.fromkeys(warnings))))
+
+
+def _batch(spec: TrialSpec, notes: Notes, worker: Worker) -> BatchRun:
+    _limit(spec, notes, spec.response_timeout)
+    samples = [spec.samples[i % len(spec.samples)] for i in range(spec.batch)]
+    return worker.answer(samples, spec.max_response_size)
+
+
+def _limit(spec: TrialSpec, notes: Notes, timeout: float) -> None:
+    if not spec.debug:
+        notes.limit(timeout)
+
+
+def _unlike(singles: Sequence[BatchRun], batch: BatchRun) -> list[str]:
+    """Warn of the first request that is answered otherwise in a batch than alone."""
+    for i, reply in enumerate(batch.replies):
+        alone = singles[i % len(singles)].replies[0]
+        found = differences(read(alone.body), read(reply.body), Tolerance())
+        if found:
+            return [f"request {i + 1} of {batch.size} is answered otherwise in a batch than alone: {found[0]}"]
+    return []

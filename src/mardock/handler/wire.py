@@ -1,0 +1,96 @@
+"""The frames TorchServe's frontend and worker exchange: requests written as the frontend does, its reading of answers.
+
+Source: `ts/protocol/otf_message_handler.py` of TorchServe 0.12, which reads the one and writes the other.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from mardock.handler.outcome import Reply
+
+_END = struct.pack("!i", -1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request whose raw body the handler finds under `body`; TorchServe parses it when `content_type` says so."""
+
+    body: bytes
+    content_type: Optional[str] = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the frontend passes on of `POST /predictions/<model>`."""
+        sent = {"content-type": self.content_type} if self.content_type else {}
+        return {"explain": "False", "Accept": "*/*", "Content-Length": str(len(self.body)), **sent, "url_path": ""}
+
+
+class Incoming:
+    """A connection that holds one batch: the part of a socket that TorchServe's reader calls."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        frames = [b"I"]
+        for number, request in enumerate(requests):
+            frames.append(_text(f"request-{number}"))
+            frames += [_text(name) + _text(value) for name, value in request.headers.items()]
+            frames += [_END, _text("body"), _text(request.content_type or ""), _bytes(request.body), _END]
+        self._left = memoryview(b"".join([*frames, _END]))
+
+    def recv(self, size: int) -> memoryview:
+        """Take the next bytes."""
+        taken, self._left = self._left[:size], self._left[size:]
+        return taken
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A worker's answer to one batch: TorchServe's own code and sentence about it, and a reply per request."""
+
+    code: int
+    message: str
+    replies: tuple[Reply, ...]
+
+
+def read_answer(frame: bytes) -> Answer:
+    """Read what a worker sends back for a batch, as the frontend does."""
+    reader = _Reader(frame)
+    code, message = reader.integer(), reader.text()
+    replies: list[Reply] = []
+    while True:
+        length = reader.integer()
+        if length < 0:
+            return Answer(code, message, tuple(replies))
+        reader.take(length)  # the request's id; answers come in the requests' order
+        content_type, status = reader.text(), reader.integer()
+        reader.text()  # the reason phrase
+        for _ in range(2 * reader.integer()):
+            reader.text()
+        replies.append(Reply(status, reader.take(reader.integer()), content_type or None))
+
+
+class _Reader:
+    def __init__(self, frame: bytes) -> None:
+        self._frame, self._at = bytes(frame), 0
+
+    def take(self, size: int) -> bytes:
+        self._at += size
+        return self._frame[self._at - size : self._at]
+
+    def integer(self) -> int:
+        number: int = struct.unpack("!i", self.take(4))[0]
+        return number
+
+    def text(self) -> str:
+        return self.take(self.integer()).decode("utf-8")
+
+
+def _bytes(value: bytes) -> bytes:
+    return struct.pack("!i", len(value)) + value
+
+
+def _text(value: str) -> bytes:
+    return _bytes(value.encode())

@@ -1,0 +1,44 @@
+"""What a worker finds around it: the unpacked archive, its working folder, `sys.path`, environment and logging."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_ENVIRONMENT = {"TS_DECODE_INPUT_REQUEST": "true", "TS_IPEX_ENABLE": "false", "TS_IPEX_GPU_ENABLE": "false"}
+
+
+def unpack(model_dir: Path, members: Mapping[str, Path], manifest: bytes) -> None:
+    """Lay out an archive's files below `model_dir` as hard links, or copies where a file system has none.
+
+    No symlinks: a handler that resolves its own path must not end up in the project, where files may lie that the
+    archive lacks.
+    """
+    for name, path in members.items():
+        target = model_dir / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:
+            shutil.copyfile(path, target)
+    (model_dir / "MAR-INF").mkdir(parents=True)
+    (model_dir / "MAR-INF" / "MANIFEST.json").write_bytes(manifest)
+
+
+def become_worker(model_dir: Path, ts_folder: Path) -> None:
+    """Make this process look to a handler like a worker of TorchServe 0.12 started for `model_dir`.
+
+    Args:
+        ts_folder: where the package `ts` lies. What it logs is left out: the rest goes to the standard output.
+    """
+    os.chdir(model_dir)
+    sys.path[:] = [str(model_dir), *(path for path in sys.path if path)]
+    path = os.environ.get("PYTHONPATH")
+    os.environ.update(_ENVIRONMENT, PYTHONPATH=f"{path}{os.pathsep}{model_dir}" if path else str(model_dir))
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO, force=True)
+    prefix = str(ts_folder) + os.sep
+    logging.getLogger().handlers[0].addFilter(lambda record: not record.pathname.startswith(prefix))

@@ -2,11 +2,10 @@
 
 from mardock.engines.docker.daemon import check, engine_answers
 from mardock.engines.docker.engine import DockerEngine
-from mardock.engines.docker.images import OFFICIAL_IMAGE, OWN_IMAGE, image_available
+from mardock.engines.docker.images import OWN_IMAGE, image_available
 from mardock.engines.docker.launch import Service, Started
 
 __all__ = [
-    "OFFICIAL_IMAGE",
     "OWN_IMAGE",
     "DockerEngine",
     "Service",

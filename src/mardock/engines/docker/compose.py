@@ -13,8 +13,7 @@ import mardock
 from mardock import process
 from mardock.engines.docker import folders
 from mardock.errors import EngineError, EngineNotFoundError
-from mardock.settings import Project
-from mardock.settings.schema import ENVIRONMENT_NAMES
+from mardock.settings.project import Project
 
 Notify = Callable[[str], None]
 
@@ -32,6 +31,8 @@ def environment(project: Project, image: str, containers: Optional[Mapping[str, 
         image: what the serve service runs.
         containers: names of containers by service, where they differ from the settings'.
     """
+    from mardock.settings.schema import ENVIRONMENT_NAMES
+
     machine = project.settings.machine
     uid, gid = folders.user()
     settings = {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items()}
@@ -72,8 +73,7 @@ def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         EngineError: docker-compose.yml is missing or cannot be read.
     """
-    argv = ["docker", "compose", "--project-directory", str(project.root), "config", "--format", "json"]
-    done = process.run(argv, cwd=project.root, env=environ, timeout=60)
+    done = _config(project, environ, "--format", "json")
     found: dict[str, Any] = json.loads(done.stdout).get("services", {}) if done.returncode == 0 else {}
     if not {"dev", "serve"} <= found.keys():
         raise EngineError(
@@ -82,6 +82,16 @@ def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
             hint="docker compose config shows what it makes of docker-compose.yml",
         )
     return found
+
+
+def fingerprint(project: Project, environ: Mapping[str, str], service: str) -> str:
+    """Return the hash of a service's configuration that compose labels its container with."""
+    return _config(project, environ, "--hash", service).stdout.split()[-1]
+
+
+def _config(project: Project, environ: Mapping[str, str], *arguments: str) -> process.Completed:
+    argv = ["docker", "compose", "--project-directory", str(project.root), "config", *arguments]
+    return process.run(argv, cwd=project.root, env=environ, timeout=60)
 
 
 def _text(value: object) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
 from mardock.endpoint import Endpoint
+from mardock.engines.key_file import with_tokens
 from mardock.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -22,32 +22,40 @@ if TYPE_CHECKING:
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 SERVICE_LABEL = "com.docker.compose.service"
+HASH_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 KEY_FILE = "/tmp/key_file.json"  # noqa: S108 - in the container, where it is private to TorchServe
 STOP_SECONDS = 10
-INFERENCE, MANAGEMENT, METRICS = 8080, 8081, 8082  # in the container, always
+# Ports in the container, always these, and what sets those of this machine.
+INFERENCE, MANAGEMENT, METRICS = 8080, 8081, 8082
+PORT_VARIABLES = {
+    INFERENCE: "MARDOCK_INFERENCE_PORT",
+    MANAGEMENT: "MARDOCK_MANAGEMENT_PORT",
+    METRICS: "MARDOCK_METRICS_PORT",
+    7070: "MARDOCK_GRPC_INFERENCE_PORT",
+    7071: "MARDOCK_GRPC_MANAGEMENT_PORT",
+}
 
 
 def of_project(client: DockerClient, root: Path, service: Optional[str] = None) -> list[Container]:
-    """Return a project's containers, those compose calls one-off last, otherwise the newest first."""
+    """Return a project's containers: compose's own before others, running before stopped, newest first."""
     labels = [f"{FOLDER_LABEL}={root}"] + ([f"{SERVICE_LABEL}={service}"] if service else [])
     found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-    return sorted(found, key=lambda container: container.labels.get(ONE_OFF_LABEL) == "True")
+    return sorted(found, key=lambda one: (one.labels.get(ONE_OFF_LABEL) == "True", one.status != "running"))
 
 
 def pick(client: DockerClient, root: Path, service: str, name: Optional[str] = None) -> Optional[Container]:
-    """Return a service's container: the one of that name, else the one there is, a running one before a stopped one.
+    """Return a service's container: the one of that name, else the first there is.
 
     Raises:
         EngineError: the name belongs to a container that is not this service's.
     """
-    if name is not None:
-        named = client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True)
-        if named and not _is(named[0], root, service):
-            raise _taken(named[0])
-        return named[0] if named else None
-    found = of_project(client, root, service)
-    return next((container for container in found if container.status == "running"), found[0] if found else None)
+    if name is None:
+        return next(iter(of_project(client, root, service)), None)
+    named = client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True)
+    if named and not _is(named[0], root, service):
+        raise _taken(named[0])
+    return named[0] if named else None
 
 
 def refuse_strangers(client: DockerClient, root: Path, project: str, service: str, name: Optional[str]) -> None:
@@ -66,20 +74,23 @@ def refuse_strangers(client: DockerClient, root: Path, project: str, service: st
     pick(client, root, service, name)
 
 
-def refuse_taken_ports(client: DockerClient, ports: Iterable[int], own: Optional[Container]) -> None:
-    """Refuse ports of this machine that something other than the project's own container listens on.
+def refuse_taken_ports(client: DockerClient, ports: Mapping[int, int]) -> None:
+    """Refuse ports of this machine that something listens on.
+
+    Args:
+        ports: by the port of the serve container that each stands for.
 
     Raises:
         EngineError: naming who holds the port, where that can be known, and the next free one.
     """
-    for port in ports:
-        if _free(port) or (own is not None and port in published(own).values()):
+    for inner, port in ports.items():
+        if _free(port):
             continue
         holders = client.containers.list(filters={"publish": str(port)})
         holder = f"the container {holders[0].name}" if holders else process.port_holder(port) or "another process"
-        free = next((candidate for candidate in range(port + 1, 65536) if _free(candidate)), port)
+        free = next(one for one in range(port + 1, 65536) if one not in ports.values() and _free(one))
         raise EngineError(
-            f"port {port} is taken by {holder}", hint=f"stop that, or set another port in .env, e.g. {free}"
+            f"port {port} is taken by {holder}", hint=f"stop it, or set in .env: {PORT_VARIABLES[inner]}={free}"
         )
 
 
@@ -90,13 +101,18 @@ def published(container: Container) -> dict[int, int]:
 
 
 def endpoint(container: Container) -> Endpoint:
-    """Return where the TorchServe in a running container listens, with its keys when it asks for them."""
+    """Return where the TorchServe in a running container listens, with its tokens when it asks for them.
+
+    Raises:
+        EngineError: its key file cannot be read.
+        ApiError: it refused to renew a token.
+    """
     ports = published(container)
-    inference, management, metrics = (
-        f"http://127.0.0.1:{ports[inner]}" if inner in ports else "" for inner in (INFERENCE, MANAGEMENT, METRICS)
-    )
-    keys = _keys(container)
-    return Endpoint(inference, management, metrics, keys.get("inference"), keys.get("management"))
+    urls = (f"http://127.0.0.1:{ports[inner]}" if inner in ports else "" for inner in (INFERENCE, MANAGEMENT, METRICS))
+    bare = Endpoint(*urls)
+    if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
+        return bare
+    return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare
 
 
 def describe(container: Container) -> dict[str, str]:
@@ -131,17 +147,10 @@ def remove(container: Container) -> None:
         container.remove(force=True)
 
 
-def _keys(container: Container) -> dict[str, str]:
-    if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
-        return {}
+def _key_file(container: Container) -> str:
+    """Return the text of the key file; empty while TorchServe has not written it."""
     code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command does not see a tmpfs
-    assert isinstance(text, bytes)
-    try:
-        return {kind: entry["key"] for kind, entry in json.loads(text).items()} if code == 0 else {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineError(
-            f"TorchServe's key file in {container.name} cannot be read", hint="mardock down, then mardock up"
-        ) from error
+    return text.decode() if code == 0 and isinstance(text, bytes) else ""
 
 
 def _is(container: Container, root: Path, service: str) -> bool:

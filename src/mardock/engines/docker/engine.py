@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Optional
@@ -15,7 +16,7 @@ from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
 from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineNotRunningError
-from mardock.settings import Project
+from mardock.settings.project import Project
 
 LOCK_SECONDS = 30
 START_SECONDS = 120
@@ -33,19 +34,19 @@ class DockerEngine:
     name = "docker"
 
     def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
-        self._project = project
+        self.project = project
         self._notify = notify
 
     def up(self, *, timeout: float) -> Endpoint:
-        """Start the serve container, or bring the running one in line with the settings; see `Engine.up`."""
+        """Start the serve container, or find it running with these settings; see `Engine.up`."""
         with self._launch() as launch:
-            launch.serve(None, timeout, keep=False)
+            launch.serve(None, time.monotonic() + timeout, keep=False)
         return self.endpoint()
 
     def down(self) -> None:
         """Remove the project's containers and their network; see `Engine.down`."""
         with sdk() as client, self._lock():
-            found = containers.of_project(client, self._project.root)
+            found = containers.of_project(client, self.project.root)
             for container in found:
                 containers.remove(container)
             for project in {container.labels[containers.PROJECT_LABEL] for container in found}:
@@ -55,7 +56,7 @@ class DockerEngine:
     def status(self) -> EngineStatus:
         """Say what the engine knows of the serve container; see `Engine.status`."""
         with sdk() as client:
-            container = containers.pick(client, self._project.root, "serve", None)
+            container = containers.pick(client, self.project.root, "serve", None)
             if container is None:
                 return EngineStatus(self.name, running=False)
             alive = container.status == "running"
@@ -65,12 +66,12 @@ class DockerEngine:
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
         with sdk() as client:
-            return containers.endpoint(running(client, self._project, "serve", None))
+            return containers.endpoint(running(client, self.project, "serve", None))
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield what the serve container printed; see `Engine.logs`."""
         with sdk() as client:
-            container = containers.pick(client, self._project.root, "serve", None)
+            container = containers.pick(client, self.project.root, "serve", None)
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
@@ -78,7 +79,7 @@ class DockerEngine:
     def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
         """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""
         with sdk() as client:
-            found = containers.pick(client, self._project.root, "dev", container_name)
+            found = containers.pick(client, self.project.root, "dev", container_name)
         alive = found is not None and found.status == "running"
         name = found.name if found and alive else self.run("dev", container_name).name
         return forward(str(name), argv, interactive=interactive)
@@ -95,7 +96,7 @@ class DockerEngine:
         """
         with self._launch() as launch:
             if service == "serve":
-                return launch.serve(container_name, START_SECONDS, keep=True)
+                return launch.serve(container_name, time.monotonic() + START_SECONDS, keep=True)
             return launch.dev(container_name)
 
     def start(self, service: Service, container_name: Optional[str] = None) -> Started:
@@ -105,14 +106,14 @@ class DockerEngine:
             EngineNotRunningError: there is none.
         """
         with sdk() as client:
-            if containers.pick(client, self._project.root, service, container_name) is None:
+            if containers.pick(client, self.project.root, service, container_name) is None:
                 raise not_running(service, container_name)
         return self.run(service, container_name)
 
     def stop(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
         """Stop a container and return its name; `None` when none runs."""
         with sdk() as client, self._lock():
-            container = containers.pick(client, self._project.root, service, container_name)
+            container = containers.pick(client, self.project.root, service, container_name)
             if container is None or container.status != "running":
                 return None
             container.stop(timeout=containers.STOP_SECONDS)
@@ -121,7 +122,7 @@ class DockerEngine:
     def rm(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
         """Stop and remove a container and return its name; `None` when there is none."""
         with sdk() as client, self._lock():
-            container = containers.pick(client, self._project.root, service, container_name)
+            container = containers.pick(client, self.project.root, service, container_name)
             if container is None:
                 return None
             containers.remove(container)
@@ -137,17 +138,16 @@ class DockerEngine:
             with self._launch() as launch:
                 return launch.build_dev()
         daemon.check()
-        machine = self._project.settings.machine
-        official = machine.torchserve_image == images.OFFICIAL_IMAGE
-        tag = images.OWN_IMAGE if official else machine.torchserve_image
-        images.build_own(self._project.root, tag, machine.base_image, os.environ, self._notify)
+        machine = self.project.settings.machine
+        tag = images.OWN_IMAGE if images.is_default(machine.torchserve_image) else machine.torchserve_image
+        images.build_own(self.project.root, tag, machine.base_image, os.environ, self._notify)
         return tag
 
     @contextmanager
     def _launch(self) -> Iterator[Launch]:
         daemon.check()
         with sdk() as client, self._lock():
-            yield Launch(self._project, client, self._notify)
+            yield Launch(self.project, client, self._notify)
 
     def _lock(self) -> AbstractContextManager[None]:
-        return project_lock(self._project.state, timeout=LOCK_SECONDS)
+        return project_lock(self.project.state, timeout=LOCK_SECONDS)

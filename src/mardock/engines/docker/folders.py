@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mardock.errors import EngineError
-from mardock.settings import Project
+from mardock.settings.project import Project
 
 MOUNTED = ("src", "torchserve", "datasets")
 STRANGER = 1000  # whom containers run as when mardock itself runs as root; the images' own user

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Optional
 
 from mardock import process
 
-INTERRUPTED = (130, -2)  # how the docker command ends at Ctrl-C
+INTERRUPTED = 130
 TIMEOUT = 10
 _END_MARKED = """
 import os, pathlib, signal, sys
@@ -29,9 +33,26 @@ def forward(container: str, argv: Sequence[str], *, interactive: bool) -> int:
     """
     mark = f"MARDOCK_EXEC={uuid.uuid4().hex}"
     terminal = ["--interactive", "--tty"] if interactive else []
-    code = process.attach(["docker", "exec", "--env", mark, *terminal, container, *argv])
-    if code in INTERRUPTED and not interactive:
-        # Without a terminal Ctrl-C reaches the docker command alone, and what it started would go on.
+    with _interrupts() as interrupts:
+        code = process.attach(["docker", "exec", "--env", mark, *terminal, container, *argv])
+    if interrupts:
+        # Without a terminal Ctrl-C ends the docker command alone, with exit code 0, and what it started goes on.
         process.run(["docker", "exec", container, "python", "-c", _END_MARKED, mark], timeout=TIMEOUT)
-        return INTERRUPTED[0]
+        return INTERRUPTED
     return code
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect the Ctrl-Cs that arrive meanwhile."""
+    seen: list[int] = []
+
+    def note(number: int, frame: Optional[FrameType]) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from mardock import process
 from mardock.engines.docker.daemon import sdk
 from mardock.errors import EngineError
-from mardock.settings import Machine
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-OFFICIAL_IMAGE = Machine.torchserve_image
 OWN_IMAGE = "mardock-torchserve:0.12.0"
 PROBE_SECONDS = 5
 _FROM_ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL")
@@ -40,9 +38,16 @@ def image_available(image: str) -> bool:
 
 def chosen(client: DockerClient, image: str) -> str:
     """Return the image that runs for the one that is set: the project's own where only that is here."""
-    if image == OFFICIAL_IMAGE and not is_local(client, image) and is_local(client, OWN_IMAGE):
+    if is_default(image) and not is_local(client, image) and is_local(client, OWN_IMAGE):
         return OWN_IMAGE
     return image
+
+
+def is_default(image: str) -> bool:
+    """Say whether an image is the official one, which runs unless the settings name another."""
+    from mardock.settings.schema import Machine
+
+    return image == Machine.torchserve_image
 
 
 def is_local(client: DockerClient, image: str) -> bool:

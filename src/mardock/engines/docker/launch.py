@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
 from mardock.engines.docker import compose, containers, folders, images
-from mardock.errors import EngineError, EngineNotFoundError, EngineNotRunningError, EngineStartError
-from mardock.settings import Project
+from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
+from mardock.settings.project import Project
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 Service = Literal["dev", "serve"]
 LAST_LINES = 40
+POLL_SECONDS = 0.1
+PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,42 +46,40 @@ class Launch:
         self._client = client
         self._notify = notify
 
-    def serve(self, container_name: Optional[str], timeout: float, *, keep: bool) -> Started:
-        """Have the serve container healthy.
+    def serve(self, container_name: Optional[str], deadline: float, *, keep: bool) -> Started:
+        """Have the serve container running and TorchServe in it answering.
 
         Args:
-            timeout: seconds to wait for it.
-            keep: leave a container that is there as it was created, whatever the settings say now.
+            deadline: on the monotonic clock, in seconds.
+            keep: take a running container as it is, whatever the settings say now.
 
         Raises:
-            EngineError: names or ports are somebody else's, a folder cannot be written, the image cannot be had.
-            EngineStartError: it did not become healthy; nothing is left of it.
+            EngineError: names or ports are somebody else's, a folder cannot be written, the image cannot be had, or
+                the container runs with other settings.
+            EngineStartError: it did not answer; nothing is left of it, unless it ran before.
         """
         environ, services, found = self._prepare("serve", container_name)
-        if found is not None and container_name not in (None, found.name):
-            raise EngineError(
-                f"this project's TorchServe container is {found.name}", hint="mardock serve rm removes it first"
-            )
         before = found.status if found else None
-        own = found if before == "running" else None
-        if not (keep and own):
+        if found is not None and before == "running":
+            if not keep and found.labels.get(containers.HASH_LABEL) != compose.fingerprint(
+                self._project, environ, "serve"
+            ):
+                raise EngineError(
+                    f"the container {found.name} runs with other settings", hint="mardock down && mardock up"
+                )
+        else:
             self._check_configuration(services["serve"])
-            ports = (int(port["published"]) for port in services["serve"]["ports"])
-            containers.refuse_taken_ports(self._client, ports, own)
+            ports = {port["target"]: int(port["published"]) for port in services["serve"]["ports"]}
+            containers.refuse_taken_ports(self._client, ports)
             self._fetch(services["serve"]["image"])
-        wait = ["up", "--detach", "--wait", "--wait-timeout", str(max(1, round(timeout)))]
-        stay = ["--no-recreate"] if keep else []
         try:
-            compose.run(self._project, environ, *wait, *stay, "serve", notify=self._notify)
-        except EngineNotFoundError:
-            raise
-        except EngineError as error:
-            raise self._not_started(error) from error
-        except KeyboardInterrupt:
-            if own is None:
+            if before != "running":
+                compose.run(self._project, environ, "up", "--detach", "serve", notify=self._notify)
+            return Started(self._await(deadline), before)
+        except BaseException:
+            if before != "running":
                 self._forget()
             raise
-        return self._started("serve", container_name, before)
 
     def dev(self, container_name: Optional[str]) -> Started:
         """Have the dev container running, as it was created if it is there.
@@ -117,7 +118,11 @@ class Launch:
         name = container_name or (machine.dev_container if service == "dev" else machine.serve_container)
         root = self._project.root
         containers.refuse_strangers(self._client, root, compose.project_name(self._project), service, name)
-        found = containers.pick(self._client, root, service, container_name)
+        found = containers.pick(self._client, root, service, container_name if service == "dev" else None)
+        if service == "serve" and found is not None and container_name not in (None, found.name):
+            raise EngineError(
+                f"this project's TorchServe container is {found.name}", hint="mardock serve rm removes it first"
+            )
         folders.prepare(self._project)
         kept = name or (found.name if found else None)  # a container that was given a name keeps it
         environ = self._environment({service: kept} if kept else {})
@@ -139,11 +144,21 @@ class Launch:
     def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
         return Started(running(self._client, self._project, service, container_name).name or "", before)
 
-    def _not_started(self, error: EngineError) -> EngineStartError:
-        found = containers.pick(self._client, self._project.root, "serve", None)
+    def _await(self, deadline: float) -> str:
+        """Wait until TorchServe answers, and return its container's name."""
+        from mardock.client import probe
+
+        while True:
+            found = containers.pick(self._client, self._project.root, "serve")
+            alive = found is not None and found.status == "running"
+            if found and alive and probe.answers(containers.endpoint(found), PROBE_SECONDS):
+                return found.name or ""
+            if not alive or time.monotonic() >= deadline:
+                break
+            time.sleep(POLL_SECONDS)
         lines = "\n".join(containers.lines(found, follow=False, tail=LAST_LINES)) if found else ""
-        self._forget()
-        return EngineStartError("TorchServe did not become ready", details=lines or error.details)
+        what = "did not answer in time" if alive else "ended while it started"
+        raise EngineStartError(f"TorchServe {what}", details=lines or None, hint="mardock doctor")
 
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):

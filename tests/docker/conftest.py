@@ -1,0 +1,101 @@
+"""A real Docker Engine: the project's own image, built once, and throw-away projects with ports of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable, NoReturn
+from uuid import uuid4
+
+import pytest
+
+from mardock.engines.docker import DockerEngine, check
+from mardock.engines.docker.containers import PORT_VARIABLES
+from mardock.engines.docker.images import build_own
+from mardock.errors import EngineNotFoundError
+from mardock.settings.project import Project
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "mardock-torchserve:test"
+FILES = (
+    "docker-compose.yml",
+    "docker-compose.gpu.yml",
+    "Dockerfile.dev",
+    ".dockerignore",
+    "constraints.txt",
+    "mardock.toml",
+    "Makefile",
+    "torchserve",
+    "src/character_recognizer",
+)
+MakeProject = Callable[..., Project]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _docker_answers(require: Callable[[str, str], NoReturn]) -> None:
+    try:
+        check()
+    except EngineNotFoundError as error:
+        require("docker", error.message)
+
+
+@pytest.fixture(scope="session")
+def torchserve_image() -> str:
+    """The project's own image; the engine's layer cache makes this quick while nothing it is built from changed."""
+    build_own(ROOT, IMAGE, "debian:bookworm-slim", os.environ, notify=print)
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def make_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
+    """A function that makes a project with free ports and returns it; what it started is stopped at the end."""
+    with ExitStack() as stack:
+
+        def make(name: str = "", **variables: str) -> Project:
+            folder = tmp_path_factory.mktemp("projects") / (name or f"mardock-test-{uuid4().hex[:8]}")
+            lay_out(folder)
+            ports = dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES))))
+            settings = {
+                "TORCHSERVE_IMAGE": torchserve_image,
+                "MARDOCK_DEV_IMAGE": "mardock-dev:test",
+                **ports,
+                **variables,
+            }
+            (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+            project = Project(folder)
+            stack.callback(DockerEngine(project).down)
+            return project
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def served(make_project: MakeProject) -> DockerEngine:
+    """The engine of a project whose TorchServe runs; tests leave it running."""
+    engine = DockerEngine(make_project())
+    engine.up(timeout=120)
+    return engine
+
+
+def lay_out(folder: Path) -> None:
+    """Copy what containers need of this repository into a project's folder."""
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    (folder / "wheels").mkdir()
+    for certificate in (ROOT / "wheels").glob("*.crt"):
+        shutil.copy(certificate, folder / "wheels")
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports of 127.0.0.1 nobody listens on at this moment, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]

@@ -1,0 +1,114 @@
+"""The dev container: where torch is, running the caller's own mardock on the caller's own files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import mardock
+from mardock.engines.docker import DockerEngine
+from mardock.errors import EngineNotRunningError
+
+if TYPE_CHECKING:
+    from tests.docker.conftest import MakeProject
+
+
+@pytest.fixture(scope="module")
+def engine(make_project: MakeProject) -> DockerEngine:
+    """The engine of a project with a running dev container."""
+    engine = DockerEngine(make_project())
+    assert engine.run("dev").before is None
+    return engine
+
+
+def shell(engine: DockerEngine, script: str) -> int:
+    """The exit code of a script in the dev container, its output going where this process's goes."""
+    return engine.exec(["sh", "-c", script], interactive=False)
+
+
+def test_it_has_what_models_are_made_with(engine: DockerEngine, capfd: pytest.CaptureFixture[str]) -> None:
+    assert shell(engine, "python -c 'import torch, ts, model_archiver' && make --version >/dev/null") == 0
+    assert engine.exec(["mardock", "--version"], interactive=False) == 0
+    assert capfd.readouterr().out.strip() == f"mardock {mardock.__version__}"
+
+
+def test_the_exit_code_comes_back(engine: DockerEngine) -> None:
+    assert shell(engine, "exit 7") == 7
+
+
+def test_it_works_in_the_project_s_folder(engine: DockerEngine) -> None:
+    root = engine.project.root
+    assert shell(engine, "echo made >artifacts/x && cmp artifacts/x ../model-store/x && test -f ../src/*/mnist.py") == 0
+    assert (root / "artifacts/x").read_text() == "made\n"
+
+
+def test_what_it_writes_is_not_root_s(engine: DockerEngine) -> None:
+    assert shell(engine, "test $(id -u) -ne 0 && touch artifacts/whose") == 0
+    assert (engine.project.root / "artifacts/whose").stat().st_uid == (os.getuid() or 1000)
+
+
+def test_make_in_it_calls_mardock_in_place(engine: DockerEngine, capfd: pytest.CaptureFixture[str]) -> None:
+    assert shell(engine, "make --dry-run mar && echo $MARDOCK_ENGINE") == 0
+    out = capfd.readouterr().out
+    assert "mardock mar mnist" in out
+    assert ".venv" not in out
+    assert out.strip().endswith("native")
+
+
+def test_mardock_is_mounted_read_only(engine: DockerEngine) -> None:
+    assert shell(engine, "touch /opt/mardock/mardock/x 2>/dev/null") != 0
+
+
+def test_running_it_again_says_that_it_is_there(engine: DockerEngine) -> None:
+    assert engine.run("dev").before == "running"
+
+
+def test_stop_start_and_a_command_to_a_stopped_one(engine: DockerEngine) -> None:
+    name = engine.stop("dev")
+    assert name is not None
+    assert engine.stop("dev") is None
+    assert engine.start("dev").before == "exited"
+    engine.stop("dev")
+    assert shell(engine, "true") == 0
+
+
+def test_a_second_one_stands_beside_it(engine: DockerEngine) -> None:
+    name = f"{engine.project.root.name}-another"
+    assert engine.run("dev", name).name == name
+    assert engine.run("dev").before == "running"
+    assert engine.exec(["true"], interactive=False, container_name=name) == 0
+    assert engine.rm("dev", name) == name
+    assert engine.rm("dev", name) is None
+    with pytest.raises(EngineNotRunningError, match=name):
+        engine.start("dev", name)
+
+
+def test_ctrl_c_without_a_terminal_ends_the_command_in_it(engine: DockerEngine) -> None:
+    code = (
+        "import sys, pathlib; from mardock.engines.docker import DockerEngine; "
+        "from mardock.settings.project import Project; "
+        "engine = DockerEngine(Project(pathlib.Path(sys.argv[1]))); "
+        "sys.exit(engine.exec(['sh', '-c', 'echo ready; exec sleep 4321'], interactive=False))"
+    )
+    source = str(Path(mardock.__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(engine.project.root)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": source},
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.wait(60) == 130
+    left = subprocess.run(
+        ["docker", "top", engine.run("dev").name, "-o", "pid,args"], check=True, capture_output=True, text=True
+    )
+    assert "sleep infinity" in left.stdout
+    assert "sleep 4321" not in left.stdout

@@ -1,0 +1,159 @@
+"""The serve container: what runs in it, as whom, and who can reach it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mardock.client import probe
+from mardock.engines.docker import DockerEngine, containers
+from mardock.engines.docker.daemon import sdk
+from mardock.errors import EngineError, EngineNotRunningError
+
+if TYPE_CHECKING:
+    from tests.docker.conftest import MakeProject
+
+
+def inspected(engine: DockerEngine) -> dict[str, Any]:
+    """The engine's own word on the serve container."""
+    done = subprocess.run(
+        ["docker", "inspect", engine.status().details["container"]], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout)[0]
+
+
+def health(engine: DockerEngine) -> int:
+    """The exit code of the health check's command, run now."""
+    container = inspected(engine)
+    argv = container["Config"]["Healthcheck"]["Test"][1:]
+    return subprocess.run(["docker", "exec", container["Name"].lstrip("/"), *argv], check=False).returncode
+
+
+def test_it_answers_and_is_healthy(served: DockerEngine) -> None:
+    assert probe.answers(served.endpoint(), 5)
+    assert health(served) == 0
+
+
+def test_it_runs_torchserve_in_the_foreground_under_an_init(served: DockerEngine) -> None:
+    container = inspected(served)
+    assert container["HostConfig"]["Init"] is True
+    top = subprocess.run(
+        ["docker", "top", container["Id"], "-o", "pid,args"], check=True, capture_output=True, text=True
+    ).stdout
+    assert "/bin/torchserve --start --foreground" in top
+    assert "tail" not in top
+
+
+def test_it_has_no_more_rights_than_it_needs(served: DockerEngine) -> None:
+    container = inspected(served)
+    host = container["HostConfig"]
+    assert container["Config"]["User"].split(":")[0] not in ("", "0", "root")
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["PidsLimit"] > 0
+    assert not host["Privileged"]
+
+
+def test_its_ports_are_this_machine_s_alone(served: DockerEngine) -> None:
+    bindings = inspected(served)["HostConfig"]["PortBindings"]
+    assert set(bindings) == {"8080/tcp", "8081/tcp", "8082/tcp", "7070/tcp", "7071/tcp"}
+    assert {outer["HostIp"] for outers in bindings.values() for outer in outers} == {"127.0.0.1"}
+
+
+def test_its_mounts_are_the_ones_its_users_know(served: DockerEngine) -> None:
+    mounts = {mount["Destination"]: mount["Source"].rsplit("/", 1)[1] for mount in inspected(served)["Mounts"]}
+    home = "/home/model-server"
+    assert mounts == {
+        f"{home}/model-store": "artifacts",
+        f"{home}/src": "src",
+        f"{home}/torchserve": "torchserve",
+        f"{home}/logs": "logs",
+    }
+
+
+def test_its_logs_lie_in_the_project_and_come_from_the_engine(served: DockerEngine) -> None:
+    assert (served.project.logs / "ts_log.log").stat().st_size > 0
+    lines = list(served.logs(follow=False, tail=-1))
+    assert any("Model server started" in line for line in lines)
+    assert list(served.logs(follow=False, tail=2)) == lines[-2:]
+
+
+def test_a_second_up_finds_it_running(served: DockerEngine) -> None:
+    before = inspected(served)["State"]["StartedAt"]
+    assert served.up(timeout=60) == served.endpoint()
+    assert inspected(served)["State"]["StartedAt"] == before
+
+
+def test_run_on_a_running_container_says_so(served: DockerEngine) -> None:
+    assert served.run("serve").before == "running"
+
+
+def test_a_second_container_of_another_name_is_refused(served: DockerEngine) -> None:
+    with pytest.raises(EngineError, match="this project's TorchServe container is"):
+        served.run("serve", "another")
+
+
+def test_changed_settings_are_not_taken_up_silently(served: DockerEngine) -> None:
+    project = type(served.project)(served.project.root, metrics_port=1)
+    with pytest.raises(EngineError, match="runs with other settings") as caught:
+        DockerEngine(project).up(timeout=60)
+    assert "mardock down" in (caught.value.hint or "")
+
+
+def test_a_killed_container_comes_up_again(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    engine.up(timeout=120)
+    name = engine.status().details["container"]
+    subprocess.run(["docker", "kill", name], check=True, capture_output=True)
+    assert not engine.status().running
+    with pytest.raises(EngineNotRunningError):
+        engine.endpoint()
+    assert probe.answers(engine.up(timeout=120), 5)
+    assert engine.stop("serve") == name
+    assert engine.start("serve").before == "exited"
+    engine.down()
+    assert engine.status().details == {}
+    engine.down()
+
+
+def test_tokens(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project(MARDOCK_TOKEN_AUTH="true"))
+    endpoint = engine.up(timeout=120)
+    assert probe.models(endpoint, 5) == []
+    assert endpoint.management_token not in repr(endpoint)
+    with pytest.raises(Exception, match=r"token|key"):
+        probe.models(replace(endpoint, management_token="wrong-key"), 5)
+    assert health(engine) == 0
+
+
+def test_two_projects_side_by_side(served: DockerEngine, make_project: MakeProject) -> None:
+    other = DockerEngine(make_project())
+    endpoint = other.up(timeout=120)
+    assert endpoint.inference_url != served.endpoint().inference_url
+    other.down()
+    assert served.status().running
+
+
+def test_a_folder_of_the_same_name_is_another_project(served: DockerEngine, make_project: MakeProject) -> None:
+    twin = DockerEngine(make_project(served.project.root.name))
+    assert not twin.status().running
+    with pytest.raises(EngineError, match="belongs to") as caught:
+        twin.up(timeout=60)
+    assert "COMPOSE_PROJECT_NAME=" in (caught.value.hint or "")
+    twin.down()
+    assert served.status().running
+
+
+def test_a_taken_port_names_its_holder(served: DockerEngine, make_project: MakeProject) -> None:
+    port = served.endpoint().inference_url.rsplit(":", 1)[1]
+    other = DockerEngine(make_project(MARDOCK_INFERENCE_PORT=port))
+    with pytest.raises(EngineError, match=f"port {port} is taken by the container") as caught:
+        other.up(timeout=60)
+    assert "MARDOCK_INFERENCE_PORT=" in (caught.value.hint or "")
+    with sdk() as client:
+        assert containers.of_project(client, other.project.root) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,7 @@ def test_two_ups_at_once_give_one_server(make_project: MakeProject) -> None:
         "from mardock.settings.project import Project; "
         "print(DockerEngine(Project(pathlib.Path(sys.argv[1]))).up(timeout=120).inference_url)"
     )
-    argv = ["python", "-c", code, str(project.root)]
+    argv = [sys.executable, "-c", code, str(project.root)]
     both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = {one.communicate(timeout=120)[0] for one in both}
     assert [one.returncode for one in both] == [0, 0]

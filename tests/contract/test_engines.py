@@ -15,8 +15,9 @@ from tests.contract.projects import add_echo, make_project
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
-from mardock.engines import docker, select
+from mardock.engines import select
 from mardock.engines.base import Engine
+from mardock.engines.docker import daemon, images
 from mardock.engines.native import NativeEngine
 from mardock.errors import EngineNotRunningError
 from mardock.settings.project import Project
@@ -35,10 +36,10 @@ def served(
     if request.param == "native":
         request.getfixturevalue("native")
     else:
-        if not docker.engine_answers():
+        if not daemon.engine_answers():
             require("docker", "no Docker Engine answers")
-        overrides["torchserve_image"] = os.environ.get("TORCHSERVE_IMAGE", docker.OWN_IMAGE)
-        if not docker.image_available(overrides["torchserve_image"]):
+        overrides["torchserve_image"] = os.environ.get("TORCHSERVE_IMAGE", images.OWN_IMAGE)
+        if not images.image_available(overrides["torchserve_image"]):
             require("docker", f"there is no image {overrides['torchserve_image']}: make serve-build")
     project = make_project(tmp_path_factory.mktemp(request.param) / "project", **overrides)
     engine = select.create(project, print)

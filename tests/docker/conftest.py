@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import pytest
 
-from mardock.engines.docker import DockerEngine, check
 from mardock.engines.docker.containers import PORT_VARIABLES
+from mardock.engines.docker.daemon import check
+from mardock.engines.docker.engine import DockerEngine
 from mardock.engines.docker.images import build_own
 from mardock.errors import EngineNotFoundError
 from mardock.settings.project import Project

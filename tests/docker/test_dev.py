@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import mardock
-from mardock.engines.docker import DockerEngine
+from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import EngineNotRunningError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_second_one_stands_beside_it(engine: DockerEngine) -> None:
 
 def test_ctrl_c_without_a_terminal_ends_the_command_in_it(engine: DockerEngine) -> None:
     code = (
-        "import sys, pathlib; from mardock.engines.docker import DockerEngine; "
+        "import sys, pathlib; from mardock.engines.docker.engine import DockerEngine; "
         "from mardock.settings.project import Project; "
         "engine = DockerEngine(Project(pathlib.Path(sys.argv[1]))); "
         "sys.exit(engine.exec(['sh', '-c', 'echo ready; exec sleep 4321'], interactive=False))"

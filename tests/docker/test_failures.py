@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mardock.engines.docker import DockerEngine, containers, engine_answers, image_available
-from mardock.engines.docker.daemon import sdk
+from mardock.engines.docker import containers
+from mardock.engines.docker.daemon import engine_answers, sdk
+from mardock.engines.docker.engine import DockerEngine
+from mardock.engines.docker.images import image_available
 from mardock.errors import ConfigError, EngineError, EngineNotFoundError, EngineStartError
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def test_a_build_that_fails_says_where(make_project: MakeProject) -> None:
 def test_two_ups_at_once_give_one_server(make_project: MakeProject) -> None:
     project = make_project()
     code = (
-        "import sys, pathlib; from mardock.engines.docker import DockerEngine; "
+        "import sys, pathlib; from mardock.engines.docker.engine import DockerEngine; "
         "from mardock.settings.project import Project; "
         "print(DockerEngine(Project(pathlib.Path(sys.argv[1]))).up(timeout=120).inference_url)"
     )

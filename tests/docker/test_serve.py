@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mardock.client import probe
-from mardock.engines.docker import DockerEngine, containers
+from mardock.engines.docker import containers
 from mardock.engines.docker.daemon import sdk
+from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:

@@ -100,9 +100,9 @@ def _native() -> str:
 
 
 def _docker() -> str:
-    from mardock.engines import docker
+    from mardock.engines.docker.daemon import check
 
-    docker.check()
+    check()
     return "Docker and Compose answer"
 
 

@@ -11,7 +11,8 @@ from mardock.cli import console, context
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.engines.docker import DockerEngine, Service
+    from mardock.engines.docker.engine import DockerEngine
+    from mardock.engines.docker.launch import Service
 
 Name = Annotated[Optional[str], typer.Option("--container-name", help="Instead of the one .env names.", metavar="NAME")]
 
@@ -23,7 +24,7 @@ _NEXT = {"dev": "mardock dev exec, then make mar in there", "serve": "mardock re
 
 
 def _engine() -> DockerEngine:
-    from mardock.engines.docker import DockerEngine
+    from mardock.engines.docker.engine import DockerEngine
 
     return DockerEngine(context.project(), notify=console.note)
 

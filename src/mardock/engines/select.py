@@ -20,10 +20,12 @@ def running(project: Project) -> Optional[Engine]:
     native.sweep()
     if native.status().running:
         return native
-    from mardock.engines import docker
+    from mardock.engines.docker.daemon import daemon_answers
 
-    if docker.engine_answers():
-        containers = docker.DockerEngine(project)
+    if daemon_answers():
+        from mardock.engines.docker.engine import DockerEngine
+
+        containers = DockerEngine(project)
         if containers.status().running:
             return containers
     return None
@@ -43,15 +45,17 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     machine = project.settings.machine
     if machine.engine == "native":
         return NativeEngine(project)
-    from mardock.engines import docker
+    from mardock.engines.docker.daemon import engine_answers
+    from mardock.engines.docker.engine import DockerEngine
+    from mardock.engines.docker.images import image_available
 
     if machine.engine == "docker":
-        return docker.DockerEngine(project, notify=notify)
-    if not docker.engine_answers():
+        return DockerEngine(project, notify=notify)
+    if not engine_answers():
         notify("engine: native, for no Docker Engine answers")
         return NativeEngine(project)
-    if not docker.image_available(machine.torchserve_image):
+    if not image_available(machine.torchserve_image):
         notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
         return NativeEngine(project)
     notify(f"engine: docker, with the image {machine.torchserve_image}")
-    return docker.DockerEngine(project, notify=notify)
+    return DockerEngine(project, notify=notify)

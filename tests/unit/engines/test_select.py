@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mardock.engines import docker, select
+from mardock.engines import select
+from mardock.engines.docker import daemon, images
 from mardock.settings.project import Project
 
 
@@ -35,8 +36,8 @@ def test_the_choice(
     chosen: str,
     told: str,
 ) -> None:
-    monkeypatch.setattr(docker, "engine_answers", lambda: answers)
-    monkeypatch.setattr(docker, "image_available", lambda name: image)
+    monkeypatch.setattr(daemon, "engine_answers", lambda: answers)
+    monkeypatch.setattr(images, "image_available", lambda name: image)
     lines: list[str] = []
     assert select.create(project(tmp_path, engine), lines.append).name == chosen
     assert lines == ([told] if told else [])
@@ -45,7 +46,7 @@ def test_the_choice(
 def test_nothing_runs_in_a_fresh_project_even_with_broken_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker, "engine_answers", lambda: False)
+    monkeypatch.setattr(daemon, "daemon_answers", lambda: False)
     (tmp_path / "mardock.toml").write_text("[[[")
     assert select.running(Project(tmp_path)) is None
     assert not (tmp_path / ".mardock").exists()

@@ -34,6 +34,15 @@ def engine_answers(timeout: float = PROBE_SECONDS) -> bool:
     return True
 
 
+def daemon_answers(timeout: float = PROBE_SECONDS) -> bool:
+    """Say whether a daemon answers at all, which is enough to ask it what runs and cheaper than `engine_answers`."""
+    try:
+        check_daemon(timeout)
+    except EngineNotFoundError:
+        return False
+    return True
+
+
 def check(timeout: float = PROBE_SECONDS) -> None:
     """Refuse a machine without the docker command, a daemon that answers it, or a Compose plugin that is new enough.
 

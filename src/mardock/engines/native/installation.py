@@ -12,9 +12,8 @@ from pathlib import Path
 from mardock import process
 from mardock.errors import EngineNotFoundError
 
-MINIMUM_JAVA = (
-    11  # TorchServe 0.12's classes are of Java 8's format, but call java.nio.file.Files.readString of Java 11
-)
+# TorchServe 0.12's classes are of Java 8's format, but call java.nio.file.Files.readString of Java 11.
+MINIMUM_JAVA = 11
 _INSTALL = 'make setup, or pip install "mardock[native]"'
 
 

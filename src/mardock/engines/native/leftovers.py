@@ -1,4 +1,4 @@
-"""Workers that outlived their JVM: a busy one survives its SIGKILL for ever."""
+"""Processes that outlived their JVM: a busy worker survives its SIGKILL for ever."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MARKER = "MARDOCK_NATIVE"
 """Set in the server's environment, which its workers inherit, to the engine's home folder."""
+
+
+_WAIT_S = 5.0
 
 
 def reap(home: Path, temp: Path) -> None:
@@ -29,7 +32,21 @@ def reap(home: Path, temp: Path) -> None:
             orphan.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(found, timeout=5)
+    psutil.wait_procs(found, timeout=_WAIT_S)
+
+
+def see_off(pid: int) -> None:
+    """Wait for a process that is about to end, and kill it when it does not."""
+    import psutil
+
+    try:
+        ending = psutil.Process(pid)
+        try:
+            ending.wait(_WAIT_S)
+        except psutil.TimeoutExpired:
+            ending.kill()
+    except psutil.NoSuchProcess:
+        return
 
 
 def _ours(home: Path, temp: Path) -> Iterator[psutil.Process]:

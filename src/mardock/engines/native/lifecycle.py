@@ -23,7 +23,7 @@ from mardock.settings.project import Project
 _POLL_S = 0.02
 _PROBE_TIMEOUT_S = 1.0
 _STOP_TIMEOUT_S = 10.0
-_WARM_STOP_TIMEOUT_S = 0.5  # without workers there is nothing to lose by a kill
+_WARM_TIMEOUT_S = 0.5  # without workers there is nothing to lose by a kill
 _SHOWN_LINES = 40
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,10 @@ def stop(home: Home) -> None:
 def discard(home: Home) -> None:
     """Remove what a server that is no more left behind."""
     leftovers.reap(home.path, home.temp)
-    warm.stop(home.path, timeout=_WARM_STOP_TIMEOUT_S)
+    parent = warm.status(home.path, timeout=_WARM_TIMEOUT_S)
+    warm.stop(home.path, timeout=_WARM_TIMEOUT_S)
+    if parent is not None:
+        leftovers.see_off(parent.pid)  # it ends after its last fork, a moment later
     home.clear()
 
 

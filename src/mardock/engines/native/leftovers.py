@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 MARKER = "MARDOCK_NATIVE"
 """Set in the server's environment, which its workers inherit, to the engine's home folder."""
 
-
 _WAIT_S = 5.0
+_POLL_S = 0.01
 
 
 def reap(home: Path, temp: Path) -> None:
@@ -24,15 +25,8 @@ def reap(home: Path, temp: Path) -> None:
         home: the engine's home folder.
         temp: the server's temp folder, where its workers' sockets are.
     """
-    import psutil
-
-    found = list(_ours(home, temp))
-    for orphan in found:
-        try:
-            orphan.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(found, timeout=_WAIT_S)
+    for orphan in list(_ours(home, temp)):
+        _kill(orphan)
 
 
 def see_off(pid: int) -> None:
@@ -41,12 +35,35 @@ def see_off(pid: int) -> None:
 
     try:
         ending = psutil.Process(pid)
-        try:
-            ending.wait(_WAIT_S)
-        except psutil.TimeoutExpired:
-            ending.kill()
     except psutil.NoSuchProcess:
         return
+    if not _ended(ending):
+        _kill(ending)
+
+
+def _kill(process: psutil.Process) -> None:
+    import psutil
+
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
+    _ended(process)
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Wait for an end; a zombie counts, since not every container has an init that buries it."""
+    import psutil
+
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(_POLL_S)
+    return False
 
 
 def _ours(home: Path, temp: Path) -> Iterator[psutil.Process]:

@@ -16,11 +16,15 @@ model_url ?=
 num_workers ?=
 tserve_url ?=
 models_port ?=
+exp ?= $(model_name)
+version ?= $(model_version)
+data ?=
 
 option = $(if $($(2)),$(1) $($(2)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train up down status logs doctor mar register-model \
+        try watch torchserve-archive torchserve-local \
         docker-build docker-run docker-start docker-exec docker-stop docker-rm \
         serve-build serve-run serve-start serve-stop serve-rm
 
@@ -73,6 +77,19 @@ mar: $(torch) ## Archive a model into artifacts/ (model_name= model_version=)
 register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=)
 	@$(MARDOCK) register $(model_name) $(call option,--model-url,model_url) $(call option,--num-workers,num_workers) \
 	  $(call option,--tserve-url,tserve_url) $(call option,--models-port,models_port)
+
+## One experiment at a time: exp= names a model of mardock.toml
+try: $(torch) ## Run a handler without a server (exp= data=)
+	@$(MARDOCK) try $(exp) $(call option,--data,data)
+
+watch: $(torch) ## Serve every save of a handler at once (exp=)
+	@$(MARDOCK) watch $(exp)
+
+torchserve-archive: $(torch) ## Archive an experiment (exp= version=)
+	@$(MARDOCK) archive $(exp) $(call option,--version,version)
+
+torchserve-local: $(torch) ## Serve an experiment as /predictions/model, its log in this terminal (exp=)
+	@$(MARDOCK) local $(exp)
 
 ## The dev container
 docker-build: $(base) ## Build the dev image

@@ -1,5 +1,6 @@
 """The entry point of `mardock`: answers `--version` at once and leaves the rest to cli/."""
 
+import gc
 import sys
 
 
@@ -10,6 +11,7 @@ def main() -> None:
 
         print(f"mardock {__version__}")  # noqa: T201 - before typer, which takes longer to import than this takes to run
         return
+    gc.disable()  # nothing that imports leave behind is garbage; cli.app turns it on again for what may run long
     from mardock.cli.app import run
 
     sys.exit(run())

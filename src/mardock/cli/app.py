@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from types import FrameType
 from typing import Annotated, Any, Optional
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mardock import __version__
-from mardock.cli import console, context, images, inference, lifecycle, model, models, setup
+from mardock.cli import console, context, images, inference, lifecycle, local, model, models, setup, trying
 from mardock.errors import MardockError
 
 INTERRUPTED = 130
@@ -26,6 +27,7 @@ class Boundary(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command of this context."""
+        gc.enable()
         try:
             return super().invoke(ctx)
         except MardockError as error:
@@ -64,7 +66,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, model, inference):
+for _group in (setup, lifecycle, local, model, trying, inference):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

@@ -56,6 +56,7 @@ def one(
     *,
     url: Optional[str] = None,
     workers: Optional[int] = None,
+    served_as: Optional[str] = None,
     replace: bool = False,
 ) -> Registered:
     """Register one model and return when its workers are READY.
@@ -63,10 +64,14 @@ def one(
     Args:
         url: what to hand to TorchServe instead of the model's own archive.
         workers: how many, instead of what mardock.toml says.
+        served_as: the name to serve it under, instead of its archive's.
     """
     from mardock import registration
 
     candidate = _candidate(project, where, model, url, workers)
+    if served_as is not None:
+        candidate = dataclasses.replace(candidate, model_name=served_as)
+    _warn_of_requirements(project, where, [project.settings.model(model)[0]] if url is None else [])
     with console.waiting(f"registering {model or candidate.archive}"):
         done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace)
     _tell(done)
@@ -96,6 +101,7 @@ def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool
     from mardock import registration
 
     candidates = [_candidate(project, where, name) for name in names]
+    _warn_of_requirements(project, where, names)
     with console.waiting(f"registering {', '.join(names)}" if names else "nothing to register"):
         results = registration.register_all(where.endpoint, candidates, engine=where.engine, replace=replace)
     failures = []
@@ -133,6 +139,25 @@ def _candidate(
         sources=_sources(spec),
         allow_remote="://" in url,
     )
+
+
+def _warn_of_requirements(project: Project, where: Target, names: Sequence[str]) -> None:
+    """Say which models bring packages that TorchServe, as it is configured, does not install for them."""
+    from mardock.engines import config_properties
+
+    brought = {name: project.settings.models[name].archive.requirements_file for name in names}
+    if where.engine is None or not any(brought.values()):
+        return
+    properties = config_properties.read(project.root / "torchserve" / "config.properties")
+    switch = properties.get("install_py_dep_per_model")
+    if switch is not None and switch.value.strip().lower() == "true":
+        return
+    for name, file in brought.items():
+        if file:
+            console.warn(
+                f"{name}: TorchServe does not install its {file}, for install_py_dep_per_model is not true in"
+                " torchserve/config.properties; set it, then mardock down && mardock up"
+            )
 
 
 def sources_of(project: Project, served_as: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional
 
@@ -51,5 +52,7 @@ def plan(
 
 def _max_response_size(project: Project) -> int:
     path = project.root / "torchserve" / "config.properties"
-    found = config_properties.read(path).get("max_response_size") if path.exists() else None
-    return int(found.value) if found else MAX_RESPONSE_SIZE
+    properties = config_properties.read(path) if path.exists() else {}
+    config_properties.check(properties, os.environ)
+    found = properties.get("max_response_size")
+    return int(found.value) if found and found.value.isdecimal() else MAX_RESPONSE_SIZE

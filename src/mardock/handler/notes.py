@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import linecache
+import os
 import pickle
 import re
 import uuid
@@ -12,6 +14,8 @@ from typing import Optional
 
 from mardock.handler.outcome import Raised, Trial
 
+_OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
+_OUTERMOST = str(Path(__file__).with_name("trial.py"))
 _FRAME = re.compile(r'  File "(?P<path>.*)", line (?P<line>\d+) in (?P<function>.*)')
 
 
@@ -59,9 +63,15 @@ class Notes:
         """Where the process was when its time was over or it crashed, told as if `sentence` had been raised there."""
         threads = self._dump.read_text().split("\n\n") if self._dump.exists() else [""]
         ours = [thread for thread in threads if str(self.model_dir) in thread]
-        frames = list(_FRAME.finditer((ours or threads)[-1]))
+        frames = _handlers_own((ours or threads)[-1])
         lines = ["Traceback (most recent call last):"] if frames else []
         for frame in reversed(frames):
             lines.append(f'  File "{frame["path"]}", line {frame["line"]}, in {frame["function"]}')
             lines.append(f"    {linecache.getline(frame['path'], int(frame['line'])).strip()}")
         return Raised(self.stage(), "\n".join([*lines, sentence]))
+
+
+def _handlers_own(thread: str) -> list[re.Match[str]]:
+    """The calls below the trial's own, innermost first as faulthandler prints them."""
+    calls = itertools.takewhile(lambda frame: frame["path"] != _OUTERMOST, _FRAME.finditer(thread))
+    return [frame for frame in calls if not frame["path"].startswith(_OWN_FOLDER)]

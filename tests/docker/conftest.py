@@ -89,6 +89,7 @@ def lay_out(folder: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     (folder / "wheels").mkdir()
+    (folder / "wheels" / ".gitkeep").touch()
     for certificate in (ROOT / "wheels").glob("*.crt"):
         shutil.copy(certificate, folder / "wheels")
 

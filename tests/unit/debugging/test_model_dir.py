@@ -1,0 +1,114 @@
+"""The folder a debug worker serves from, and the modules it finds there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mardock.archive.read import read
+from mardock.archive.spec import ArchiveSpec
+from mardock.debugging import model_dir
+from mardock.debugging.model_dir import PATIENCE_S, Plan
+from mardock.debugging.worker import SETTINGS, Sources
+from mardock.errors import ArchiveError, ConfigError
+
+SPEC = ArchiveSpec(
+    model_name="greeter",
+    handler="served/debug_me.py:answer",
+    serialized_file="weights.pt",
+    extra_files=("package",),
+    config_file="model-config.yaml",
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    files = {
+        "project/served/debug_me.py": "def where():\n    return __file__\n",
+        "project/package/debug_inner/part.py": "def where():\n    return __file__\n",
+        "project/package/debug_inner/__init__.py": "",
+        "project/weights.pt": "weights",
+        "project/model-config.yaml": "minWorkers: 4\nmaxWorkers: 4\nresponseTimeout: 30\nown: {key: 1}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder"
+
+
+@pytest.fixture
+def imported() -> Iterator[None]:
+    """Undo what a test imports and where it looks for it."""
+    before, finders, path = set(sys.modules), list(sys.meta_path), list(sys.path)
+    yield
+    sys.meta_path[:], sys.path[:] = finders, path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def plan(spec: ArchiveSpec = SPEC, *, mirrored: bool = False) -> Plan:
+    return Plan(spec, "1.0-debug", wait=False, previous="1.0", mirrored=mirrored)
+
+
+def test_it_is_a_model_of_its_own_version_that_links_the_weights(root: Path, folder: Path) -> None:
+    model_dir.lay_out(plan(), root, folder)
+    assert (read(folder).name, read(folder).version) == ("greeter", "1.0-debug")
+    assert (folder / "weights.pt").samefile(root / "weights.pt")
+    assert not (folder / "debug_me.py").samefile(root / "served" / "debug_me.py")
+    assert (folder / "debugpy" / "__init__.py").is_file()
+    assert plan().handler == "mardock_debug.py:answer"
+    assert model_dir.read_previous(folder) == "1.0"
+
+
+def test_a_model_config_loses_what_would_end_a_pause_or_bring_more_workers(root: Path, folder: Path) -> None:
+    model_dir.lay_out(plan(), root, folder)
+    config = yaml.safe_load((folder / "model-config.yaml").read_text())
+    assert config == {"own": {"key": 1}, "responseTimeout": PATIENCE_S, "startupTimeout": PATIENCE_S}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.usefixtures("imported")
+def test_code_has_the_projects_path_and_modules_their_own(root: Path, folder: Path, mirrored: bool) -> None:
+    model_dir.lay_out(plan(mirrored=mirrored), root, folder)
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, Sources(folder, json.loads((folder / SETTINGS).read_text())["sources"]))
+    base = folder / "sources" if mirrored else root
+    for name, source in (("debug_me", "served/debug_me.py"), ("debug_inner.part", "package/debug_inner/part.py")):
+        module = importlib.import_module(name)
+        assert module.where.__code__.co_filename == str(base / source)
+        assert Path(base / source).is_file()
+        assert Path(module.where()).parent in (folder, folder / "debug_inner")
+
+
+def test_one_of_torchserves_own_handlers_is_named_in_full(root: Path, folder: Path) -> None:
+    model_dir.lay_out(plan(ArchiveSpec("greeter", "image_classifier", serialized_file="weights.pt")), root, folder)
+    assert json.loads((folder / SETTINGS).read_text())["handler"] == "ts.torch_handler.image_classifier"
+
+
+def test_a_syntax_error_is_told_with_its_line(root: Path, folder: Path) -> None:
+    (root / "package" / "debug_inner" / "part.py").write_text("x = 1\ndef (:\n")
+    with pytest.raises(ArchiveError, match=r"package/debug_inner/part\.py:2"):
+        model_dir.lay_out(plan(), root, folder)
+
+
+def test_missing_files_are_told_before_anything_is_written(root: Path, folder: Path) -> None:
+    (root / "weights.pt").unlink()
+    with pytest.raises(ConfigError, match=r"weights\.pt does not exist"):
+        model_dir.lay_out(plan(), root, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_no_folder_no_previous_version(tmp_path: Path) -> None:
+    assert model_dir.read_previous(tmp_path / "none") is None

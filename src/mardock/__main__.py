@@ -1,20 +1,41 @@
-"""The entry point of `mardock`: answers `--version` at once and leaves the rest to cli/."""
+"""The entry point of `mardock`: answers `--version` at once, leaves the rest to cli/, and outlives its output."""
 
-import gc
+import io
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    _make_printable()
+    code = 1
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, as `head` does: Python would complain of it at its own end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> int:
     if sys.argv[1:] == ["--version"]:
         from mardock import __version__
 
         print(f"mardock {__version__}")  # noqa: T201 - before typer, which takes longer to import than this takes to run
-        return
-    gc.disable()  # nothing that imports leave behind is garbage; cli.app turns it on again for what may run long
+        return 0
     from mardock.cli.app import run
 
-    sys.exit(run())
+    return run()
+
+
+def _make_printable() -> None:
+    """Let no output fail: not that of a file name the terminal cannot show, nor any when a stream was closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ app = typer.Typer(
 
 Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
 Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
-AnyVersion = Annotated[Optional[str], typer.Option("--version", help="One version; the default one when left out.")]
+OneVersion = Annotated[Optional[str], typer.Option("--version", help="One version; every one when left out.")]
+ScaledVersion = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
 
 
 def _client() -> ManagementClient:
@@ -39,7 +40,7 @@ def list_models(as_json: context.Json = False) -> None:
 
 
 @app.command()
-def describe(model: Registered, version: AnyVersion = None, as_json: context.Json = False) -> None:
+def describe(model: Registered, version: OneVersion = None, as_json: context.Json = False) -> None:
     """Describe every version of a model and its workers."""
     with _client() as client:
         versions = client.describe(model, version)
@@ -64,7 +65,7 @@ def scale(
     max_worker: Annotated[
         Optional[int], typer.Option("--max-worker", min=0, max=1024, help="The same when left out.")
     ] = None,
-    version: AnyVersion = None,
+    version: ScaledVersion = None,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
     with _client() as client, console.waiting(f"scaling {model} to {min_worker}"):
@@ -83,8 +84,10 @@ def set_default(model: Registered, version: Version) -> None:
 
 
 @app.command()
-def unregister(model: Registered, version: AnyVersion = None) -> None:
-    """Remove a version of a model, or its default one; the archive stays in the model store."""
-    with _client() as client:
-        client.unregister(model, version)
+def unregister(model: Registered, version: OneVersion = None) -> None:
+    """Remove a model, or one version of it; the archive stays in the model store."""
+    from mardock import registration
+
+    project = context.project()
+    registration.unregister(context.endpoint(project), model, version, store=project.model_store)
     console.success(f"{model} is no longer served", f"mardock register {model}")

@@ -161,7 +161,7 @@ def show(answers: Sequence[Answer]) -> None:
         if answers[0].failure is None:
             console.data_bytes(answers[0].body)
         return
-    console.table(("FILE", "PREDICTION"), [(answer.file, answer.text) for answer in answers])
+    console.table(("FILE", "PREDICTION"), [(answer.file, " ".join(answer.text.split())) for answer in answers])
 
 
 def show_labels(answers: Sequence[Answer]) -> None:

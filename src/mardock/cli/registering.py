@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mardock.engines.base import Engine
     from mardock.registration import Candidate, Registered
     from mardock.settings.project import Project
+
+LOCK_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def one(
     if served_as is not None:
         candidate = dataclasses.replace(candidate, model_name=served_as)
     _warn_of_requirements(project, where, [project.settings.model(model)[0]] if url is None else [])
-    with console.waiting(f"registering {model or candidate.archive}"):
+    with console.waiting(f"registering {model or candidate.archive}"), _alone(project, where):
         done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace)
     _tell(done)
     return done
@@ -102,7 +105,8 @@ def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool
 
     candidates = [_candidate(project, where, name) for name in names]
     _warn_of_requirements(project, where, names)
-    with console.waiting(f"registering {', '.join(names)}" if names else "nothing to register"):
+    title = f"registering {', '.join(names)}" if names else "nothing to register"
+    with console.waiting(title), _alone(project, where):
         results = registration.register_all(where.endpoint, candidates, engine=where.engine, replace=replace)
     failures = []
     for name, result in zip(names, results):
@@ -116,6 +120,17 @@ def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool
             f"{len(failures)} of {len(names)} models failed: {', '.join(failures)}",
             hint=f"mardock register {failures[0]}",
         )
+
+
+def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
+    """Let one command at a time register with the project's server: a second one then finds what it wanted served."""
+    if where.engine is None:
+        return nullcontext()
+    from mardock.engines.project_lock import project_lock
+
+    return project_lock(
+        project.state, timeout=LOCK_TIMEOUT_S, name="registering.lock", doing="registering models of this project"
+    )
 
 
 def _candidate(

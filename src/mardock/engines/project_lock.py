@@ -1,4 +1,4 @@
-"""The project lock: one command at a time starts or stops a project's server."""
+"""The project's locks: one command at a time starts or stops its server, one registers its models."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ _POLL_S = 0.05
 
 
 @contextmanager
-def project_lock(state: Path, *, timeout: float) -> Iterator[None]:
-    """Hold `state`/lock; the kernel lets go of it when its holder dies, however it dies.
+def project_lock(
+    state: Path, *, timeout: float, name: str = "lock", doing: str = "starting or stopping this project's server"
+) -> Iterator[None]:
+    """Hold the file `name` in `state`; the kernel lets go of it when its holder dies, however it dies.
 
     Args:
         state: the project's state folder; made when it is not there.
         timeout: seconds to wait for another holder.
+        doing: what its holders are at, for the error's message.
 
     Raises:
         EngineError: another command still holds it then (it is named), or the folder cannot be written.
@@ -28,7 +31,7 @@ def project_lock(state: Path, *, timeout: float) -> Iterator[None]:
     deadline = time.monotonic() + timeout
     try:
         state.mkdir(parents=True, exist_ok=True)
-        file = (state / "lock").open("a+", encoding="ascii")
+        file = (state / name).open("a+", encoding="ascii")
     except OSError as error:
         raise EngineError(f"cannot write {state}: {error.strerror}", hint=f"ls -ld {state}") from error
     with file:
@@ -41,7 +44,7 @@ def project_lock(state: Path, *, timeout: float) -> Iterator[None]:
                     file.seek(0)
                     owner = file.read().strip() or "unknown"
                     raise EngineError(
-                        f"another mardock command (pid {owner}) is starting or stopping this project's server",
+                        f"another mardock command (pid {owner}) is {doing}",
                         hint=f"wait for it, or end it: kill {owner}",
                     ) from error
             time.sleep(_POLL_S)

@@ -1,0 +1,209 @@
+"""Bench: the runs of one benchmark, each warmed up and set beside the server's own count and the client's ceiling."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Optional
+
+from mardock import __version__
+from mardock.benchmark.load import LoadGenerator
+from mardock.benchmark.measurement import Measurement
+from mardock.benchmark.null_server import null_server
+from mardock.benchmark.report import BenchReport, LoadResult
+from mardock.benchmark.server_side import Counters, ServerSide, read_counters
+from mardock.benchmark.target import Target, prediction_target
+from mardock.benchmark.workers import scaled
+from mardock.client.inference import InferenceClient
+from mardock.endpoint import Endpoint
+from mardock.errors import ConfigError, EngineNotRunningError, ServingError
+
+_CEILING_S = 1.0
+_CEILING_WARMUP_S = 0.2
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """What to measure: every concurrency under every number of workers.
+
+    Attributes:
+        bodies: sent in turn.
+        version: the default version when None.
+        concurrency: requests under way at once; with a rate, the most that may be.
+        rate: requests per second (open loop); None sends whenever a connection is free (closed loop).
+        duration: seconds that each run lasts.
+        warmup: seconds of the same load before it, which are not counted.
+        timeout: seconds for one answer.
+        workers: scale the model to each of these; left alone when empty.
+    """
+
+    model: str
+    bodies: tuple[bytes, ...]
+    version: Optional[str] = None
+    content_type: Optional[str] = None
+    concurrency: tuple[int, ...] = (8,)
+    rate: Optional[float] = None
+    duration: float = 10.0
+    warmup: float = 2.0
+    timeout: float = 30.0
+    workers: tuple[int, ...] = ()
+
+
+class Bench:
+    """Runs a plan against an endpoint; `report` tells what is known so far, also after an interruption.
+
+    Args:
+        allow_remote: let the load leave this machine.
+        tell: is told what is being done, line by line.
+
+    Raises:
+        ConfigError: the plan cannot be sent, or would load another machine without `allow_remote`.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, plan: BenchPlan, *, allow_remote: bool = False, tell: Callable[[str], None]
+    ) -> None:
+        self._endpoint = endpoint
+        self._plan = plan
+        self._tell = tell
+        self._target = prediction_target(
+            endpoint, plan.model, plan.bodies, version=plan.version, content_type=plan.content_type
+        )
+        if not (self._target.is_loopback or allow_remote):
+            raise ConfigError(
+                f"{self._target.name} is not this machine, and a benchmark can bring a server down",
+                hint="if it may be loaded: --yes",
+            )
+        self._results: list[LoadResult] = []
+        self._ceilings: dict[int, float] = {}
+        self._started = datetime.now().astimezone()
+
+    def run(self) -> None:
+        """Run the whole plan; ends early, with what was measured kept, when the server is gone.
+
+        Raises:
+            ModelNotFoundError, ApiError, ServingError: the model does not answer a first request.
+            EngineNotRunningError: nothing listens there.
+            WorkerFailedError: the model could not be scaled.
+        """
+        plan = self._plan
+        with ExitStack() as stack:
+            if not plan.workers:
+                self._run_levels(None)
+                return
+            scale = stack.enter_context(scaled(self._endpoint, plan.model, plan.version, self._tell))
+            for workers in plan.workers:
+                self._tell(f"scaling {plan.model} to {workers} worker{'s' * (workers != 1)}")
+                scale(workers)
+                if not self._run_levels(workers):
+                    return
+
+    @property
+    def report(self) -> BenchReport:
+        """What was measured so far."""
+        plan = self._plan
+        wanted = len(plan.concurrency) * max(len(plan.workers), 1)
+        return BenchReport(
+            model=plan.model,
+            version=plan.version,
+            target=self._target.name,
+            started=self._started.isoformat(timespec="seconds"),
+            machine=_machine(),
+            bodies=len(plan.bodies),
+            body_bytes=sum(map(len, plan.bodies)) // len(plan.bodies),
+            warmup_s=plan.warmup,
+            timeout_s=plan.timeout,
+            complete=len(self._results) == wanted and not any(run.cut_short for run in self._results),
+            runs=tuple(self._results),
+        )
+
+    def _run_levels(self, workers: Optional[int]) -> bool:
+        """Run every concurrency; returns whether the server still answered at the end."""
+        answer_bytes = self._first_answer()
+        for concurrency in self._plan.concurrency:
+            if concurrency not in self._ceilings:
+                self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes)
+            result = self._run_level(workers, concurrency)
+            if result.cut_short:
+                return False
+        return True
+
+    def _first_answer(self) -> int:
+        """Send one request, whose failure explains itself better than ten thousand; returns its answer's length."""
+        plan = self._plan
+        with InferenceClient(self._endpoint) as client:
+            answer = client.predict(
+                plan.model, plan.bodies[0], version=plan.version, content_type=plan.content_type, timeout=plan.timeout
+            )
+        return len(answer.body)
+
+    def _run_level(self, workers: Optional[int], concurrency: int) -> LoadResult:
+        plan = self._plan
+        load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
+        self._tell(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
+        with LoadGenerator(self._target, concurrency, timeout=plan.timeout) as generator:
+            measurement = Measurement()
+            generator.run(measurement, seconds=plan.warmup, rate=plan.rate)
+            if measurement.cut_short:
+                return self._keep(measurement, workers, concurrency)
+            before = self._counters()
+            measurement = Measurement()
+            try:
+                generator.run(measurement, seconds=plan.duration, rate=plan.rate)
+            except KeyboardInterrupt:
+                self._keep(measurement, workers, concurrency)
+                raise
+        after = self._counters() if before is not None and not measurement.cut_short else None
+        server = after.since(before) if before is not None and after is not None else None
+        return self._keep(measurement, workers, concurrency, server)
+
+    def _keep(
+        self, measurement: Measurement, workers: Optional[int], concurrency: int, server: Optional[ServerSide] = None
+    ) -> LoadResult:
+        result = LoadResult.of(
+            measurement,
+            workers=workers,
+            concurrency=concurrency,
+            rate=self._plan.rate,
+            ceiling=self._ceilings[concurrency],
+            server=server,
+        )
+        self._results.append(result)
+        return result
+
+    def _counters(self) -> Optional[Counters]:
+        if not self._endpoint.metrics_url:
+            return None
+        try:
+            return read_counters(self._endpoint, self._plan.model, self._plan.version)
+        except (EngineNotRunningError, ServingError) as error:
+            self._tell(f"without the server's own figures: {error.message}")
+            return None
+
+
+def measure_ceiling(target: Target, concurrency: int, answer_bytes: int) -> float:
+    """Return the requests per second this client reaches against a server that does nothing.
+
+    It is a lower bound: that server is a Python process too, and shares the machine's cores.
+    """
+    with (
+        null_server(target.requests[0], answer_bytes) as nothing,
+        LoadGenerator(nothing, concurrency, timeout=10.0) as generator,
+    ):
+        generator.run(Measurement(), seconds=_CEILING_WARMUP_S)
+        measurement = Measurement()
+        generator.run(measurement, seconds=_CEILING_S)
+    return measurement.throughput
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processors": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "mardock": __version__,
+    }

@@ -1,0 +1,186 @@
+"""The commands that load a served model and compare what they found: bench and bench compare."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+from typer.core import TyperGroup
+
+from mardock.cli import console, context
+from mardock.errors import ConfigError, ServingError
+
+if TYPE_CHECKING:
+    from mardock.benchmark.report import BenchReport
+    from mardock.endpoint import Endpoint
+    from mardock.settings.project import Project
+
+_MAX_BODIES = 256 * 1024 * 1024
+_MAX_CONCURRENCY = 10_000
+_MAX_WORKERS = 256
+_OPEN_LOOP_CONNECTIONS = "100"  # what TorchServe lets wait in a model's queue, unless told otherwise
+_CLOSED_LOOP_CONNECTIONS = "8"
+
+
+class _BenchGroup(TyperGroup):
+    """Takes `bench MODEL` for `bench run MODEL`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `run` before what names no command of this group."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+bench = typer.Typer(cls=_BenchGroup, help="Load a model and report its throughput and latency.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.add_typer(bench, name="bench", rich_help_panel="One model, served")
+
+
+@bench.command()
+def run(
+    model: Annotated[
+        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
+    ] = None,
+    files: Annotated[
+        Optional[list[Path]],
+        typer.Argument(help="Bodies to send in turn: files or folders; the model's sample when left out."),
+    ] = None,
+    concurrency: Annotated[
+        Optional[str],
+        typer.Option(
+            "--concurrency",
+            "-c",
+            help="Requests under way at once (8), or several: 1,4,16. With --rate: at most (100).",
+        ),
+    ] = None,
+    rate: Annotated[
+        Optional[float],
+        typer.Option("--rate", min=0.001, max=1e6, help="Open loop: requests per second, whatever the server does."),
+    ] = None,
+    duration: Annotated[float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure.")] = 10,
+    warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = 2,
+    workers: Annotated[
+        Optional[str],
+        typer.Option("--workers", help="Scale the model to each of these, e.g. 1,4, and put it back afterwards."),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = 30,
+    version: Annotated[
+        Optional[str], typer.Option("--version", help="A version; the default one when left out.")
+    ] = None,
+    content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each body.")] = None,
+    max_error_rate: Annotated[
+        float, typer.Option("--max-error-rate", min=0, max=1, help="Errors per request to put up with.")
+    ] = 0,
+    url: Annotated[
+        Optional[str], typer.Option("--url", help="Another Inference API, e.g. http://127.0.0.1:9000.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Load a machine that is not this one.")] = False,
+    csv: Annotated[Optional[Path], typer.Option("--csv", help="Write the runs as CSV.", metavar="FILE")] = None,
+    html: Annotated[Optional[Path], typer.Option("--html", help="Write a page with plots.", metavar="FILE")] = None,
+    as_json: context.Json = False,
+) -> None:
+    """Load a model and report its throughput and latency; compare two reports with `mardock bench compare A B`.
+
+    Closed loop by default: each connection sends as soon as its answer came. With --rate an open loop, where latency is
+    counted from the moment a request was due, so that a stall is charged for all that it delayed.
+    """
+    from mardock.benchmark.bench import Bench, BenchPlan
+    from mardock.cli import bench_report, predicting
+
+    if not all(map(math.isfinite, (duration, warmup, timeout, rate or 0.0))):
+        raise ConfigError("--duration, --warmup, --timeout and --rate must be finite", hint="mardock bench --help")
+    project = context.project()
+    connections = _OPEN_LOOP_CONNECTIONS if rate else _CLOSED_LOOP_CONNECTIONS
+    plan = BenchPlan(
+        model=predicting.model_name(project, model),
+        bodies=_bodies(project, model, files or []),
+        version=version,
+        content_type=content_type,
+        concurrency=_numbers("--concurrency", concurrency or connections, 1, _MAX_CONCURRENCY),
+        rate=rate,
+        duration=duration,
+        warmup=warmup,
+        timeout=timeout,
+        workers=_numbers("--workers", workers, 1, _MAX_WORKERS) if workers else (),
+    )
+    for path in (csv, html):
+        _check_writable(path)
+    job = Bench(_endpoint(project, url), plan, allow_remote=yes, tell=console.note)
+    try:
+        job.run()
+    finally:
+        if job.report.runs:  # kept also when the server died or the user had seen enough
+            bench_report.show(job.report, as_json=as_json)
+            bench_report.write(job.report, csv=csv, html=html)
+    _judge(job.report, max_error_rate)
+
+
+@bench.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="What `mardock bench --json` printed.", metavar="A")],
+    after: Annotated[Path, typer.Argument(help="Another one.", metavar="B")],
+    as_json: context.Json = False,
+) -> None:
+    """Show two reports side by side, and how many times larger the second one's figures are."""
+    from mardock.benchmark.report import read_report
+    from mardock.cli import bench_report
+
+    bench_report.show_comparison((before, after), read_report(before), read_report(after), as_json=as_json)
+
+
+def _endpoint(project: Project, url: Optional[str]) -> Endpoint:
+    from mardock.endpoint import Endpoint
+
+    return Endpoint(url.rstrip("/")) if url else context.endpoint(project)
+
+
+def _bodies(project: Project, model: Optional[str], files: list[Path]) -> tuple[bytes, ...]:
+    from mardock.cli import predicting
+
+    found = predicting.sources(project, model, files)
+    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
+        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
+    return tuple(predicting.read(file) for file in found)
+
+
+def _numbers(option: str, text: str, least: int, most: int) -> tuple[int, ...]:
+    """Read `1,4,16`.
+
+    Raises:
+        ConfigError: a part of it is no whole number within the limits, or stands there twice.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and least <= int(part) <= most for part in parts):
+        raise ConfigError(
+            f"{option} {text!r}: whole numbers from {least} to {most} are wanted", hint=f"e.g. {option} 1,4"
+        )
+    numbers = tuple(int(part) for part in parts)
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError(f"{option} {text!r} names a number twice", hint=f"e.g. {option} 1,4")
+    return numbers
+
+
+def _check_writable(path: Optional[Path]) -> None:
+    """Refuse a report that could not be written after minutes of measuring."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ConfigError(f"cannot write {path}", hint="name a file in a folder that exists")
+
+
+def _judge(report: BenchReport, max_error_rate: float) -> None:
+    """Raise ServingError when the server died or too many requests failed."""
+    for run in report.runs:
+        if run.cut_short:
+            raise ServingError(
+                f"{report.model}: {run.cut_short}; what was measured until then is kept", hint="mardock logs"
+            )
+        if run.error_rate > max_error_rate:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
+            raise ServingError(
+                f"{report.model}, {run.label}: {run.error_rate:.2%} of the requests failed ({kinds})",
+                hint="mardock logs; to put up with some: --max-error-rate",
+            )

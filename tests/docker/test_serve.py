@@ -39,14 +39,16 @@ def test_it_answers_and_is_healthy(served: DockerEngine) -> None:
     assert health(served) == 0
 
 
-def test_it_runs_torchserve_in_the_foreground_under_an_init(served: DockerEngine) -> None:
+def test_it_is_torchserve_itself_under_an_init(served: DockerEngine) -> None:
     container = inspected(served)
     assert container["HostConfig"]["Init"] is True
     top = subprocess.run(
         ["docker", "top", container["Id"], "-o", "pid,args"], check=True, capture_output=True, text=True
     ).stdout
-    assert "/bin/torchserve --start --foreground" in top
-    assert "tail" not in top
+    init, server, *_ = [line.split(maxsplit=1)[1] for line in top.splitlines()[1:]]
+    assert "init" in init
+    assert "java" in server
+    assert "org.pytorch.serve.ModelServer" in server
 
 
 def test_it_has_no_more_rights_than_it_needs(served: DockerEngine) -> None:
@@ -74,6 +76,7 @@ def test_its_mounts_are_the_ones_its_users_know(served: DockerEngine) -> None:
         f"{home}/src": "src",
         f"{home}/torchserve": "torchserve",
         f"{home}/logs": "logs",
+        "/opt/mardock/mardock": "mardock",
     }
 
 

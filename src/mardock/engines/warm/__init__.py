@@ -42,7 +42,12 @@ class WarmStatus:
 
 
 def ensure(
-    state_dir: Path, python: str, *, env: Optional[Mapping[str, str]] = None, preload: Sequence[str] = PRELOAD
+    state_dir: Path,
+    python: str,
+    *,
+    env: Optional[Mapping[str, str]] = None,
+    preload: Sequence[str] = PRELOAD,
+    owner: int = 0,
 ) -> Path:
     """Have a warm parent for this project and interpreter, and return what TorchServe is to start workers with.
 
@@ -53,6 +58,7 @@ def ensure(
         python: absolute path of the interpreter that has torch and ts.
         env: the environment TorchServe will be started with; this process's own when None.
         preload: the modules to import.
+        owner: pid of a process the parent has to stay for; 0 when it is to await its first use a limited time only.
 
     Returns:
         The stub, or `python` itself where there can be no warm parent: on other systems than Linux and macOS, on a file
@@ -70,7 +76,7 @@ def ensure(
     stub = write_stub(home / "python", python, address)
     if not os.access(stub, os.X_OK):
         return Path(python)
-    argv = [python, str(HERE), "--socket", address, *(f"--preload={module}" for module in preload)]
+    argv = [python, str(HERE), "--socket", address, f"--owner={owner}", *(f"--preload={module}" for module in preload)]
     running = _holder(address + ".lock") is not None or _launch(argv, environment, home / "log")
     return stub if running else Path(python)
 

@@ -65,15 +65,18 @@ class Server:
         listener: the listening socket.
         lock: descriptor whose lock makes this parent the only one.
         idle: seconds without a worker or its owner after which the loop ends.
+        owner: pid of the owner until a worker is asked for by another; 0 when there is none yet.
     """
 
-    def __init__(self, listener: socket.socket, lock: int, installation: Installation, idle: float) -> None:
+    def __init__(
+        self, listener: socket.socket, lock: int, installation: Installation, *, idle: float, owner: int
+    ) -> None:
         self._listener, self._lock, self._installation, self._idle = listener, lock, installation, idle
         self._inode = os.stat(listener.getsockname()).st_ino
         self._workers: dict[int, Worker] = {}
         self._farewells: list[socket.socket] = []
         self._retired = False
-        self._owner = 0
+        self._owner = owner
         self._last_use = time.monotonic()
         self._wake, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)  # noqa: FBT003
@@ -226,6 +229,7 @@ def main() -> None:
     parser.add_argument("--script", type=os.path.abspath, help="the worker's script (default: that of TorchServe)")
     parser.add_argument("--preload", action="append", default=[], metavar="MODULE", help="import this; repeatable")
     parser.add_argument("--idle", type=float, default=600.0, metavar="SECONDS", help="end when unused this long")
+    parser.add_argument("--owner", type=int, default=0, metavar="PID", help="do not end before this process")
     arguments = parser.parse_args()
     if os.environ.pop("PYTHONPATH", None) is not None:  # each worker brings its own
         os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
@@ -242,7 +246,7 @@ def main() -> None:
         os._exit(0)
     os.setsid()
     installation = Installation(script, arguments.preload)
-    work = Server(listener, lock, installation, arguments.idle).serve()
+    work = Server(listener, lock, installation, idle=arguments.idle, owner=arguments.owner).serve()
     if work is not None:
         become(work, installation)
         runpy.run_path(sys.argv[0], run_name="__main__")

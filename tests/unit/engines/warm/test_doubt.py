@@ -132,6 +132,15 @@ def test_an_unused_parent_ends(cold: Family) -> None:
     psutil.Process(cold.pid()).wait(60)
 
 
+def test_an_unused_parent_stays_for_its_owner(cold: Family) -> None:
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        cold.start("--idle=0.05", f"--owner={owner.pid}")
+        with pytest.raises(psutil.TimeoutExpired):
+            psutil.Process(cold.pid()).wait(0.5)
+        owner.kill()
+    psutil.Process(cold.pid()).wait(60)
+
+
 def test_a_module_that_cannot_be_imported_is_left_out(cold: Family) -> None:
     cold.start("--preload=there_is_no_such_module")
     assert cold.run(FORKED) == (0, "True\n")

@@ -1,0 +1,44 @@
+"""Becomes what `torchserve --start --foreground` would start, with workers that a warm parent forks.
+
+The serve container runs this file, mounted into it, by the image's own Python: `python torchserve.py --start ...`. This
+process turns into TorchServe's Java itself, so that signals reach that and the container has its exit code. Without the
+parent, for whatever reason, workers start as they always did; `MARDOCK_FAST_WORKERS=false` asks for that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+OFF = ("0", "f", "false", "n", "no", "off")  # what settings take for false
+
+
+def main() -> None:
+    """Run TorchServe with this process's arguments and never return."""
+    # TorchServe needs no mardock; and what stands beside this file must not hide modules from it.
+    sys.path[0] = str(Path(__file__).parents[3])
+    from ts import model_server
+
+    if os.environ.get("MARDOCK_FAST_WORKERS", "").lower() not in OFF:
+        sys.executable = worker_python()
+    model_server.subprocess = SimpleNamespace(Popen=lambda command: os.execvp(command[0], command))  # noqa: S606
+    model_server.start()
+    raise SystemExit("TorchServe could not be started")  # why has been printed
+
+
+def worker_python() -> str:
+    """Return what TorchServe is to start workers with: the stub of a new warm parent, or this very Python."""
+    try:
+        from mardock.engines import warm
+
+        return str(warm.ensure(Path(tempfile.gettempdir()), sys.executable, owner=os.getpid()))
+    except Exception as error:  # whatever it is, TorchServe runs without
+        sys.stderr.write(f"workers start plainly: {error!r}\n")
+        return sys.executable
+
+
+if __name__ == "__main__":
+    main()

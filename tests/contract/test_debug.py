@@ -26,7 +26,7 @@ from mardock.client.model_status import ModelStatus
 from mardock.debugging import Debugged, Session, launch_json
 from mardock.engines import select
 from mardock.engines.base import Engine
-from mardock.engines.docker import daemon, images
+from mardock.engines.docker import daemon, images, tunnel
 from mardock.errors import (
     ArchiveError,
     ConfigError,
@@ -150,6 +150,14 @@ def line_of(path: Path, text: str) -> int:
     return next(number for number, line in enumerate(path.read_text().splitlines(), 1) if text in line)
 
 
+def debuggers() -> list[psutil.Process]:
+    """Find what debugging started, in containers too: debugpy's adapter, and what carries a tunnel."""
+    marks = (".greeter-debug", tunnel.BRIDGE)
+    return [
+        one for one in psutil.process_iter(["cmdline"]) if any(m in " ".join(one.info["cmdline"] or ()) for m in marks)
+    ]
+
+
 def ignore(debugged: Debugged) -> None:
     """Nobody attaches as soon as that is possible."""
 
@@ -169,6 +177,7 @@ def untouched(bench: Bench) -> Iterator[None]:
     yield
     assert state() == before
     assert bench.left() == []
+    assert psutil.wait_procs(debuggers(), timeout=TIMEOUT_S)[1] == []
     assert bench.predict("after").result(TIMEOUT_S) == b"hello after"
 
 
@@ -318,11 +327,10 @@ def test_a_server_that_goes_down_meanwhile_ends_the_session(native: None, tmp_pa
         session = bench.session()
         with session.run(0, wait=False, listening=ignore) as debugged:
             bench.engine.down()
-            with pytest.raises(EngineNotRunningError):
+            with pytest.raises(EngineNotRunningError, match="TorchServe ended while greeter was debugged"):
                 session.watch(debugged)
         assert bench.left() == []
-        of_project = [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(one.info["cmdline"])]
-        assert of_project == []
+        assert debuggers() == []
     finally:
         bench.engine.down()
 

@@ -36,7 +36,7 @@ def debug(
     from mardock.debugging import Session
 
     project = context.project()
-    name, settings = project.settings.model(model)
+    _, settings = project.settings.model(model)
     session = Session(project, settings, context.running_engine(project), console.note)
 
     def listening(debugged: Debugged) -> None:
@@ -46,7 +46,7 @@ def debug(
     with session.run(port, wait=wait, listening=listening) as debugged:
         console.success(
             f"{debugged.model} is served by {debugged.version} under the debugger; Ctrl-C ends it",
-            then=f"set a breakpoint, then: mardock predict {name} FILE",
+            then=f"set a breakpoint, then: mardock predict {debugged.model} FILE",
         )
         session.watch(debugged)
 

@@ -53,7 +53,7 @@ class Plan:
 
 
 def debugpy_folder() -> Path:
-    """Return where debugpy is installed; the same Python code debugs on every version from 3.8 on.
+    """Return where debugpy is installed: its Python code also runs in a server whose Python is another one.
 
     Raises:
         EngineNotFoundError: nowhere.

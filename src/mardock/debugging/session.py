@@ -116,8 +116,12 @@ class Session:
         """
         while True:
             time.sleep(1)
-            with self._client() as client:
-                client.describe(debugged.model, debugged.version)
+            try:
+                with self._client() as client:
+                    client.describe(debugged.model, debugged.version)
+            except EngineNotRunningError as error:
+                message = f"TorchServe ended while {debugged.model} was debugged"
+                raise EngineNotRunningError(message, hint="mardock up") from error
 
     def _plan(self, *, wait: bool) -> Plan:
         with self._client() as client:
@@ -177,7 +181,7 @@ class Session:
         try:
             self._restore(plan.previous, relay)
         except EngineNotRunningError:
-            self._report(f"the server is gone, and with it what served {self._name}")
+            self._report(f"{self._name} is served no more: TorchServe does not run")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
 from mardock.debugging.worker import SETTINGS, Sources
-from mardock.errors import ArchiveError, ConfigError
+from mardock.errors import ArchiveError, ConfigError, EngineNotFoundError
 
 SPEC = ArchiveSpec(
     model_name="greeter",
@@ -112,3 +112,10 @@ def test_missing_files_are_told_before_anything_is_written(root: Path, folder: P
 
 def test_no_folder_no_previous_version(tmp_path: Path) -> None:
     assert model_dir.read_previous(tmp_path / "none") is None
+
+
+def test_without_debugpy_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "debugpy", None)  # Python's own way to say that it cannot be imported
+    with pytest.raises(EngineNotFoundError) as missing:
+        model_dir.debugpy_folder()
+    assert missing.value.hint == 'pip install "mardock[debug]"'

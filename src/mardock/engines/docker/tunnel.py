@@ -11,7 +11,7 @@ from mardock.engines.docker.launch import running
 from mardock.errors import EngineError
 from mardock.settings.project import Project
 
-_BRIDGE = """
+BRIDGE = """
 import os, socket, sys, threading
 peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 def send():
@@ -40,7 +40,7 @@ class Tunnel:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(sdk())
             container = running(client, project, "serve", None)
-            argv = ["python", "-IS", "-c", _BRIDGE, str(port)]
+            argv = ["python", "-IS", "-c", BRIDGE, str(port)]
             made = client.api.exec_create(container.id, argv, stdin=True, stdout=True, stderr=False)
             stream: Any = client.api.exec_start(made["Id"], socket=True)
             self._socket: socket.socket = getattr(stream, "_sock", stream)  # a SocketIO only reads

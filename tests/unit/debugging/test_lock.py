@@ -14,6 +14,7 @@ from mardock.errors import ConfigError
 def test_a_model_has_one_session_at_a_time(tmp_path: Path) -> None:
     with session_lock(tmp_path, "mnist"), session_lock(tmp_path, "other"):
         second = session_lock(tmp_path, "mnist")
-        pytest.raises(ConfigError, second.__enter__).match(rf"mnist is being debugged already \(pid {os.getpid()}\)")
+        with pytest.raises(ConfigError, match=rf"mnist is being debugged already \(pid {os.getpid()}\)"):
+            second.__enter__()
     with session_lock(tmp_path, "mnist"):
         pass

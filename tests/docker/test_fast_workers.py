@@ -94,8 +94,9 @@ def test_a_failure_looks_the_same(model: DockerEngine, act: str, status: int) ->
         assert any(line.endswith("MODEL_LOG - ValueError: boom") for line in model.logs(follow=False, tail=-1))
 
 
-def test_unregistering_ends_the_workers(model: DockerEngine) -> None:
+def test_scaling_down_and_unregistering_end_the_workers(model: DockerEngine) -> None:
     with ManagementClient(model.endpoint()) as management:
+        management.scale("m", min_worker=0, max_worker=0, synchronous=True)
         management.unregister("m")
     deadline = time.monotonic() + 60
     while "model_service_worker.py" in processes(model) and time.monotonic() < deadline:

@@ -47,7 +47,7 @@ def _docker_answers(require: Callable[[str, str], NoReturn]) -> None:
 @pytest.fixture(scope="session")
 def torchserve_image() -> str:
     """The project's own image; the engine's layer cache makes this quick while nothing it is built from changed."""
-    build_own(ROOT, IMAGE, "debian:bookworm-slim", os.environ, notify=print)
+    build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, notify=print)
     return IMAGE
 
 

@@ -15,7 +15,7 @@ def read_env_file(path: Path, environ: Mapping[str, str], known: Iterable[str]) 
 
     Args:
         environ: where names that the file does not set are looked up; it wins over the file.
-        known: the variables mardock reads; another one that starts with `MARDOCK_` is taken for a misspelling.
+        known: the variables there are; another one that starts with `MARDOCK_` is taken for a misspelling.
 
     Raises:
         ConfigError: with file and line, for what is not plain `KEY=value`.

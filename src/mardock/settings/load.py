@@ -14,7 +14,7 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 from mardock.settings.env_file import read_env_file
 from mardock.settings.root import PROJECT_FILE
-from mardock.settings.schema import ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
+from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -38,7 +38,8 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
     environ = os.environ if environ is None else environ
     text, tables = _read_project_file(root / PROJECT_FILE)
     env_file = root / ".env"
-    from_file = read_env_file(env_file, environ, ENVIRONMENT_NAMES.values()) if env_file.exists() else {}
+    known = (*ENVIRONMENT_NAMES.values(), *COMPOSE_ONLY)
+    from_file = read_env_file(env_file, environ, known) if env_file.exists() else {}
 
     machine = {"engine": tables.pop("engine")} if "engine" in tables else {}
     for name, variable in ENVIRONMENT_NAMES.items():

@@ -31,7 +31,9 @@ class Machine:
         torchserve_image: what the serve service runs and the dev image is built from.
         dev_image: the tag given to the image built from Dockerfile.dev.
         base_image: what torchserve/Dockerfile builds the project's own TorchServe image from.
+        build_network: the network images are built in, as `docker build --network` takes it.
         token_auth: whether TorchServe asks for its tokens.
+        fast_workers: whether a process that has torch imported forks the workers.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -48,6 +50,7 @@ class Machine:
     torchserve_image: Name = "pytorch/torchserve:0.12.0-cpu"
     dev_image: Optional[Name] = None
     base_image: Name = "debian:bookworm-slim"
+    build_network: Name = "default"
     token_auth: bool = False
     fast_workers: bool = True
 
@@ -68,6 +71,8 @@ ENVIRONMENT_NAMES: dict[str, str] = {
     for name in Machine.__dataclass_fields__
     if name != "__pydantic_config__"
 }
+COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE")
+"""Variables of docker-compose.yml that .env may set for plain `docker compose`; mardock itself computes them."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from mardock.errors import ConfigError
 from mardock.settings.load import load
+from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES
 
 MODEL = '[models.mnist.archive]\nhandler = "torchserve/mnist/handler.py"\n'
 
@@ -46,6 +48,20 @@ def test_variables_expand_in_the_env_file(tmp_path: Path) -> None:
     env = b"BASE=90\nMARDOCK_INFERENCE_PORT=${BASE}80\nMARDOCK_METRICS_PORT=${NOPE:-9082}\n"
     machine = load(write(tmp_path, env=env), {}).machine
     assert (machine.inference_port, machine.metrics_port) == (9080, 9082)
+
+
+def test_what_compose_alone_reads_is_no_misspelling(tmp_path: Path) -> None:
+    env = b"MARDOCK_UID=1234\nMARDOCK_GID=1234\nMARDOCK_PACKAGE=/opt/mardock\nMARDOCK_BUILD_NETWORK=host\n"
+    assert load(write(tmp_path, env=env), {}).machine.build_network == "host"
+
+
+def test_the_example_names_every_variable_with_its_default(tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / ".env.example"
+    lines = [line[2:] for line in example.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+    variables = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    assert {*ENVIRONMENT_NAMES.values(), *COMPOSE_ONLY} <= variables.keys()
+    settable = {name: value for name, value in variables.items() if name in ENVIRONMENT_NAMES.values()}
+    assert load(write(tmp_path), settable).machine == load(write(tmp_path), {}).machine
 
 
 @pytest.mark.parametrize(

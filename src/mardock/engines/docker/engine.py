@@ -140,7 +140,7 @@ class DockerEngine:
         daemon.check()
         machine = self.project.settings.machine
         tag = images.OWN_IMAGE if images.is_default(machine.torchserve_image) else machine.torchserve_image
-        images.build_own(self.project.root, tag, machine.base_image, os.environ, self._notify)
+        images.build_own(self.project.root, tag, machine, os.environ, self._notify)
         return tag
 
     @contextmanager

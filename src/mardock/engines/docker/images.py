@@ -13,6 +13,8 @@ from mardock.errors import EngineError
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from mardock.settings.schema import Machine
+
 OWN_IMAGE = "mardock-torchserve:0.12.0"
 PROBE_SECONDS = 5
 _FROM_ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL")
@@ -84,14 +86,16 @@ def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> Non
         raise _no_image(image, str(error.explanation or error)) from error
 
 
-def build_own(root: Path, tag: str, base_image: str, environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
-    """Build torchserve/Dockerfile.
+def build_own(
+    root: Path, tag: str, machine: Machine, environ: Mapping[str, str], notify: Callable[[str], None]
+) -> None:
+    """Build torchserve/Dockerfile with the machine's base image and build network.
 
     Raises:
         EngineError: the build failed; `details` holds its last lines.
     """
     try:
-        for line in process.stream(build_argv(tag, base_image, environ), cwd=root, env=environ):
+        for line in process.stream(build_argv(tag, machine, environ), cwd=root, env=environ):
             notify(line)
     except EngineError as error:
         raise EngineError(
@@ -101,15 +105,13 @@ def build_own(root: Path, tag: str, base_image: str, environ: Mapping[str, str],
         ) from error
 
 
-def build_argv(tag: str, base_image: str, environ: Mapping[str, str]) -> list[str]:
+def build_argv(tag: str, machine: Machine, environ: Mapping[str, str]) -> list[str]:
     """Return the docker command that builds torchserve/Dockerfile; what pip is told stays in the environment."""
     argv = ["docker", "build", "--file", "torchserve/Dockerfile", "--tag", tag]
-    argv += ["--build-arg", f"BASE_IMAGE={base_image}"]
+    argv += ["--build-arg", f"BASE_IMAGE={machine.base_image}", "--network", machine.build_network]
     for name in _FROM_ENVIRONMENT:
         if environ.get(name):
             argv += ["--build-arg", name]  # without its value, which may hold a password
-    if environ.get("MARDOCK_BUILD_NETWORK"):
-        argv += ["--network", environ["MARDOCK_BUILD_NETWORK"]]
     return [*argv, "."]
 
 

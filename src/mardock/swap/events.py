@@ -1,0 +1,44 @@
+"""What a watch tells as it goes: a version serves, one was refused, or a plain sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional, Union
+
+from mardock.errors import MardockError
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """New code or data serves.
+
+    Attributes:
+        what: what serves now, e.g. `mnist 1.0-w0002`.
+        changed: the members that were saved; empty when it was not a save that brought it.
+        seconds: from the save to the first prediction by default that it answers.
+        answer: what it said to the sample, None when there is none.
+    """
+
+    what: str
+    changed: tuple[str, ...]
+    seconds: float
+    answer: Optional[bytes] = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was saved does not serve; `serving` is what goes on serving, None when nothing does."""
+
+    error: MardockError
+    serving: Optional[str]
+
+
+@dataclass(frozen=True)
+class Said:
+    """Anything else worth knowing."""
+
+    text: str
+
+
+Event = Union[Swapped, Refused, Said]
+Report = Callable[[Event], None]

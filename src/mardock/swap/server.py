@@ -1,0 +1,196 @@
+"""Server: the versions of one model on a running TorchServe, put in each other's place without a request lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import Optional
+
+from mardock import registration
+from mardock.client.inference import InferenceClient
+from mardock.client.management import ManagementClient
+from mardock.client.model_status import ModelStatus
+from mardock.client.refusals import NO_CAPACITY
+from mardock.engines.base import Engine
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError
+from mardock.registration import Candidate, LogPosition
+from mardock.registration.candidate import Wanted, prepare
+from mardock.registration.diagnosis import explain_start
+from mardock.settings.project import Project
+from mardock.swap import aside
+from mardock.swap.directory import Directory
+from mardock.swap.probe import Probe
+
+_LOOK_S = 0.01
+_DEFAULT_TIMEOUT_S = 120
+
+
+class Server:
+    """One model on one server.
+
+    Args:
+        model: the name it is served under.
+        sources: the project's path of each Python member, for tracebacks.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+    """
+
+    def __init__(self, engine: Engine, project: Project, model: str, sources: Mapping[str, str]) -> None:
+        endpoint = engine.endpoint()
+        self.engine = engine
+        self.inference = InferenceClient(endpoint)
+        self.management = ManagementClient(endpoint)
+        self._model = model
+        self._store = project.model_store
+        self._sources = sources
+        self._endpoint = endpoint
+        self.mark()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.inference.close()
+        self.management.close()
+
+    def mark(self) -> None:
+        """Remember where the log ends: what comes later is about what is tried next."""
+        self._since = LogPosition.now(self.engine)
+
+    def versions(self) -> list[ModelStatus]:
+        """Return every version of the model, none when it is not registered."""
+        try:
+            return self.management.describe(self._model)
+        except ModelNotFoundError:
+            return []
+
+    def status(self, version: str) -> ModelStatus:
+        """Return how a version is; raises ModelNotFoundError when it is not registered."""
+        return self.management.describe(self._model, version)[0]
+
+    def start(self, directory: Directory, probe: Probe, superseded: Callable[[], bool]) -> Optional[bytes]:
+        """Load a version beside what serves and return its answer to the sample; one that fails is gone again.
+
+        Raises:
+            ArchiveError: its model-config.yaml is wrong.
+            WorkerFailedError: it cannot be loaded; `details` is the handler's own traceback.
+            ServingError: it cannot answer the sample, or not as expected.
+            SupersededError: there is something newer to load.
+        """
+        serving = directory.snapshot.settings.serving
+        wanted = prepare(Candidate(directory.path, serving, model_name=self._model))
+        self._load(wanted, directory.version, superseded)
+        timeout = wanted.serving.response_timeout
+        try:
+            return self._probed(probe, directory.version, timeout, superseded)
+        except BaseException:
+            self.remove(directory.version)
+            raise
+
+    def predict(self, probe: Probe, timeout: float, superseded: Callable[[], bool]) -> Optional[bytes]:
+        """Send the sample to what serves by default; raises like `start`."""
+        return self._probed(probe, None, timeout, superseded)
+
+    def _load(self, wanted: Wanted, version: str, superseded: Callable[[], bool]) -> None:
+        serving = wanted.serving
+        loading = aside.begin(
+            lambda: self.management.register(
+                wanted.url,
+                model_name=self._model,
+                initial_workers=serving.initial_workers,
+                batch_size=serving.batch_size,
+                max_batch_delay=serving.max_batch_delay,
+                response_timeout=serving.response_timeout,
+                startup_timeout=serving.startup_timeout,
+            )
+        )
+        try:
+            aside.result(loading, superseded)
+        except MardockError as error:
+            what = f"model {self._model} {version}"
+            raise explain_start(
+                self.engine, self._model, version, self._since, error, what=what, sources=self._sources
+            ) from error
+        except BaseException:
+            self._abandon(loading, version)
+            raise
+
+    def _abandon(self, loading: Future[ModelStatus], version: str) -> None:
+        """Take back a registration under way: TorchServe ends it once the version is unregistered."""
+        while not loading.done():
+            self.remove(version)
+            wait([loading], _LOOK_S)
+        self.remove(version)
+
+    def _probed(
+        self, probe: Probe, version: Optional[str], timeout: float, superseded: Callable[[], bool]
+    ) -> Optional[bytes]:
+        try:
+            return aside.result(
+                aside.begin(lambda: probe.run(self.inference, self._model, version, timeout)), superseded
+            )
+        except MardockError as error:
+            raise registration.explain(
+                self.engine, self._model, self._since, error, version=version, sources=self._sources
+            ) from error
+
+    def promote(self, version: str) -> None:
+        """Let a version answer the predictions that name none."""
+        self.management.set_default(self._model, version)
+
+    def remove(self, version: str) -> None:
+        """Unregister a version, whatever it does; one that is not there is no error."""
+        with suppress(ModelNotFoundError, EngineNotRunningError):
+            self.management.unregister(self._model, version)
+
+    def stop(self, status: ModelStatus) -> None:
+        """Take a version's workers away, so that requests are refused at once instead of waiting for them."""
+        self.management.scale(self._model, 0, 0, status.version, synchronous=False)
+
+    def retire(self, version: str, probe: Probe, hurry: Callable[[], bool]) -> None:
+        """Unregister a version that is not the default any more once its requests are answered.
+
+        TorchServe drops what a version has queued or in work when it is unregistered. It tells what is queued. That
+        nothing is in work shows when the only worker of a version has answered the sample, sent behind all else; with
+        several workers, or without a sample, the time a request may take has to pass.
+
+        Args:
+            hurry: says when there is no more time to wait.
+        """
+        try:
+            status = self.management.describe(self._model, version)[0]
+            limit = time.monotonic() + (status.response_timeout_s or _DEFAULT_TIMEOUT_S)
+            self._drain(status, probe, limit, hurry)
+            registration.unregister(self._endpoint, self._model, version, store=self._store)
+        except ModelNotFoundError:
+            return
+
+    def _drain(self, status: ModelStatus, probe: Probe, limit: float, hurry: Callable[[], bool]) -> None:
+        def over() -> bool:
+            return hurry() or time.monotonic() > limit
+
+        if not status.ready_workers:
+            return
+        if len(status.workers) == 1 and probe.samples:
+            last = aside.begin(lambda: self._last_request(probe, status.version, limit))
+            with suppress(MardockError, aside.SupersededError):  # also one that fails was answered in its turn
+                aside.result(last, over)
+        else:
+            while not over():
+                time.sleep(_LOOK_S)
+        while not over() and self.management.describe(self._model, status.version)[0].pending_requests:
+            time.sleep(_LOOK_S)
+        time.sleep(_LOOK_S)  # the answers of the batch the sample was in
+
+    def _last_request(self, probe: Probe, version: str, limit: float) -> None:
+        while True:
+            timeout = max(limit - time.monotonic(), _LOOK_S)
+            try:
+                self.inference.predict(self._model, probe.samples[0].body, version=version, timeout=timeout)
+            except ApiError as error:
+                if error.kind == NO_CAPACITY:  # its queue is full
+                    time.sleep(_LOOK_S)
+                    continue
+                raise
+            return

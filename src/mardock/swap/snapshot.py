@@ -1,0 +1,118 @@
+"""Snapshot: what a model consists of at one moment, told apart by content, and where to look for changes of it."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from mardock.errors import ConfigError
+from mardock.settings.root import PROJECT_FILE
+from mardock.settings.schema import ModelSettings
+
+SMALL = 1 << 20
+"""Bytes up to which a file is told apart by its content. Two writes within one tick of the file system's clock leave
+the same size, time and inode."""
+
+
+class Member(NamedTuple):
+    """A file of the model; `mark` changes when its content does."""
+
+    path: Path
+    size: int
+    mark: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model's settings and its files, by their member's name."""
+
+    settings: ModelSettings
+    members: Mapping[str, Member]
+
+    def changed_since(self, before: Optional[Snapshot]) -> tuple[str, ...]:
+        """Return the members that were added, changed or removed, and `mardock.toml` when the settings were."""
+        if before is None:
+            return ()
+        names = [
+            name
+            for name in sorted({**before.members, **self.members})
+            if before.members.get(name) != self.members.get(name)
+        ]
+        return tuple(names if self.settings == before.settings else [*names, PROJECT_FILE])
+
+
+def take(settings: ModelSettings, root: Path) -> Snapshot:
+    """Look at a model's files.
+
+    Raises:
+        ConfigError: some are missing or cannot be read.
+    """
+    members = {}
+    for source in settings.archive.resolve(root):
+        try:
+            members[source.name] = _member(source.path)
+        except OSError as error:
+            raise ConfigError(f"cannot read {source.path}: {error.strerror}", hint="save it again") from error
+    return Snapshot(settings, members)
+
+
+def _member(path: Path) -> Member:
+    found = path.stat()
+    if found.st_size > SMALL:
+        return Member(path, found.st_size, f"{found.st_mtime_ns}-{found.st_ino}")
+    return Member(path, found.st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where changes of a model show.
+
+    Attributes:
+        files: its own, there or not.
+        trees: folders that are its own with all they hold.
+        above: the folders those lie in, up to the project's root.
+        folders: which to watch, each without what is below it.
+    """
+
+    files: frozenset[Path]
+    trees: frozenset[Path]
+    above: frozenset[Path]
+    folders: frozenset[Path]
+
+    def holds(self, path: Path) -> bool:
+        """Say whether a path is one of the model's own."""
+        return path in self.files or any(tree == path or tree in path.parents for tree in self.trees)
+
+
+def scope(settings: ModelSettings, root: Path) -> Scope:
+    """Return where to look; works while files are missing, and then finds them when they come back."""
+    spec = settings.archive
+    named = (spec.handler_file, spec.model_file, spec.serialized_file, spec.requirements_file, spec.config_file)
+    files = {root / PROJECT_FILE, *(root / name for name in named if name)}
+    trees: set[Path] = set()
+    for entry in spec.extra_files:
+        path = root / (entry[: _magic_at(entry)].rpartition("/")[0] if glob.has_magic(entry) else entry)
+        (trees if glob.has_magic(entry) or path.is_dir() else files).add(path)
+    files |= _real(files)  # an editor may write through a symlink
+    trees |= _real(trees)
+    below = {Path(folder) for tree in trees for folder, _, _ in os.walk(tree)}
+    folders = {_existing(path) for path in below | trees | {file.parent for file in files}}
+    above = {folder for path in files | trees for folder in path.parents if root in folder.parents}
+    return Scope(frozenset(files), frozenset(trees), frozenset(above), frozenset(folders))
+
+
+def _magic_at(entry: str) -> int:
+    return min(position for position in map(entry.find, "*?[") if position >= 0)
+
+
+def _real(paths: Iterable[Path]) -> set[Path]:
+    return {Path(os.path.realpath(path)) for path in paths}
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.is_dir())

@@ -32,13 +32,14 @@ th:first-child, td:first-child { text-align: left; }
 ul { margin: 0; padding-left: 20px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 8px; padding: 0; list-style: none;
   font-size: 13px; }
-.key { display: inline-block; width: 18px; height: 3px; margin-right: 7px; vertical-align: middle; }
+.key { display: inline-block; width: 18px; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
+.key.dashed { border-top-style: dashed; } .line.dashed { stroke-dasharray: 6 4; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--rule); } .axis { stroke: var(--soft); } .line { fill: none; stroke-width: 2; }
 """ + "".join(
     f".line.c{i} {{ stroke: var(--c{i}); }} .mark.c{i} {{ fill: var(--c{i}); }} "
-    f".key.c{i} {{ background: var(--c{i}); }}\n"
+    f".key.c{i} {{ border-color: var(--c{i}); }}\n"
     for i in range(COLOURS)
 )
 _RUN_HEADERS = ("Load", "Requests", "Errors", "Requests/s", "P50", "P90", "P99", "P99.9", "Max", "Client ceiling")
@@ -49,7 +50,9 @@ def html_text(report: BenchReport) -> str:
     """Return the page."""
     title = escape(f"{report.model}{f' {report.version}' if report.version else ''}: throughput and latency")
     machine = " · ".join(f"{name} {value}" for name, value in report.machine.items())
-    load = f"{report.bodies} bodies of {report.body_bytes:,} bytes on average · {report.warmup_s:g} s warm-up"
+    size = f"{report.body_bytes:,} bytes"
+    bodies = f"{report.bodies} bodies of {size} on average" if report.bodies > 1 else f"one body of {size}"
+    load = f"{bodies} · {report.warmup_s:g} s warm-up"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -68,8 +71,10 @@ def _sections(runs: Sequence[LoadResult]) -> Iterable[str]:
     yield _section("Latency CDF", _cdf(runs))
     yield _section("Throughput over time", _throughput(runs))
     if len({run.concurrency for run in runs}) > 1:
-        yield _section("Latency percentiles by concurrency", _percentiles(runs))
-        yield _section("Throughput by concurrency", _throughput_by_concurrency(runs))
+        groups = _by_workers(runs)
+        for name, members in groups:
+            yield _section(f"Latency percentiles by concurrency{name and ', '}{name}", _percentiles(members))
+        yield _section("Throughput by concurrency", _throughput_by_concurrency(groups))
     served = [run for run in runs if run.server is not None]
     if served:
         yield _section("Counted by TorchServe", _table(_SERVER_HEADERS, map(_server_row, served)), "wide")
@@ -121,32 +126,27 @@ def _percentiles(runs: Sequence[LoadResult]) -> str:
     ways = (("P50", "p50_ms"), ("P90", "p90_ms"), ("P99", "p99_ms"), ("P99.9", "p999_ms"))
     series = []
     for name, field in ways:
-        for group, members in _groups(runs):
-            points = [
-                (_concurrency(run), value) for run in members if (value := getattr(run.latency, field)) is not None
-            ]
-            if points:
-                series.append(Series(f"{name}{group}", points))
+        points = [(_concurrency(run), value) for run in runs if (value := getattr(run.latency, field)) is not None]
+        if points:
+            series.append(Series(name, points))
     y = logarithmic("latency, ms", (value for entry in series for _, value in entry.points))
     return line_chart(series, _concurrency_axis(runs), y, marks=True)
 
 
-def _throughput_by_concurrency(runs: Sequence[LoadResult]) -> str:
-    series = [
-        Series(f"throughput{group}", [(_concurrency(run), run.throughput) for run in members])
-        for group, members in _groups(runs)
-    ]
+def _throughput_by_concurrency(groups: Sequence[tuple[str, Sequence[LoadResult]]]) -> str:
+    runs = [run for _, members in groups for run in members]
+    series = [Series(name, [(_concurrency(run), run.throughput) for run in members]) for name, members in groups]
     y = linear("requests/s", (run.throughput for run in runs))
     return line_chart(series, _concurrency_axis(runs), y, marks=True)
 
 
-def _groups(runs: Sequence[LoadResult]) -> list[tuple[str, list[LoadResult]]]:
-    """Return the runs by number of workers, each in order of load."""
+def _by_workers(runs: Sequence[LoadResult]) -> list[tuple[str, Sequence[LoadResult]]]:
+    """Return the runs of each number of workers with its name, each group in order of concurrency."""
     counts = sorted({run.workers for run in runs}, key=lambda count: count or 0)
     return [
         (
-            "" if count is None else f", {count} workers",
-            sorted((r for r in runs if r.workers == count), key=_concurrency),
+            "" if count is None else f"{count} worker{'s' * (count != 1)}",
+            sorted((run for run in runs if run.workers == count), key=_concurrency),
         )
         for count in counts
     ]
@@ -157,7 +157,7 @@ def _concurrency(run: LoadResult) -> float:
 
 
 def _concurrency_axis(runs: Sequence[LoadResult]) -> Axis:
-    return linear("concurrency", map(_concurrency, runs))
+    return logarithmic("concurrency", map(_concurrency, runs))
 
 
 def _ms(value: Optional[float]) -> str:

@@ -87,7 +87,7 @@ class LoadGenerator:
                 next_tick = now + _TICK
                 self._expire(now)
                 if self._refused_since is not None and now - self._refused_since > _GONE:
-                    self._give_up(now)
+                    self._give_up(self._refused_since)
 
     def _dispatch(self, now: int) -> None:
         """Let connections without work send what is due."""
@@ -162,10 +162,10 @@ class LoadGenerator:
             if connection.busy and now - connection.started > self._timeout:
                 self._failed(connection, RequestFailedError(TIMEOUT, f"no answer in {self._timeout / SECOND:g} s"))
 
-    def _give_up(self, now: int) -> None:
-        """End the run; what waits for an answer is dropped."""
-        self._measurement.stop(now, f"{self._target.name} refused every connection for {_GONE // SECOND} s")
-        self._end = min(self._end, now)
+    def _give_up(self, died: int) -> None:
+        """End the run as of the moment the server died; what waits for an answer is dropped."""
+        self._measurement.stop(died, f"{self._target.name} refused every connection for {_GONE // SECOND} s")
+        self._end = min(self._end, died)
         for connection in self._connections:
             if connection.busy:
                 self._failed(connection, RequestFailedError(UNREACHABLE, "the server is gone"))

@@ -64,10 +64,9 @@ class Measurement:
             self.examples.setdefault(kind, example)
 
     def stop(self, now: int, why: str) -> None:
-        """The run ends before its time; unless it only waited for the last answers, it is marked."""
-        if now < self._end:
-            self._end = now
-            self.cut_short = why
+        """The run ends before its time, or before its last answers came."""
+        self._end = min(self._end, now)
+        self.cut_short = why
 
     @property
     def seconds(self) -> float:

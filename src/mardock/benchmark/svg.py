@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 640, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 14, 46
 COLOURS = 6
 """How many classes for lines the page has to define: `c0`, `c1` and so on."""
 
@@ -98,7 +98,7 @@ def _grid(x: Axis, y: Axis) -> Iterable[str]:
 def _line(index: int, series: Series, x: Axis, y: Axis, *, marks: bool) -> str:
     places = [(_x(x, a), _y(y, b)) for a, b in series.points]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
-    colour = f"c{index % COLOURS}"
+    colour = _colour(index)
     line = f'<polyline class="line {colour}" points="{path}"><title>{escape(series.name)}</title></polyline>'
     if not marks:
         return line
@@ -106,10 +106,13 @@ def _line(index: int, series: Series, x: Axis, y: Axis, *, marks: bool) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    entries = (
-        f'<li><span class="key c{i % COLOURS}"></span>{escape(entry.name)}</li>' for i, entry in enumerate(series)
-    )
+    entries = (f'<li><span class="key {_colour(i)}"></span>{escape(entry.name)}</li>' for i, entry in enumerate(series))
     return f'<ul class="legend">{"".join(entries)}</ul>'
+
+
+def _colour(index: int) -> str:
+    """Return the classes of a line; colours that come round again are dashed."""
+    return f"c{index % COLOURS}{' dashed' if index >= COLOURS else ''}"
 
 
 def _x(axis: Axis, value: float) -> float:

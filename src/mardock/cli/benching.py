@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.cli import console, context
-from mardock.errors import ConfigError, ServingError
+from mardock.errors import ConfigError, MardockError, ServingError
 
 if TYPE_CHECKING:
     from mardock.benchmark.report import BenchReport
@@ -111,13 +111,23 @@ def run(
     for path in (csv, html):
         _check_writable(path)
     job = Bench(_endpoint(project, url), plan, allow_remote=yes, tell=console.note)
+    failure: Optional[MardockError] = None
     try:
         job.run()
+    except MardockError as error:
+        failure = error
     finally:
-        if job.report.runs:  # kept also when the server died or the user had seen enough
-            bench_report.show(job.report, as_json=as_json)
-            bench_report.write(job.report, csv=csv, html=html)
-    _judge(job.report, max_error_rate)
+        report = job.report
+        if report.runs:  # kept also when the server died or the user had seen enough
+            bench_report.show(report, as_json=as_json)
+            bench_report.write(report, csv=csv, html=html)
+    failure = failure or _verdict(report, max_error_rate)
+    if failure is None:
+        return
+    if as_json and report.runs:  # stdout holds one JSON value, and that is the report
+        console.warn(failure.message)
+        raise typer.Exit(failure.exit_code)
+    raise failure
 
 
 @bench.command()
@@ -171,16 +181,17 @@ def _check_writable(path: Optional[Path]) -> None:
         raise ConfigError(f"cannot write {path}", hint="name a file in a folder that exists")
 
 
-def _judge(report: BenchReport, max_error_rate: float) -> None:
-    """Raise ServingError when the server died or too many requests failed."""
+def _verdict(report: BenchReport, max_error_rate: float) -> Optional[ServingError]:
+    """Return the failure to end with when the server died or too many requests failed."""
     for run in report.runs:
         if run.cut_short:
-            raise ServingError(
+            return ServingError(
                 f"{report.model}: {run.cut_short}; what was measured until then is kept", hint="mardock logs"
             )
         if run.error_rate > max_error_rate:
             kinds = ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
-            raise ServingError(
+            return ServingError(
                 f"{report.model}, {run.label}: {run.error_rate:.2%} of the requests failed ({kinds})",
                 hint="mardock logs; to put up with some: --max-error-rate",
             )
+    return None

@@ -130,8 +130,8 @@ def test_other_ports_than_those_of_the_running_server_are_refused(project: Proje
 
 
 def test_a_taken_port_is_named_with_its_holder(project: Project, engine: NativeEngine) -> None:
-    holder = rf"\(MARDOCK_METRICS_PORT\) is in use by .*pid {os.getpid()}"
     taken = project.settings.machine.metrics_port
+    holder = rf"port {taken} is taken by .*pid {os.getpid()}"
     with socket.create_server(("127.0.0.1", taken)), pytest.raises(EngineStartError, match=holder) as refused:
         engine.up(timeout=TIMEOUT_S)
     assert "MARDOCK_METRICS_PORT=" in str(refused.value.hint)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 import mardock
 from mardock.engines.docker.engine import DockerEngine
+from mardock.engines.native.state import Home, Server, place
 from mardock.errors import EngineNotRunningError
 
 if TYPE_CHECKING:
@@ -59,6 +62,20 @@ def test_make_in_it_calls_mardock_in_place(engine: DockerEngine, capfd: pytest.C
     assert "mardock mar mnist" in out
     assert ".venv" not in out
     assert out.strip().endswith("native")
+
+
+def test_the_host_s_own_server_is_none_of_its_business(engine: DockerEngine, capfd: pytest.CaptureFixture[str]) -> None:
+    home = Home(engine.project.state)
+    home.path.mkdir(parents=True)
+    # In the container no such process is to be found, and what a dead server left would be swept away.
+    home.write(Server(**{**{field.name: "" for field in dataclasses.fields(Server)}, "pid": 1, "place": place()}))
+    before = (home.path / "server.json").read_text()
+    for path in (engine.project.state, *engine.project.state.rglob("*")):
+        path.chmod(0o777)  # where root runs this, the container's user is another one
+    assert shell(engine, "mardock status --json; mardock down") == 0
+    assert '"running": false' in capfd.readouterr().out
+    assert (home.path / "server.json").read_text() == before
+    shutil.rmtree(home.path)
 
 
 def test_mardock_is_mounted_read_only(engine: DockerEngine) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mardock.engines.native import class_archive, installation, launch, lifecycle, log_files, preflight
+from mardock.engines.native.engine import NativeEngine
 from mardock.engines.native.installation import Java, find_java
-from mardock.engines.native.state import Home, Server
+from mardock.engines.native.state import Home, Server, place
 from mardock.engines.project_lock import project_lock
 from mardock.errors import ConfigError, EngineError, EngineNotFoundError
 from mardock.settings.project import Project
@@ -31,6 +34,7 @@ SERVER = Server(
     jar="jar",
     torchserve="0.12.0",
     class_archive="archive",
+    place=place(),
 )
 
 
@@ -158,6 +162,44 @@ def test_what_was_recorded_is_read_back_and_rubbish_is_nothing(tmp_path: Path) -
     for rubbish in ("", "[]", "{}", '{"pid": 1}'):
         (home.path / "server.json").write_text(rubbish)
         assert home.read() is None
+
+
+def test_a_server_of_another_machine_or_container_is_neither_told_of_nor_touched(project: Project) -> None:
+    home = Home(project.state)
+    home.make()
+    (home.temp / ".ts.sock.9000").touch()
+    home.write(dataclasses.replace(SERVER, pid=os.getpid(), created=psutil.Process().create_time(), place="elsewhere"))
+    before = sorted(home.path.rglob("*"))
+    engine = NativeEngine(project)
+    engine.sweep()
+    engine.down()
+    assert not engine.status().running
+    assert sorted(home.path.rglob("*")) == before
+    with pytest.raises(EngineError, match="started by another machine or container"):
+        engine.up(timeout=1)
+
+
+def test_a_dead_server_of_this_machine_is_swept(project: Project) -> None:
+    home = Home(project.state)
+    home.make()
+    home.write(dataclasses.replace(SERVER, pid=os.getpid(), created=0.0))
+    NativeEngine(project).sweep()
+    assert not (home.path / "server.json").exists()
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True)])
+def test_the_key_file_is_made_private(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, *, warned: bool
+) -> None:
+    home = Home(tmp_path)
+    with pytest.raises(EngineError, match=r"cannot read .*key_file"):
+        home.keys()
+    home.make()
+    home.key_file.write_text("{}")
+    home.key_file.chmod(mode)
+    assert home.keys() == "{}"
+    assert home.key_file.stat().st_mode & 0o777 == 0o600
+    assert bool(caplog.records) is warned
 
 
 def test_the_temp_folder_is_short_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
 from mardock.endpoint import Endpoint
+from mardock.engines import ports
 from mardock.engines.key_file import with_tokens
 from mardock.errors import EngineError
 
@@ -74,30 +73,26 @@ def refuse_strangers(client: DockerClient, root: Path, project: str, service: st
     pick(client, root, service, name)
 
 
-def refuse_taken_ports(client: DockerClient, ports: Mapping[int, int]) -> None:
-    """Refuse ports of this machine that something listens on.
+def refuse_taken_ports(client: DockerClient, published: Mapping[int, int]) -> None:
+    """Refuse ports of this machine that something listens on; see `ports.refuse_taken`.
 
     Args:
-        ports: by the port of the serve container that each stands for.
-
-    Raises:
-        EngineError: naming who holds the port, where that can be known, and the next free one.
+        published: by the port of the serve container that each stands for.
     """
-    for inner, port in ports.items():
-        if _free(port):
-            continue
-        holders = client.containers.list(filters={"publish": str(port)})
-        holder = f"the container {holders[0].name}" if holders else process.port_holder(port) or "another process"
-        free = next(one for one in range(port + 1, 65536) if one not in ports.values() and _free(one))
-        raise EngineError(
-            f"port {port} is taken by {holder}", hint=f"stop it, or set in .env: {PORT_VARIABLES[inner]}={free}"
-        )
+
+    def holder(port: int) -> Optional[str]:
+        found = client.containers.list(filters={"publish": str(port)})
+        return f"the container {found[0].name}" if found else process.port_holder(port)
+
+    ports.refuse_taken(
+        {PORT_VARIABLES[inner]: port for inner, port in published.items()}, holder=holder, privileged=True
+    )
 
 
 def published(container: Container) -> dict[int, int]:
     """Return the ports of this machine by the container's own ports."""
-    ports = container.attrs["NetworkSettings"]["Ports"] or {}
-    return {int(inner.split("/")[0]): int(outer[0]["HostPort"]) for inner, outer in ports.items() if outer}
+    bound = container.attrs["NetworkSettings"]["Ports"] or {}
+    return {int(inner.split("/")[0]): int(outer[0]["HostPort"]) for inner, outer in bound.items() if outer}
 
 
 def endpoint(container: Container) -> Endpoint:
@@ -107,8 +102,8 @@ def endpoint(container: Container) -> Endpoint:
         EngineError: its key file cannot be read.
         ApiError: it refused to renew a token.
     """
-    ports = published(container)
-    urls = (f"http://127.0.0.1:{ports[inner]}" if inner in ports else "" for inner in (INFERENCE, MANAGEMENT, METRICS))
+    outer = published(container)
+    urls = (f"http://127.0.0.1:{outer[inner]}" if inner in outer else "" for inner in (INFERENCE, MANAGEMENT, METRICS))
     bare = Endpoint(*urls)
     if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
         return bare
@@ -164,13 +159,3 @@ def _taken(container: Container) -> EngineError:
         f"a container named {container.name} is there already and belongs to {owner}",
         hint="take another name: container_name=…",
     )
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not hold a port
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE  # a low port may be the engine's to bind, though not ours
-    return True

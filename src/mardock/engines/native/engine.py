@@ -43,12 +43,18 @@ class NativeEngine:
             ConfigError: config.properties is wrong, or the logs or the model store cannot be written.
             EngineNotFoundError: TorchServe or a Java runtime is missing.
             EngineStartError: a port is taken, or the server did not become ready.
-            EngineError: it runs with other settings, or another command holds the project.
+            EngineError: it runs with other settings, another command holds the project, or another machine or container
+                uses it.
         """
         from mardock.engines.native import lifecycle
 
         deadline = time.monotonic() + timeout
         with project_lock(self._project.state, timeout=timeout):
+            if self._home.is_used_elsewhere():
+                raise EngineError(
+                    "this project's server was started by another machine or container that shares its folder",
+                    hint=f"mardock down there, or, when that is no more: rm -r {self._home.path}",
+                )
             server = self._running()
             if server is None:
                 server = lifecycle.start(self._project, self._home, deadline)
@@ -57,8 +63,11 @@ class NativeEngine:
         return self._endpoint(server)
 
     def down(self) -> None:
-        """Stop the server, its workers and the warm parent, and remove what they left; see `Engine.down`."""
-        if self._home.path.exists():
+        """Stop the server, its workers and the warm parent, and remove what they left; see `Engine.down`.
+
+        A server that was started elsewhere is not touched.
+        """
+        if self._home.path.exists() and not self._home.is_used_elsewhere():
             from mardock.engines.native import lifecycle
 
             with project_lock(self._project.state, timeout=_LOCK_TIMEOUT_S):
@@ -129,6 +138,6 @@ class NativeEngine:
         endpoint = server.endpoint
         if not server.token_auth:
             return endpoint
-        from mardock.engines.native.tokens import with_tokens
+        from mardock.engines.key_file import with_tokens
 
-        return with_tokens(endpoint, self._home.key_file)
+        return with_tokens(endpoint, self._home.keys)

@@ -16,7 +16,7 @@ from mardock.engines import config_properties, warm
 from mardock.engines.native import class_archive, launch, leftovers, log_files
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
-from mardock.engines.native.state import Home, Server
+from mardock.engines.native.state import Home, Server, place
 from mardock.errors import EngineError, EngineStartError
 from mardock.settings.project import Project
 
@@ -125,6 +125,7 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
         jar=str(torchserve.jar),
         torchserve=torchserve.version,
         class_archive=str(archive),
+        place=place(),
     )
 
 

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import tempfile
-from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mardock import process
-from mardock.errors import ConfigError, EngineStartError
-from mardock.settings.schema import Machine
+from mardock.engines import ports
+from mardock.errors import ConfigError
 
-
-def port_fields() -> list[str]:
-    """Return the fields of `Machine` that are ports."""
-    return [name for name in Machine.__dataclass_fields__ if name.endswith("_port")]
+if TYPE_CHECKING:
+    from mardock.settings.schema import Machine
 
 
 def check_ports(machine: Machine) -> None:
-    """Refuse ports that cannot be listened on.
-
-    Raises:
-        EngineStartError: naming each with its holder, and the variables to set.
-    """
+    """Refuse ports that cannot be listened on; see `ports.refuse_taken`."""
     from mardock.settings.schema import ENVIRONMENT_NAMES
 
-    problems = []
-    remedies = []
-    taken = {int(getattr(machine, field)) for field in port_fields()}
-    for field in port_fields():
-        port: int = getattr(machine, field)
-        refusal = _refusal(port)
-        if refusal is None:
-            continue
-        free = _next_free(port, taken)
-        taken.add(free)
-        problems.append(f"port {port} ({ENVIRONMENT_NAMES[field]}) {refusal}")
-        remedies.append(f"{ENVIRONMENT_NAMES[field]}={free}")
-    if problems:
-        raise EngineStartError(
-            problems[0], details="\n".join(problems[1:]) or None, hint=f"set in .env: {' '.join(remedies)}"
-        )
+    ports.refuse_taken(
+        {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items() if field.endswith("_port")}
+    )
 
 
 def check_folder(folder: Path) -> None:
@@ -68,27 +47,6 @@ def check_folder(folder: Path) -> None:
         raise ConfigError(
             f"cannot write into {folder}, which belongs to {owner}: {error.strerror}", hint=hint
         ) from error
-
-
-def _refusal(port: int) -> str | None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                holder = process.port_holder(port)
-                return f"is in use by {holder}" if holder else "is in use"
-            return f"cannot be used: {error.strerror}"
-    return None
-
-
-def _next_free(port: int, taken: set[int]) -> int:
-    start = max(port, 1024)
-    for free in chain(range(start + 1, 65536), range(1024, start)):
-        if free not in taken and _refusal(free) is None:
-            return free
-    raise EngineStartError("no port of this machine is free", hint="end what holds them: ss -ltnp")
 
 
 def _owner(path: Path) -> str:

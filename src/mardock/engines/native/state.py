@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from mardock.process import ProcessId
 
 _LONGEST_SOCKET_PATH = 103  # macOS; Linux allows 107
 _SOCKET_NAME = "/.ts.sock.99999"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Server:
         token_auth: whether it asks for the tokens of its key file.
         java, java_version, jvm_options, jar, torchserve: what it runs on.
         class_archive: where the JVM's class archive belongs.
+        place: where its pid counts, as `place` says.
     """
 
     pid: int
@@ -47,6 +51,7 @@ class Server:
     jar: str
     torchserve: str
     class_archive: str
+    place: str
 
     @property
     def process(self) -> ProcessId:
@@ -97,12 +102,36 @@ class Home:
             raise EngineError(f"{self.temp} is not a private folder of yours", hint=f"ls -ld {self.temp}")
 
     def read(self) -> Optional[Server]:
-        """Return the server that was started last, alive or not; an unreadable record counts as none."""
+        """Return the server that was started last, alive or not; an unreadable record counts as none.
+
+        None, too, when it was started elsewhere: its pid means nothing here.
+        """
+        server = self._recorded()
+        return server if server is not None and server.place == place() else None
+
+    def is_used_elsewhere(self) -> bool:
+        """Say whether another machine or container that sees this folder has started a server from it.
+
+        Nothing of it may be touched then, the sockets in its folders least of all: a bind mount carries them along.
+        """
+        server = self._recorded()
+        return server is not None and server.place != place()
+
+    def keys(self) -> str:
+        """Return the text of the server's key file, which is made private when others could read it.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
         try:
-            record: Any = json.loads(self._record.read_text(encoding="utf-8"))
-            return Server(**record)
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+            if self.key_file.stat().st_mode & 0o077:
+                _log.warning("%s could be read by others; it is made private now", self.key_file)
+                self.key_file.chmod(0o600)
+            return self.key_file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise EngineError(
+                f"cannot read {self.key_file}: {error.strerror}", hint="mardock down && mardock up makes a new one"
+            ) from error
 
     def write(self, server: Server) -> None:
         """Record a started server, all at once."""
@@ -115,3 +144,19 @@ class Home:
         for path in (self._record, self.key_file, self.class_list):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.temp, ignore_errors=True)
+
+    def _recorded(self) -> Optional[Server]:
+        try:
+            record: Any = json.loads(self._record.read_text(encoding="utf-8"))
+            return Server(**record)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+def place() -> str:
+    """Return what tells apart where a pid counts: the machine and, on Linux, the container."""
+    if sys.platform != "linux":
+        return sys.platform
+    machine = Path("/etc/machine-id")
+    name = machine.read_text(encoding="ascii").strip() if machine.is_file() else ""
+    return f"{name or os.uname().nodename} {Path('/proc/self/ns/pid').readlink()}"

@@ -6,12 +6,18 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from mardock.errors import EngineError, EngineNotFoundError
+
+if TYPE_CHECKING:
+    import psutil
+
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -85,16 +91,33 @@ def run(
 
 
 def attach(argv: Sequence[str], *, cwd: Optional[Path] = None, env: Optional[Mapping[str, str]] = None) -> int:
-    """Run a program on this terminal and return its exit code; Ctrl-C reaches it first and is waited for."""
+    """Run a program on this terminal and return its exit code, as shells do 128 + the number of a signal that ended it.
+
+    Ctrl-C reaches the program first and is waited for; SIGTERM and SIGHUP reach only this process and are passed on.
+    """
     try:
         child = subprocess.Popen(list(argv), cwd=cwd, env=env)
     except OSError as error:
         raise _not_installed(argv[0], error) from error
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
+    with _left_to(child):
+        code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _left_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Take no part in signals: a KeyboardInterrupt out of `wait` could lose the exit code it has just been given."""
+    handlers = {
+        signal.SIGINT: lambda number, _: None,
+        signal.SIGTERM: lambda number, _: child.send_signal(number),
+        signal.SIGHUP: lambda number, _: child.send_signal(number),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stream(
@@ -169,12 +192,32 @@ def stop(process: ProcessId, *, timeout: float) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         family += family[0].children(recursive=True)
     _signal_group(process.pid, signal.SIGTERM)
-    _, left = psutil.wait_procs(family, timeout=timeout)
+    left = _wait(family, timeout)
     _kill_group(process.pid)
     for straggler in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             straggler.kill()  # a worker may have left the group
-    psutil.wait_procs(left, timeout=timeout)
+    _wait(left, timeout)
+
+
+def _wait(processes: Sequence[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait for processes to end and return those that did not; a zombie has ended, whoever is to bury it."""
+    deadline = time.monotonic() + timeout
+    left = list(processes)
+    while True:
+        left = [process for process in left if _runs(process)]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(_POLL_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def port_holder(port: int) -> Optional[str]:

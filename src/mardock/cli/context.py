@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineNotRunningError
+from mardock.errors import ConfigError, EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -56,10 +56,20 @@ def project(**overrides: Any) -> Project:
 
 
 def engine(project: Project) -> Engine:
-    """Return the engine that runs the project, or is to run it."""
+    """Return the engine that runs the project, or is to run it.
+
+    Raises:
+        EngineError: another engine than the one asked for runs it.
+    """
     from mardock.engines import select
 
-    return select.running(project) or select.create(project, console.note)
+    found = select.running(project)
+    if found is None:
+        return select.create(project, console.note)
+    asked = project.overrides.get("engine")
+    if asked not in (None, "auto", found.name):
+        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
+    return found
 
 
 def running_engine(project: Project) -> Engine:
@@ -83,11 +93,11 @@ def endpoint(project: Project) -> Endpoint:
 
 def torch_engine(project: Project) -> Engine:
     """Return the engine to run what needs torch with; `native`, which the dev container sets, is this very place."""
-    if project.settings.machine.engine == "native":
-        from mardock.engines.native import NativeEngine
+    from mardock.engines import select
 
-        return NativeEngine(project)
-    return engine(project)
+    if project.settings.machine.engine == "auto":
+        return engine(project)
+    return select.create(project, console.note)
 
 
 def forward_to_torch(project: Project) -> None:

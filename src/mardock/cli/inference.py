@@ -71,6 +71,7 @@ def predict(
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
+    timeout: context.Timeout = 150.0,
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
@@ -84,6 +85,7 @@ def predict(
         version=version,
         content_type=content_type,
         concurrency=concurrency,
+        timeout=timeout,
     )
     answers = job.run()
     if as_json:

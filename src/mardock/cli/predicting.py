@@ -55,6 +55,7 @@ class Job:
 
     Attributes:
         concurrency: requests under way at once.
+        timeout: seconds the server may stay silent.
     """
 
     project: Project
@@ -63,6 +64,7 @@ class Job:
     version: Optional[str] = None
     content_type: Optional[str] = None
     concurrency: int = 1
+    timeout: float = 150.0
 
     def run(self) -> list[Answer]:
         """Send every file and return the answers in the files' order; a failure is kept with its file.
@@ -88,7 +90,10 @@ class Job:
 
     def _one(self, client: InferenceClient, file: Path) -> Answer:
         try:
-            found = client.predict(self.model, read(file), version=self.version, content_type=self.content_type)
+            body = read(file)
+            found = client.predict(
+                self.model, body, version=self.version, content_type=self.content_type, timeout=self.timeout
+            )
         except MardockError as error:
             return Answer(file, failure=error)
         return Answer(file, found.body)

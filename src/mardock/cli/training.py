@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
+
+import typer
 
 from mardock.cli import console, context
 from mardock.errors import ConfigError, MardockError
@@ -13,6 +16,9 @@ from mardock.errors import ConfigError, MardockError
 if TYPE_CHECKING:
     from mardock.settings.project import Project
     from mardock.settings.schema import Training
+
+# What a command ends with that Ctrl-C, SIGTERM or a closed terminal ended: nothing to tell the user.
+ENDED_BY_SIGNAL = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
 def train(project: Project, model: Optional[str], *, force: bool) -> str:
@@ -35,6 +41,8 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
     console.note(f"training {name}: {' '.join(training.command)}")
     engine = context.torch_engine(project)
     code = engine.exec(training.command, interactive=sys.stdin.isatty())
+    if code in ENDED_BY_SIGNAL:
+        raise typer.Exit(code)
     if code != 0:
         raise MardockError(f"training {name} failed with exit code {code}", hint="its own message stands above")
     missing = [output for output in training.outputs if not (project.root / output).exists()]

@@ -1,0 +1,198 @@
+"""Where an error becomes text and an exit code: nothing else is printed, and nothing of it where it does not belong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Callable
+
+import pytest
+import typer
+from tests.support.command import MARDOCK, environment, mardock
+from typer.testing import CliRunner, Result
+
+from mardock.cli import console
+from mardock.cli.app import Boundary
+from mardock.cli.context import Json
+from mardock.errors import (
+    ApiError,
+    ArchiveError,
+    ConfigError,
+    DeployError,
+    EngineNotFoundError,
+    MardockError,
+    WorkerFailedError,
+)
+
+TIMEOUT_S = 60.0
+SLEEPER = """
+[models.slow.archive]
+handler = "handler.py"
+[models.slow.train]
+command = ["python", "train.py"]
+outputs = ["weights.pt"]
+"""
+TRAIN = """
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+
+
+def raising(error: BaseException, *arguments: str) -> Result:
+    """Run a command that does nothing but fail."""
+    app = typer.Typer(cls=Boundary)
+    app.callback()(lambda: None)
+
+    @app.command()
+    def fail(as_json: Json = False) -> None:
+        raise error
+
+    return CliRunner().invoke(app, ["fail", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def text_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_json", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (MardockError("it failed"), 1),
+        (ConfigError("it failed"), 2),
+        (EngineNotFoundError("it failed"), 3),
+        (ArchiveError("it failed"), 4),
+        (WorkerFailedError("it failed"), 5),
+        (ApiError("it failed", status=503), 5),
+        (DeployError("it failed"), 6),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: MardockError, code: int) -> None:
+    result = raising(error)
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", "error: it failed\n")
+
+
+def test_details_come_first_and_the_hint_last() -> None:
+    result = raising(WorkerFailedError("no worker", details="handler.py:3 in load\nKeyError: 'x'\n", hint="mend it"))
+    assert result.stderr == "handler.py:3 in load\nKeyError: 'x'\nerror: no worker\nhint: mend it\n"
+
+
+def test_with_json_an_error_is_an_object_on_stdout_and_nothing_else() -> None:
+    result = raising(ApiError("no", status=404, details="why", hint="do"), "--json")
+    expected = {"type": "ApiError", "message": "no", "details": "why", "hint": "do", "exit_code": 5}
+    assert json.loads(result.stdout) == {"error": expected}
+    assert (result.exit_code, result.stderr) == (5, "")
+
+
+def test_ctrl_c_is_130_and_one_word() -> None:
+    result = raising(KeyboardInterrupt())
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_bug_shows_its_traceback_without_the_values_of_variables(tmp_path: Path) -> None:
+    program = (
+        "from mardock.cli import app, context\n"
+        "def project(**_):\n    token = 'a' + 'b' * 6\n    raise RuntimeError('a bug')\n"
+        "context.project = project\n"
+        "raise SystemExit(app.run())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "status"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: a bug\n")
+    assert "abbbbbb" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("send", "number", "code"),
+    [
+        (os.killpg, signal.SIGINT, 130),  # as a terminal sends it
+        (os.kill, signal.SIGTERM, 143),
+        (os.kill, signal.SIGHUP, 129),
+    ],
+)
+def test_a_signal_ends_the_command_and_what_it_started(
+    send: Callable[[int, int], None], number: signal.Signals, code: int, root: Path
+) -> None:
+    (root / "mardock.toml").write_text(SLEEPER, encoding="utf-8")
+    (root / "train.py").write_text(TRAIN, encoding="utf-8")
+    with subprocess.Popen(
+        [*MARDOCK, "train", "--engine", "native"],
+        cwd=root,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as command:
+        try:
+            assert command.stdout is not None
+            child = int(command.stdout.readline())
+            send(command.pid, number)
+            _, errors = command.communicate(timeout=TIMEOUT_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(command.pid, signal.SIGKILL)
+    assert command.returncode == code, errors
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["status", "--json"], ["inspect", "x", "--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error_to_tell(arguments: list[str], unbuffered: str, root: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = environment({"PYTHONUNBUFFERED": unbuffered})
+    done = subprocess.run(
+        [*MARDOCK, *arguments], cwd=root, env=env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.stderr == ""
+
+
+def test_closed_streams_are_no_error(root: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&- 2>&-', "sh", *MARDOCK, "status"], cwd=root, env=environment(), check=False
+    )
+    assert done.returncode == 3
+
+
+def test_a_name_the_terminal_cannot_show_is_printed_all_the_same(root: Path) -> None:
+    done = mardock(root, "inspect", "модель.mar", "--json", env={"PYTHONIOENCODING": "ascii"})
+    assert done.code == 4
+    assert "\\u043c" in done.out
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_that_wants_no_colour_gets_none(env: dict[str, str], root: Path) -> None:
+    assert not re.search(r"\x1b\[[\d;]*3\dm", on_terminal(root, env))
+    assert re.search(r"\x1b\[[\d;]*3\dm", on_terminal(root, {"TERM": "xterm"}))
+
+
+def test_elsewhere_there_are_no_escape_codes(root: Path) -> None:
+    done = mardock(root, "status", env={"TERM": "xterm-256color"})
+    assert done.err == "error: TorchServe is not running for this project\nhint: mardock up\n"
+    helped = mardock(root, "--help", env={"TERM": "xterm-256color"})
+    assert "\x1b" not in helped.out + helped.err
+
+
+def on_terminal(root: Path, env: dict[str, str]) -> str:
+    """Return what `mardock status` writes to a terminal."""
+    master, slave = pty.openpty()
+    clean = {name: value for name, value in environment().items() if name not in ("NO_COLOR", "FORCE_COLOR", "TERM")}
+    subprocess.run([*MARDOCK, "status"], cwd=root, env={**clean, "TERM": "xterm", **env}, stderr=slave, check=False)
+    os.close(slave)
+    with os.fdopen(master, "rb") as terminal:
+        return terminal.read1().decode()

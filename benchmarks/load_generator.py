@@ -1,10 +1,11 @@
 """How much load `mardock bench` makes, beside wrk, locust's FastHttpUser and `requests`, on one TorchServe in one run.
 
-    .venv/bin/python benchmarks/load_generator.py [--rounds 3] [--seconds 4]
+    .venv/bin/python benchmarks/load_generator.py [--rounds 5] [--seconds 4]
 
 It starts a TorchServe of its own with a handler that does nothing (2 workers, batches of 32, 1 ms delay), then lets the
-tools take turns with 64 connections, or as many as each can hold, and prints medians and ratios to wrk. wrk (Debian
-package `wrk`) and locust (`pip install locust`) are left out where they are not installed.
+tools take turns with 64 connections and with one, and prints medians. Ratios are medians of the ratios within a round,
+since a busy machine changes more between rounds than between neighbours. wrk (Debian package `wrk`) and locust
+(`pip install locust`) are left out where they are not installed.
 """
 
 from __future__ import annotations
@@ -145,18 +146,24 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
 def main() -> None:
     """Print the medians and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     arguments = parser.parse_args()
     found = measure(arguments.rounds, arguments.seconds)
-    medians = {name: statistics.median(values) for name, values in found.items()}
     print(f"{'tool, connections':28} {'requests/s':>10} {'min-max':>15} {'of wrk':>7} {'mardock is':>10}")
     for name, values in found.items():
-        peer, mine = (medians.get(f"{tool}, {name.rpartition(', ')[2]}") for tool in ("wrk", "mardock bench"))
-        shares = f"{medians[name] / peer:7.2f}" if peer else " " * 7
         spread = f"{min(values):.0f}-{max(values):.0f}"
-        line = f"{name:28} {medians[name]:10.0f} {spread:>15}"
-        print(line if "ceiling" in name else f"{line} {shares} {mine / medians[name]:9.1f}x")
+        line = f"{name:28} {statistics.median(values):10.0f} {spread:>15}"
+        if "ceiling" not in name:
+            peer, mine = (found.get(f"{tool}, {name.rpartition(', ')[2]}") for tool in ("wrk", "mardock bench"))
+            line += f" {ratio(values, peer):7.2f}" if peer else " " * 8
+            line += f" {ratio(mine, values):9.2f}x"
+        print(line)
+
+
+def ratio(values: list[float], base: list[float]) -> float:
+    """Return the median of the rounds' ratios."""
+    return statistics.median(a / b for a, b in zip(values, base))
 
 
 if __name__ == "__main__":

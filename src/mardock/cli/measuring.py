@@ -50,7 +50,7 @@ def read_capture(path: Path) -> Capture:
         return [ModelMetrics.from_dict(entry) for entry in entries]
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock metrics --json > CAPTURE") from error
-    except (ValueError, TypeError) as error:
+    except (ConfigError, TypeError, ValueError) as error:
         raise ConfigError(f"{path} is no capture of metrics", hint="mardock metrics --json > CAPTURE") from error
 
 

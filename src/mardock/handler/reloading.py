@@ -183,7 +183,8 @@ class Reloader:
             self._refused = ""  # saved again, so it is tried again
         self._stamps = stamps
         self._settled = all(time.time_ns() - stamp[0] > _YOUNG_NS for stamp in stamps.values())
-        return texts
+        emptied = any(self.revision.texts[member] and not text for member, text in texts.items())
+        return None if emptied and not self._settled else texts  # an editor is between truncating and writing
 
     def _tell(self, revision: Revision, error: Optional[str]) -> None:
         told = {"digest": revision.digest, "revision": self._number, "error": error}

@@ -31,22 +31,22 @@ def find(engine: Engine, status: ModelStatus, sources: Mapping[str, str]) -> Opt
         return None
     if not failures.keeps_dying(lines, status.name, status.version):
         return None
-    return cause(lines, status, sources, "keeps dying")
+    return cause(lines, status, sources)
 
 
-def cause(lines: list[str], status: ModelStatus, sources: Mapping[str, str], what: str) -> WorkerFailedError:
+def cause(lines: list[str], status: ModelStatus, sources: Mapping[str, str]) -> WorkerFailedError:
     """Return an error that says what the last worker of a version died of."""
     failure = failures.find(lines, status.name, status.version, sources)
     name = f"model {status.name} {status.version}"
     if failure is None:
         said = failures.last_words(lines, status.name, status.version)
         return WorkerFailedError(
-            f"{name}: its worker {what}, without an exception",
+            f"{name}: its worker keeps dying, without an exception",
             details=said or None,
             hint=f"read what it said last: mardock logs {status.name}",
         )
     return WorkerFailedError(
-        f"{name}: its worker {what}: {failure.summary}", details=failure.traceback or None, hint=failure.hint
+        f"{name}: its worker keeps dying: {failure.summary}", details=failure.traceback or None, hint=failure.hint
     )
 
 

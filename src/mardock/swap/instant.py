@@ -16,11 +16,11 @@ from mardock.archive import manifest
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.handler import reloading
-from mardock.handler.worker_log import log_lines
+from mardock.handler.worker_log import WorkerLine, log_lines
 from mardock.swap.directory import Addition, Directory
 from mardock.swap.snapshot import Snapshot
 
-_MEMBER = "mardock_reloading.py"
+MEMBER = "mardock_reloading.py"
 _CONTAINER_HOME = "/home/model-server"
 _MOUNTED = ("src", "torchserve")
 
@@ -56,8 +56,8 @@ def addition(snapshot: Snapshot, root: Path, engine: str) -> Addition:
     }
     config = {"handler": handler, "sources": sources}
     return Addition(
-        f"{_MEMBER}:handle",
-        {_MEMBER: Path(reloading.__file__).read_bytes(), reloading.CONFIG: json.dumps(config, indent=2).encode()},
+        f"{MEMBER}:handle",
+        {MEMBER: Path(reloading.__file__).read_bytes(), reloading.CONFIG: json.dumps(config, indent=2).encode()},
     )
 
 
@@ -104,6 +104,10 @@ class Reports:
         with suppress(MardockError):  # the server is gone, which the watch sees for itself
             for line in log_lines(engine.logs(follow=True, tail=0), model, version):
                 if line.worker and line.worker.text.startswith(reloading.TAG):
-                    told = json.loads(line.worker.text[len(reloading.TAG) :])
-                    self._new.append(Reloaded(line.worker.port, told["digest"], told["revision"], told["error"]))
+                    self._new.append(_read(line.worker))
                     wake()
+
+
+def _read(line: WorkerLine) -> Reloaded:
+    told = json.loads(line.text[len(reloading.TAG) :])
+    return Reloaded(line.port, told["digest"], told["revision"], told["error"])

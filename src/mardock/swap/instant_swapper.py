@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Optional
 
 from mardock.errors import MardockError, ServingError, WorkerFailedError
@@ -12,6 +13,7 @@ from mardock.swap import directory, instant
 from mardock.swap.directory import Directory
 from mardock.swap.events import Refused, Said, Swapped
 from mardock.swap.instant import Reloaded, Reports
+from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
 from mardock.swap.swapper import Swapper, sources_of
 
@@ -103,6 +105,7 @@ class InstantSwapper(Swapper):
 
     def _reload(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         """Have a worker try the code by sending it the sample; without a sample the next call does."""
+        assert self.served is not None
         self.listen()
         if self._candidate is not None:
             directory.remove(self._candidate.path)
@@ -118,6 +121,7 @@ class InstantSwapper(Swapper):
             answer = self.server.predict(requests, timeout, self.changes.pending)
         except ServingError as error:
             failure = error
+            retell(failure, self.served.path, self._sources())
         seconds = time.monotonic() - at
         report = self._await(self._digest(plain))
         if report is not None and report.error is not None:
@@ -159,9 +163,14 @@ class InstantSwapper(Swapper):
     def _refusal(self, report: Reloaded) -> WorkerFailedError:
         assert self.served is not None
         settings = self.served.snapshot.settings
-        failure = explain(Raised("load", report.error or ""), sources_of(settings, self.project.root))
-        return WorkerFailedError(
+        failure = explain(Raised("load", report.error or ""), self._sources())
+        error = WorkerFailedError(
             f"model {settings.archive.model_name}: the new code cannot be loaded: {failure.summary}",
             details=failure.traceback or None,
             hint=failure.hint,
         )
+        retell(error, self.served.path, self._sources())
+        return error
+
+    def _sources(self) -> Mapping[str, str]:
+        return sources_of(self.served.snapshot.settings, self.project.root) if self.served else {}

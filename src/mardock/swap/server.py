@@ -22,6 +22,7 @@ from mardock.settings.project import Project
 from mardock.swap import aside
 from mardock.swap.directory import Directory
 from mardock.swap.probe import Probe
+from mardock.swap.retelling import retell
 
 _LOOK_S = 0.01
 _DEFAULT_TIMEOUT_S = 120
@@ -80,12 +81,15 @@ class Server:
         """
         serving = directory.snapshot.settings.serving
         wanted = prepare(Candidate(directory.path, serving, model_name=self._model))
-        self._load(wanted, directory.version, superseded)
-        timeout = wanted.serving.response_timeout
         try:
-            return self._probed(probe, directory.version, timeout, superseded)
-        except BaseException:
-            self.remove(directory.version)
+            self._load(wanted, directory.version, superseded)
+            try:
+                return self._probed(probe, directory.version, wanted.serving.response_timeout, superseded)
+            except BaseException:
+                self.remove(directory.version)
+                raise
+        except MardockError as error:
+            retell(error, directory.path, self._sources)
             raise
 
     def predict(self, probe: Probe, timeout: float, superseded: Callable[[], bool]) -> Optional[bytes]:

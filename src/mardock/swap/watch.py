@@ -18,6 +18,7 @@ from mardock.swap.changes import Changes, Saved
 from mardock.swap.events import Refused, Report, Said
 from mardock.swap.instant_swapper import InstantSwapper
 from mardock.swap.lock import watch_lock
+from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
 from mardock.swap.swapper import Swapper, sources_of
 
@@ -207,7 +208,9 @@ class Watch:
         server = self._swapper.server
         sources = sources_of(self._settings, self._project.root)
         lines = list(server.engine.logs(follow=False, tail=crash_loop.RECENT_LINES))
-        error = crash_loop.cause(lines, status, sources, "keeps dying")
+        folder = self._project.model_store / status.url
+        error = crash_loop.cause(lines, status, sources)
+        retell(error, folder, sources)
         self._refuse(error)
         if not status.ready:
             server.stop(status)

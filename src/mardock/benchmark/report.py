@@ -126,7 +126,7 @@ class LoadResult:
     @property
     def label(self) -> str:
         """What sets this run apart from the others of its report, e.g. `4 workers, 16 at once`."""
-        load = f"{self.concurrency} at once" if self.rate is None else f"{self.rate:g}/s"
+        load = f"{self.concurrency} at once" if self.rate is None else f"{self.rate:g}/s over {self.concurrency}"
         return load if self.workers is None else f"{self.workers} worker{'s' * (self.workers != 1)}, {load}"
 
     def doubts(self) -> Iterator[str]:

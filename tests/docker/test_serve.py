@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,16 @@ def test_its_logs_lie_in_the_project_and_come_from_the_engine(served: DockerEngi
     lines = list(served.logs(follow=False, tail=-1))
     assert any("Model server started" in line for line in lines)
     assert list(served.logs(follow=False, tail=2)) == lines[-2:]
+
+
+def test_it_is_found_without_the_sdk(served: DockerEngine, make_project: MakeProject) -> None:
+    assert containers.may_serve(served.project.root)
+    assert not containers.may_serve(make_project().root)
+    code = (
+        "import pathlib, sys; from mardock.engines import select; from mardock.settings.project import Project; "
+        "assert select.running(Project(pathlib.Path(sys.argv[1]))) is None; assert 'docker' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(make_project().root)], check=True)
 
 
 def test_a_second_up_finds_it_running(served: DockerEngine) -> None:

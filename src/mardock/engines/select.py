@@ -20,14 +20,14 @@ def running(project: Project) -> Optional[Engine]:
     native.sweep()
     if native.status().running:
         return native
-    from mardock.engines.docker.daemon import daemon_answers
+    from mardock.engines.docker.containers import may_serve
 
-    if daemon_answers():
+    if may_serve(project.root):
         from mardock.engines.docker.engine import DockerEngine
 
-        containers = DockerEngine(project)
-        if containers.status().running:
-            return containers
+        docker = DockerEngine(project)
+        if docker.status().running:
+            return docker
     return None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mardock.engines import select
-from mardock.engines.docker import daemon, images
+from mardock.engines.docker import containers, daemon, images
 from mardock.settings.project import Project
 
 
@@ -46,7 +46,7 @@ def test_the_choice(
 def test_nothing_runs_in_a_fresh_project_even_with_broken_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "daemon_answers", lambda: False)
+    monkeypatch.setattr(containers, "may_serve", lambda root: False)
     (tmp_path / "mardock.toml").write_text("[[[")
     assert select.running(Project(tmp_path)) is None
     assert not (tmp_path / ".mardock").exists()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
+from urllib.parse import quote
 
 from mardock import process
 from mardock.endpoint import Endpoint
 from mardock.engines import ports
+from mardock.engines.docker import daemon
 from mardock.engines.key_file import with_tokens
-from mardock.errors import EngineError
+from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +37,16 @@ PORT_VARIABLES = {
     7070: "MARDOCK_GRPC_INFERENCE_PORT",
     7071: "MARDOCK_GRPC_MANAGEMENT_PORT",
 }
+
+
+def may_serve(root: Path) -> bool:
+    """Say whether a Docker Engine answers and, if it can be asked cheaply, runs a project's TorchServe."""
+    filters = {"label": [f"{FOLDER_LABEL}={root}", f"{SERVICE_LABEL}=serve"], "status": ["running"]}
+    try:
+        found = daemon.ask(f"/containers/json?filters={quote(json.dumps(filters))}")
+    except EngineNotFoundError:
+        return False
+    return found is None or json.loads(found) != []
 
 
 def of_project(client: DockerClient, root: Path, service: Optional[str] = None) -> list[Container]:

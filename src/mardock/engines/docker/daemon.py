@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
 from mardock import process
@@ -29,15 +29,6 @@ def engine_answers(timeout: float = PROBE_SECONDS) -> bool:
     """Say whether this machine has all that `DockerEngine` needs; a dead daemon is noticed within `timeout` seconds."""
     try:
         check(timeout)
-    except EngineNotFoundError:
-        return False
-    return True
-
-
-def daemon_answers(timeout: float = PROBE_SECONDS) -> bool:
-    """Say whether a daemon answers at all, which is enough to ask it what runs and cheaper than `engine_answers`."""
-    try:
-        check_daemon(timeout)
     except EngineNotFoundError:
         return False
     return True
@@ -61,7 +52,18 @@ def check(timeout: float = PROBE_SECONDS) -> None:
 
 
 def check_daemon(timeout: float = PROBE_SECONDS) -> None:
-    """Refuse a machine without the docker command or a daemon that answers within `timeout` seconds.
+    """Refuse a machine without the docker command or a daemon that answers within `timeout` seconds; see `ask`."""
+    ask("/_ping", timeout)
+
+
+def ask(path: str, timeout: float = PROBE_SECONDS) -> Optional[bytes]:
+    """Return the daemon's answer to a GET request, without the SDK, whose import takes longer than the answer.
+
+    Args:
+        timeout: seconds it may take.
+
+    Returns:
+        The answer's body; `None` where a daemon that is not reached over a Unix socket seems to be there.
 
     Raises:
         EngineNotFoundError: with the address that was tried.
@@ -70,7 +72,7 @@ def check_daemon(timeout: float = PROBE_SECONDS) -> None:
         raise EngineNotFoundError("docker is not installed", hint=f"install Docker, {_WITHOUT}")
     address = host()
     try:
-        _ping(address, timeout)
+        return _get(address, path, timeout)
     except PermissionError as error:
         raise EngineNotFoundError(
             f"you may not use the Docker Engine at {address}",
@@ -134,15 +136,17 @@ def _read(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _ping(address: str, timeout: float) -> None:
+def _get(address: str, path: str, timeout: float) -> Optional[bytes]:
     url = urlsplit(address)
     if url.scheme == "tcp":
         socket.create_connection((url.hostname or "localhost", url.port or 2375), timeout).close()
-    elif url.scheme == "unix":
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(timeout)
-            connection.connect(url.path)
-            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            if b" 200 " not in connection.recv(64):
-                raise ConnectionError("what listens there is not a Docker Engine")
-    # ssh:// has no cheap probe: the first request tells.
+    if url.scheme != "unix":
+        return None  # ssh:// has no cheap probe: the first request tells
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(url.path)
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    if b" 200 " not in head.partition(b"\r\n")[0]:
+        raise ConnectionError("what listens there is not a Docker Engine")
+    return body

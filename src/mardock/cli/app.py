@@ -11,7 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from mardock import __version__
-from mardock.cli import console, context, debugging, images, inference, lifecycle, local, model, models, setup, trying
+from mardock.cli import (
+    benching,
+    console,
+    context,
+    debugging,
+    images,
+    inference,
+    lifecycle,
+    local,
+    model,
+    models,
+    setup,
+    trying,
+)
 from mardock.errors import MardockError
 
 INTERRUPTED = 130
@@ -66,7 +79,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, trying, inference, debugging):
+for _group in (setup, lifecycle, local, model, trying, inference, debugging, benching):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture()
+@pytest.fixture
 def free_socket(socket_enabled: None) -> Iterator[int]:
     """The port of a socket that listens on 127.0.0.1 as long as the test runs."""
     with socket.socket() as listener:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from tests.docker.conftest import MakeProject
 
 
+KILL_JAVA = """
+import os, pathlib
+for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if b"org.pytorch.serve.ModelServer" in file.read_bytes().split(bytes(1)):
+        os.kill(int(file.parent.name), 9)
+"""
+
+
 def inspected(engine: DockerEngine) -> dict[str, Any]:
     """The engine's own word on the serve container."""
     done = subprocess.run(
@@ -40,16 +48,24 @@ def test_it_answers_and_is_healthy(served: DockerEngine) -> None:
     assert health(served) == 0
 
 
-def test_it_is_torchserve_itself_under_an_init(served: DockerEngine) -> None:
+def test_it_runs_torchserve_in_the_foreground_under_an_init(served: DockerEngine) -> None:
     container = inspected(served)
     assert container["HostConfig"]["Init"] is True
     top = subprocess.run(
         ["docker", "top", container["Id"], "-o", "pid,args"], check=True, capture_output=True, text=True
     ).stdout
-    init, server, *_ = [line.split(maxsplit=1)[1] for line in top.splitlines()[1:]]
-    assert "init" in init
-    assert "java" in server
-    assert "org.pytorch.serve.ModelServer" in server
+    assert "/warm/torchserve.py --disable-token-auth --start --foreground" in top
+    assert "org.pytorch.serve.ModelServer" in top
+    assert "tail" not in top
+
+
+def test_it_ends_as_its_java_does(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    engine.up(timeout=120)
+    name = engine.status().details["container"]
+    subprocess.run(["docker", "exec", name, "python", "-c", KILL_JAVA], check=True)
+    assert subprocess.run(["docker", "wait", name], check=True, capture_output=True).stdout == b"137\n"
+    engine.down()
 
 
 def test_it_has_no_more_rights_than_it_needs(served: DockerEngine) -> None:

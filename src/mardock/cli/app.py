@@ -24,6 +24,7 @@ from mardock.cli import (
     models,
     setup,
     trying,
+    watching,
 )
 from mardock.errors import MardockError
 
@@ -79,7 +80,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, trying, inference, debugging, benching):
+for _group in (setup, lifecycle, local, model, trying, inference, watching, debugging, benching):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

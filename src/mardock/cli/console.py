@@ -24,9 +24,11 @@ def json_mode(value: bool) -> bool:
     return value
 
 
-def data(text: str) -> None:
-    """Print a command's result."""
+def data(text: str, *, flush: bool = False) -> None:
+    """Print a command's result, or a line of it at once, for whoever reads along."""
     sys.stdout.write(text + "\n")
+    if flush:
+        sys.stdout.flush()
 
 
 def data_bytes(body: bytes) -> None:

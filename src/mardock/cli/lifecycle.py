@@ -98,7 +98,7 @@ def logs(
 
     lines = context.engine(context.project()).logs(follow=follow, tail=tail)
     for line in failures.selected(lines, model=model, errors=errors):
-        console.data(line)
+        console.data(line, flush=follow)
 
 
 def _as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def local(
         registering.one(project, where, name, served_as=SERVED_AS, replace=True)
         console.note(f"try: curl {endpoint.inference_url}/predictions/{SERVED_AS} -T FILE    (Ctrl-C ends it)")
         for line in running.logs(follow=True, tail=0):
-            console.data(line)
+            console.data(line, flush=True)
     finally:
         if ours:
             running.down()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from mardock.cli import console, context
-from mardock.errors import ConfigError, MardockError
+from mardock.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -26,7 +26,7 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
 
     Raises:
         ConfigError: mardock.toml does not say how to train it, or one of the inputs is missing.
-        MardockError: the training command failed.
+        EngineError: the training command failed.
     """
     name, settings = project.settings.model(model)
     training = settings.train
@@ -44,10 +44,10 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
     if code in ENDED_BY_SIGNAL:
         raise typer.Exit(code)
     if code != 0:
-        raise MardockError(f"training {name} failed with exit code {code}", hint="its own message stands above")
+        raise EngineError(f"training {name} failed with exit code {code}", hint="its own message stands above")
     missing = [output for output in training.outputs if not (project.root / output).exists()]
     if missing:
-        raise MardockError(
+        raise EngineError(
             f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]"
         )
     return name

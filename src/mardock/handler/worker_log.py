@@ -65,6 +65,7 @@ def plain(text: str) -> str:
 
 
 def _worker_pattern(model: Optional[str], version: Optional[str]) -> re.Pattern[str]:
-    name = r"\S+" if model is None else re.escape(model)
+    # `.next` is the name an archive is tried under before it replaces what is served.
+    name = r"\S+" if model is None else rf"{re.escape(model)}(?:\.next)?"
     # Both names may hold an underscore; of an unknown version it is taken that it does not.
     return re.compile(_WORKER.format(name=f"{name}_{re.escape(version) if version else '[^_ ]+?'}"))

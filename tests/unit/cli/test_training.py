@@ -89,14 +89,14 @@ def test_an_input_that_is_not_there_is_named(trained: Path, run: Run) -> None:
 def test_a_command_that_fails_is_told_with_its_code(trained: Path, run: Run) -> None:
     (trained / "train.py").write_text("raise SystemExit(7)", encoding="utf-8")
     result = run("train", "--force")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "error: training digits failed with exit code 7\n" in result.stderr
 
 
 def test_a_command_that_does_not_write_its_outputs_is_told(trained: Path, run: Run) -> None:
     (trained / "train.py").write_text("import os; os.unlink('b.pt')", encoding="utf-8")
     result = run("train", "--force")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "error: training digits did not write b.pt\n" in result.stderr
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import Optional
 
 from mardock import process
 
-INTERRUPTED = 130
 TIMEOUT = 10
 _END_MARKED = """
 import os, pathlib, signal, sys
@@ -33,26 +31,26 @@ def forward(container: str, argv: Sequence[str], *, interactive: bool) -> int:
     """
     mark = f"MARDOCK_EXEC={uuid.uuid4().hex}"
     terminal = ["--interactive", "--tty"] if interactive else []
-    with _interrupts() as interrupts:
+    with _signals() as arrived:
         code = process.attach(["docker", "exec", "--env", mark, *terminal, container, *argv])
-    if interrupts:
-        # Without a terminal Ctrl-C ends the docker command alone, with exit code 0, and what it started goes on.
+    if arrived:
+        # Without a terminal a signal ends the docker command alone, with exit code 0, and what it started goes on.
         process.run(["docker", "exec", container, "python", "-c", _END_MARKED, mark], timeout=TIMEOUT)
-        return INTERRUPTED
+        return 128 + arrived[0]
     return code
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect the Ctrl-Cs that arrive meanwhile."""
-    seen: list[int] = []
-
-    def note(number: int, frame: Optional[FrameType]) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, note)
+def _signals() -> Iterator[bytearray]:
+    """Collect the numbers of the signals that arrive meanwhile, whoever handles them."""
+    arrived = bytearray()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        yield seen
+        yield arrived
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        arrived += os.read(reader, 64)
+        os.close(reader)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -72,6 +71,8 @@ class Job:
         Raises:
             EngineNotRunningError: there is no server to ask.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         from mardock.client.inference import InferenceClient
         from mardock.registration import LogPosition
 

@@ -363,8 +363,12 @@ def test_a_full_queue_is_called_overload_and_hinders_no_unregister(
     management.register(server.archive("echo"), initial_workers=1)
     held = []
     try:
-        while management.describe_default("echo").pending_requests != 1:
-            held.append(held_prediction(server.endpoint, "echo"))
+        seen = 0
+        while seen < 20:  # the worker may be about to take what waits: only what stays waiting fills the queue
+            waiting = management.describe_default("echo").pending_requests == 1
+            seen = seen + 1 if waiting else 0
+            if not waiting:
+                held.append(held_prediction(server.endpoint, "echo"))
         with pytest.raises(ApiError, match=r"echo 1\.0 is overloaded") as raised:
             inference.predict("echo", b"x")
         assert raised.value.kind == NO_CAPACITY

@@ -51,6 +51,9 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
 
     if machine.engine == "docker":
         return DockerEngine(project, notify=notify)
+    if not (project.root / "docker-compose.yml").is_file():
+        notify("engine: native, for there is no docker-compose.yml")
+        return NativeEngine(project)
     if not engine_answers():
         notify("engine: native, for no Docker Engine answers")
         return NativeEngine(project)

@@ -82,7 +82,8 @@ def test_without_any_java_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
 
 def test_torchserve_is_found_where_it_would_be_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "ts", raising=False)  # another test may have imported it
+    for name in ("ts", "torch"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # another test may have imported it
     with pytest.raises(EngineNotFoundError, match="not installed"):
         installation.find_torchserve()
     (tmp_path / "ts" / "frontend").mkdir(parents=True)

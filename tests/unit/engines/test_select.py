@@ -13,6 +13,7 @@ from mardock.settings.project import Project
 
 def project(root: Path, engine: str) -> Project:
     (root / "mardock.toml").touch()
+    (root / "docker-compose.yml").touch()
     return Project(root, engine=engine, torchserve_image="serve:1")
 
 
@@ -41,6 +42,14 @@ def test_the_choice(
     lines: list[str] = []
     assert select.create(project(tmp_path, engine), lines.append).name == chosen
     assert lines == ([told] if told else [])
+
+
+def test_a_project_without_containers_is_served_natively(tmp_path: Path) -> None:
+    lines: list[str] = []
+    asked = project(tmp_path, "auto")
+    (tmp_path / "docker-compose.yml").unlink()
+    assert select.create(asked, lines.append).name == "native"
+    assert lines == ["engine: native, for there is no docker-compose.yml"]
 
 
 def test_nothing_runs_in_a_fresh_project_even_with_broken_settings(

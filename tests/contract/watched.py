@@ -41,7 +41,6 @@ startup_timeout = 4
 response_timeout = 3
 """
 FEW_SECONDS = 30.0
-COMMAND = "import sys; from mardock.cli import app, watching; watching.add_to(app.app); sys.exit(app.run())"
 
 
 class Watched:
@@ -79,7 +78,7 @@ class Watched:
     def start(self, *options: str, ready: str = "watching ") -> None:
         """Start watching, and return when it says so."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "-C", str(self.project.root), "watch", self.name, *options],
+            [sys.executable, "-m", "mardock", "-C", str(self.project.root), "watch", self.name, *options],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional
 from mardock.swap.snapshot import Scope
 
 _QUIET_MS = 5  # after the last of a group of writes; the watching thread looks this often
-_POLL_MS = 100
+_POLL_S = 0.1
 _LONGEST_GROUP_MS = 2000
 _WAKE_MS = 1000
 _MODIFIED = 2
@@ -99,25 +99,23 @@ class Changes:
 
     def _run(self, scope: Scope, stop: threading.Event, watching: threading.Event) -> None:
         try:
-            self._watch(scope, stop, watching)
+            if not self._polling:
+                self._watch(scope, stop, watching)
         except FileNotFoundError:  # deleted since the scope was taken
             self._note({folder for folder in scope.folders if not folder.exists()})
         except (OSError, RuntimeError) as error:
-            if self._polling:
-                self._say(f"files cannot be watched any more: {error}")
-                return
             self._polling = True
-            self._say(f"the system has no file watches left ({error}): looking every {_POLL_MS} ms instead")
-            self._run(scope, stop, watching)
-        finally:
-            watching.set()
+            self._say(f"the system has no file watches left ({error}): looking every {_POLL_S:g} s instead")
+        if self._polling:
+            self._poll(scope, stop, watching)
+        watching.set()
 
     def _watch(self, scope: Scope, stop: threading.Event, watching: threading.Event) -> None:
         """Note changes until told to stop, or until a watched folder is replaced: the old one tells nothing more."""
         from watchfiles._rust_notify import RustNotify  # its generator would not tell when it begins to watch
 
         folders = [str(folder) for folder in scope.folders]
-        with RustNotify(folders, False, self._polling, _POLL_MS, False, False) as notify:  # noqa: FBT003 no keywords
+        with RustNotify(folders, False, False, 0, False, False) as notify:  # noqa: FBT003 it takes no keywords
             watching.set()
             while True:
                 group = notify.watch(_LONGEST_GROUP_MS, _QUIET_MS, _WAKE_MS, stop)
@@ -128,6 +126,15 @@ class Changes:
                 self._note(moved | {path for _, path in changes if scope.holds(path)})
                 if moved:
                     return
+
+    def _poll(self, scope: Scope, stop: threading.Event, watching: threading.Event) -> None:
+        """Note changes by looking; watchfiles' own polling tells apart no two saves within a second."""
+        before = scope.stamps()
+        watching.set()
+        while not stop.wait(_POLL_S):
+            now = scope.stamps()
+            self._note({path for path in {**before, **now} if before.get(path) != now.get(path)})
+            before = now
 
     def _note(self, paths: set[Path]) -> None:
         if not paths:

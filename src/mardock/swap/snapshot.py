@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -75,43 +77,55 @@ class Scope:
     Attributes:
         files: its own, there or not.
         trees: folders that are its own with all they hold.
-        above: the folders those lie in, up to the project's root.
+        patterns: globs, absolute, that match more of its own.
+        above: the folders all of those lie in, up to the project's root.
         folders: which to watch, each without what is below it.
     """
 
     files: frozenset[Path]
     trees: frozenset[Path]
+    patterns: frozenset[str]
     above: frozenset[Path]
     folders: frozenset[Path]
 
     def holds(self, path: Path) -> bool:
         """Say whether a path is one of the model's own."""
-        return path in self.files or any(tree == path or tree in path.parents for tree in self.trees)
+        return (
+            path in self.files
+            or any(tree == path or tree in path.parents for tree in self.trees)
+            or any(fnmatch.fnmatch(str(path), pattern) for pattern in self.patterns)
+        )
+
+    def stamps(self) -> dict[Path, tuple[int, int, int]]:
+        """Return modification time, size and inode of every one of the model's own files that is there."""
+        inside = {folder / name for folder in self.folders if folder.is_dir() for name in os.listdir(folder)}  # noqa: PTH208
+        found = {}
+        for path in self.files | inside:
+            if self.holds(path):
+                with contextlib.suppress(OSError):
+                    status = path.stat()
+                    found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return found
 
 
 def scope(settings: ModelSettings, root: Path) -> Scope:
     """Return where to look; works while files are missing, and then finds them when they come back."""
     spec = settings.archive
     named = (spec.handler_file, spec.model_file, spec.serialized_file, spec.requirements_file, spec.config_file)
-    files = {root / PROJECT_FILE, *(root / name for name in named if name)}
-    trees: set[Path] = set()
-    for entry in spec.extra_files:
-        path = root / (entry[: _magic_at(entry)].rpartition("/")[0] if glob.has_magic(entry) else entry)
-        (trees if glob.has_magic(entry) or path.is_dir() else files).add(path)
-    files |= _real(files)  # an editor may write through a symlink
-    trees |= _real(trees)
-    below = {Path(folder) for tree in trees for folder, _, _ in os.walk(tree)}
-    folders = {_existing(path) for path in below | trees | {file.parent for file in files}}
-    above = {folder for path in files | trees for folder in path.parents if root in folder.parents}
-    return Scope(frozenset(files), frozenset(trees), frozenset(above), frozenset(folders))
+    globs = [entry for entry in spec.extra_files if glob.has_magic(entry)]
+    paths = {root / name for name in (PROJECT_FILE, *named, *spec.extra_files) if name and name not in globs}
+    paths |= {Path(os.path.realpath(path)) for path in paths}  # an editor may write through a symlink
+    trees = {path for path in paths if path.is_dir()}
+    patterns = {os.path.join(glob.escape(str(root)), entry) for entry in globs}  # noqa: PTH118 a pattern is no path
+    below = trees | {root / entry[: _magic_at(entry)].rpartition("/")[0] for entry in globs}
+    inside = {Path(folder) for top in below for folder, _, _ in os.walk(top)}
+    folders = {_existing(folder) for folder in inside | below | {path.parent for path in paths}}
+    above = {folder for path in paths | below for folder in path.parents if root in folder.parents}
+    return Scope(frozenset(paths - trees), frozenset(trees), frozenset(patterns), frozenset(above), frozenset(folders))
 
 
 def _magic_at(entry: str) -> int:
     return min(position for position in map(entry.find, "*?[") if position >= 0)
-
-
-def _real(paths: Iterable[Path]) -> set[Path]:
-    return {Path(os.path.realpath(path)) for path in paths}
 
 
 def _existing(folder: Path) -> Path:

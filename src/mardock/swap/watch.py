@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from typing import Optional
 
 from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import INVALID_KEY
 from mardock.engines import select
-from mardock.errors import ApiError, ConfigError, EngineNotRunningError, MardockError, ModelNotFoundError
+from mardock.errors import (
+    ApiError,
+    ConfigError,
+    EngineNotFoundError,
+    EngineNotRunningError,
+    MardockError,
+    ModelNotFoundError,
+)
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -38,9 +46,12 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
 
     Raises:
         ConfigError: something is wrong in the settings, or another process watches this model.
+        EngineNotFoundError: watchfiles is not installed.
         EngineNotRunningError: the server is down when the watch begins.
     """
     name, settings = project.settings.model(model)
+    if find_spec("watchfiles") is None:
+        raise EngineNotFoundError("watchfiles is not installed", hint='pip install "mardock[watch]"')
     with watch_lock(project.state, settings.archive.model_name):
         changes = Changes(lambda text: report(Said(text)))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
@@ -81,7 +92,8 @@ class Watch:
     def run(self) -> None:
         """Serve the files as they are, then as they are saved."""
         self._take_in(Saved(frozenset(), time.monotonic()))
-        self._report(Said(f"watching {', '.join(sorted(self._shown()))}"))
+        members = self._tried.members if self._tried else ()
+        self._report(Said(f"watching {', '.join([*members, PROJECT_FILE])}"))
         while True:
             saved = self._changes.wait(_LOOK_AFTER_S)
             self._swapper.listen()
@@ -89,10 +101,6 @@ class Watch:
                 self._take_in(saved)
             else:
                 self._look_after_server()
-
-    def _shown(self) -> set[str]:
-        scope = snapshot.scope(self._settings, self._project.root)
-        return {str(path.relative_to(self._project.root)) for path in scope.files | scope.trees if path.exists()}
 
     def _take_in(self, saved: Saved) -> None:
         """Serve what was saved, and whatever is saved meanwhile instead."""

@@ -1,0 +1,83 @@
+"""Changes: no save is missed, however it is written and whatever becomes of the folders."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.swap.conftest import Model
+
+from mardock.swap import snapshot
+from mardock.swap.changes import Changes
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def changes(said: list[str], model: Model) -> Iterator[Changes]:
+    made = Changes(said.append)
+    yield made
+    made.close()
+
+
+def test_a_save_by_rename_is_seen_and_its_neighbours_are_not(model: Model, changes: Changes) -> None:
+    assert changes.follow(snapshot.scope(model.settings, model.root))
+    (model.store / ".digits-1.0-w0001").mkdir()
+    draft = model.handler.with_name(".handler.py.swp")
+    draft.write_text("x = 1\n")
+    draft.replace(model.handler)
+    saved = changes.wait(PATIENCE_S)
+    assert saved is not None
+    assert saved.paths == {model.handler}
+    assert not changes.pending()
+
+
+def test_following_the_same_scope_again_changes_nothing(model: Model, changes: Changes) -> None:
+    scope = snapshot.scope(model.settings, model.root)
+    assert changes.follow(scope)
+    assert not changes.follow(scope)
+
+
+def test_a_folder_that_is_replaced_is_followed_again(model: Model, changes: Changes) -> None:
+    changes.follow(snapshot.scope(model.settings, model.root))
+    folder = model.handler.parent
+    shutil.copytree(folder, model.root / "other")
+    shutil.rmtree(folder)
+    (model.root / "other").rename(folder)
+    assert changes.wait(PATIENCE_S) is not None
+    while changes.follow(snapshot.scope(model.settings, model.root)):
+        pass
+    changes.forget()
+    model.handler.write_text("x = 2\n")
+    while model.handler not in (saved.paths if (saved := changes.wait(PATIENCE_S)) else {model.handler}):
+        changes.follow(snapshot.scope(model.settings, model.root))
+
+
+def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: Changes, said: list[str]) -> None:
+    scope = snapshot.scope(model.settings, model.root)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + 1, hard))  # inotify takes three
+    try:
+        changes.follow(scope)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "looking every" in said[0]
+    for number in range(3):  # within one second
+        model.handler.write_text(f"x = {number}\n")
+        saved = changes.wait(PATIENCE_S)
+        assert saved is not None
+        assert saved.paths == {model.handler}
+
+
+def test_waiting_ends_with_a_wake(changes: Changes) -> None:
+    assert changes.wait(0) is None

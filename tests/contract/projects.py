@@ -42,9 +42,10 @@ def make_project(root: Path, **machine: Any) -> Project:
     for name in ("artifacts", "logs", "src", "datasets"):
         (root / name).mkdir()
     (root / "mardock.toml").touch()
-    variables = dict(zip(PORTS, free_ports(len(PORTS))))
+    variables: dict[str, object] = dict(zip(PORTS, free_ports(len(PORTS))))
+    variables["ENGINE"] = machine.get("engine", "native")  # commands run in the project see it too
     (root / ".env").write_text(
-        "".join(f"MARDOCK_{name}={port}\n" for name, port in variables.items()), encoding="ascii"
+        "".join(f"MARDOCK_{name}={value}\n" for name, value in variables.items()), encoding="ascii"
     )
     return Project(root, **machine)
 

@@ -54,14 +54,11 @@ def down() -> None:
     """Stop everything that was started; nothing running is no error."""
     from mardock.engines import select
 
-    project = context.project()
-    running = select.running(project)
-    if running is None:
-        console.success("nothing is running", then="mardock up")
-        return
-    with console.waiting(f"stopping TorchServe ({running.name})"):
-        running.down()
-    console.success("stopped", then="mardock up")
+    started = select.started(context.project())
+    for engine in started:
+        with console.waiting(f"stopping what runs on the {engine.name} engine"):
+            engine.down()
+    console.success("stopped" if started else "nothing is running", then="mardock up")
 
 
 def status(as_json: context.Json = False) -> None:

@@ -31,6 +31,21 @@ def running(project: Project) -> Optional[Engine]:
     return None
 
 
+def started(project: Project) -> list[Engine]:
+    """Return every engine that has something of the project to stop: its server, or a container that is there."""
+    from mardock.engines.docker.containers import may_exist
+    from mardock.engines.native import NativeEngine
+
+    native = NativeEngine(project)
+    native.sweep()
+    found: list[Engine] = [native] if native.status().running else []
+    if may_exist(project.root):
+        from mardock.engines.docker.engine import DockerEngine
+
+        found.append(DockerEngine(project))
+    return found
+
+
 def create(project: Project, notify: Callable[[str], None]) -> Engine:
     """Return the engine the settings ask for; `auto` takes Docker where it can run the image, and the native one else.
 
@@ -60,5 +75,5 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     if not image_available(machine.torchserve_image):
         notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
         return NativeEngine(project)
-    notify(f"engine: docker, with the image {machine.torchserve_image}")
+    notify("engine: docker")
     return DockerEngine(project, notify=notify)

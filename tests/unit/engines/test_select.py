@@ -20,7 +20,7 @@ def project(root: Path, engine: str) -> Project:
 @pytest.mark.parametrize(
     ("engine", "answers", "image", "chosen", "told"),
     [
-        ("auto", True, True, "docker", "engine: docker, with the image serve:1"),
+        ("auto", True, True, "docker", "engine: docker"),
         ("auto", True, False, "native", "engine: native, for the image serve:1 is neither here nor to be had"),
         ("auto", False, True, "native", "engine: native, for no Docker Engine answers"),
         ("native", True, True, "native", None),

@@ -41,9 +41,17 @@ PORT_VARIABLES = {
 
 def may_serve(root: Path) -> bool:
     """Say whether a Docker Engine answers and, if it can be asked cheaply, runs a project's TorchServe."""
-    filters = {"label": [f"{FOLDER_LABEL}={root}", f"{SERVICE_LABEL}=serve"], "status": ["running"]}
+    return _may_have(label=[f"{FOLDER_LABEL}={root}", f"{SERVICE_LABEL}=serve"], status=["running"])
+
+
+def may_exist(root: Path) -> bool:
+    """Say whether a Docker Engine answers and, if it can be asked cheaply, has a container of a project."""
+    return _may_have(label=[f"{FOLDER_LABEL}={root}"])
+
+
+def _may_have(**filters: list[str]) -> bool:
     try:
-        found = daemon.ask(f"/containers/json?filters={quote(json.dumps(filters))}")
+        found = daemon.ask(f"/containers/json?all=true&filters={quote(json.dumps(filters))}")
     except EngineNotFoundError:
         return False
     return found is None or json.loads(found) != []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -135,10 +136,22 @@ class Watched:
         """Return what is in the model store for this model."""
         return sorted(path.name for path in self.project.model_store.glob(f".{self.name}-*"))
 
+    def processes(self) -> list[str]:
+        """Return the versions' folders that processes run in, each once."""
+        found = set()
+        for entry in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                found.add(Path(os.readlink(entry)))  # noqa: PTH115
+        return sorted(path.name for path in found if path.name.startswith(f".{self.name}-"))
+
     def assert_only(self, version: str) -> None:
         """Check that one version is registered and nothing else is left, once what was replaced has gone."""
-        expected = ([version], [f".{self.name}-{version}"])
-        eventually(lambda: (self.versions(), self.folders()) == expected, lambda: (self.versions(), self.folders()))
+        folder = f".{self.name}-{version}"
+
+        def left() -> tuple[list[str], ...]:
+            return self.versions(), self.folders(), self.processes()
+
+        eventually(lambda: left() == ([version], [folder], [folder]), left)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Interrupt the watch and return its exit code."""
@@ -160,14 +173,3 @@ def eventually(condition: Callable[[], bool], otherwise: Callable[[], object]) -
         if time.monotonic() > deadline:
             raise AssertionError(otherwise())
         time.sleep(0.02)
-
-
-def workers_of(project: Project) -> set[Path]:
-    """Return the version folders that a process still runs in."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/cwd"):
-        try:
-            found.add(entry.resolve())
-        except OSError:
-            continue
-    return {path for path in found if project.model_store in path.parents}

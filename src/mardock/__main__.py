@@ -1,5 +1,6 @@
 """The entry point of `mardock`: answers `--version` at once, leaves the rest to cli/, and outlives its output."""
 
+import gc
 import io
 import os
 import sys
@@ -14,6 +15,7 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has gone, as `head` does: Python would complain of it at its own end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    gc.freeze()  # nor is anything now: the interpreter's last collection would cost more than most commands
     sys.exit(code)
 
 
@@ -23,6 +25,7 @@ def _run() -> int:
 
         print(f"mardock {__version__}")  # noqa: T201 - before typer, which takes longer to import than this takes to run
         return 0
+    gc.disable()  # what imports leave behind is no garbage; cli.app turns it on for the command itself
     from mardock.cli.app import run
 
     return run()

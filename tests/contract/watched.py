@@ -16,7 +16,7 @@ from typing import Callable, Optional
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
-from mardock.engines.native import NativeEngine
+from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.settings.project import Project
 
@@ -47,9 +47,7 @@ FEW_SECONDS = 30.0
 class Watched:
     """One model of a project, its files, and a watch of it when one was started."""
 
-    def __init__(
-        self, project: Project, engine: NativeEngine, name: str, *, workers: int = 1, function: str = ""
-    ) -> None:
+    def __init__(self, project: Project, engine: Engine, name: str, *, workers: int = 1, function: str = "") -> None:
         self.project = project
         self.engine = engine
         self.name = name

@@ -37,7 +37,7 @@ def test_a_new_project_installs_the_mardock_that_wrote_it(tmp_path: Path) -> Non
     template.write_project(tmp_path)
     native = (tmp_path / "requirements-native.txt").read_text(encoding="utf-8")
     assert f"{template.requirement()}[native,fast,watch,debug]" in native
-    assert "-e ." not in (tmp_path / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert "-e .[watch]" not in (tmp_path / "requirements.txt").read_text(encoding="utf-8").splitlines()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mardock.cli import console, context
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
     from mardock.endpoint import Endpoint
-    from mardock.engines.base import EngineStatus
+    from mardock.engines.base import Engine, EngineStatus
     from mardock.settings.project import Project
 
 PANEL = "Engine and project"
@@ -80,8 +80,21 @@ def status(as_json: context.Json = False) -> None:
         console.data_json(_as_json(found, models))
     else:
         _show(found, models)
+        _tell_of_crash_loops(running, models)
     if not all(model.ready for model in models):
         raise typer.Exit(WorkerFailedError.exit_code)
+
+
+def _tell_of_crash_loops(engine: Engine, models: list[ModelStatus]) -> None:
+    unready = [model for model in models if not model.ready]
+    if not unready:
+        return
+    from mardock.swap import crash_loop
+
+    for model in unready:
+        cause = crash_loop.find(engine, model, {})
+        if cause is not None:
+            console.error(cause)
 
 
 def logs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -37,9 +38,19 @@ def test_the_container_walkthrough_ends_in_the_digit(tmp_path: Path, torchserve_
     mardock = Path(sys.executable).with_name("mardock")
     script = "\n".join(["set -e", f'make() {{ command make MARDOCK={mardock} "$@"; }}', *walkthrough()])
     script = script.replace("localhost:8080", f"localhost:{ports['MARDOCK_INFERENCE_PORT']}")
+    sample = walkthrough()[-1].split()[-1]
     try:
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=280, check=False
+        )
+        tried = subprocess.run(
+            [mardock, "try", "mnist", sample],
+            cwd=folder,
+            env={**os.environ, "MARDOCK_ENGINE": "docker"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     finally:
         DockerEngine(Project(folder)).down()
@@ -48,3 +59,5 @@ def test_the_container_walkthrough_ends_in_the_digit(tmp_path: Path, torchserve_
     assert digit
     assert done.stdout.splitlines()[-1] == digit[1], done.stdout + done.stderr
     assert (folder / "artifacts" / "mnist.mar").stat().st_uid != 0, "the archive was written by root"
+    assert tried.stdout.strip() == digit[1], tried.stdout + tried.stderr
+    assert "inference" in tried.stderr, "the stages were not shown"

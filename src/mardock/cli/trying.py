@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -116,11 +118,21 @@ def _attempt(child: Child, spec: TrialSpec, project: Project) -> Trial:
     from mardock.handler import ending
     from mardock.handler.notes import Notes
 
-    project.state.mkdir(exist_ok=True)
-    # In the project, so that its files can be hard links: a model's weights are not copied.
-    with tempfile.TemporaryDirectory(prefix="try-", dir=project.state) as folder:
+    with tempfile.TemporaryDirectory(prefix="try-", dir=_workspace(project)) as folder:
         notes = Notes(Path(folder).resolve())
         return ending.conclude(spec, notes, child.run(spec, notes))
+
+
+def _workspace(project: Project) -> Optional[Path]:
+    """Return a folder of the project, whose files can be hard links there; None when this user may not write to it.
+
+    That is so in the dev container of a project that belongs to root, where weights are copied instead.
+    """
+    with contextlib.suppress(OSError):
+        project.state.mkdir(exist_ok=True)
+        if os.access(project.state, os.W_OK):
+            return project.state
+    return None
 
 
 def _compare(name: str, expected: Golden, requests: Mapping[str, Request], replies: Sequence[Reply]) -> None:

@@ -197,6 +197,11 @@ def _tell(done: Registered) -> None:
         if done.workers
         else f"mardock models scale {done.model} --min-worker 1",
     )
+    if done.default_version != done.version:
+        console.warn(
+            f"{done.model} {done.default_version} goes on answering predictions that name no version; "
+            f"to change that: mardock models set-default {done.model} {done.version}"
+        )
 
 
 def _same(ours: str, given: str) -> bool:

@@ -56,6 +56,12 @@ def test_the_users_last_frame_comes_first_and_torchserves_own_are_left_out() -> 
     assert [frame.function for frame in failure.frames] == ["predict", "handle", "pre"]
 
 
+@pytest.mark.parametrize("folder", [UNPACKED, "/home/me/project/artifacts/.mnist-1.0-w0002", "/store/.mnist-1.0-i0011"])
+def test_a_frame_of_what_is_served_is_the_projects_own(folder: str) -> None:
+    failure = found(said(raised("KeyError: 'x'", user(3, "handle").replace(UNPACKED, folder))))
+    assert failure.user_frame == "torchserve/mnist/handler.py:3 in handle"
+
+
 def test_a_chained_exception_of_several_lines_tells_its_cause_last() -> None:
     failure = found(captured("initraise"), "initraise")
     assert failure.exception == "RuntimeError: cannot load\nsecond line"

@@ -39,8 +39,8 @@ class Retirement:
         for _, event in self._leaving[: len(self._leaving) + 1 - _MOST]:
             event.set()
         thread = threading.Thread(target=leave, daemon=True)
-        self._leaving.append((thread, hurry))
         thread.start()
+        self._leaving.append((thread, hurry))
 
     def finish(self, timeout: float) -> None:
         """Return when all are gone; after `timeout` seconds their requests are not waited for any longer."""

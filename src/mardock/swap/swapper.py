@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -110,6 +111,10 @@ class Swapper:
 
     def finish(self) -> None:
         """Leave nothing behind but the version that serves."""
+        if self.connected and self.served is not None:
+            with suppress(MardockError):  # the server is gone, and its versions with it
+                # An interruption may have come between a version's promotion and the retirement of the one before.
+                self._see_off_others(self.served, self.probe(self.served.snapshot))
         self._retirement.finish(_PATIENCE_S)
         self.disconnect()
 
@@ -129,13 +134,14 @@ class Swapper:
         """Load a version, probe it, make it the default and retire what it stands for; raises like `swap`."""
         requests = self.probe(made.snapshot)
         answer = self.server.start(made, requests, self.changes.pending)
+        before, self.served = self.served, made  # already here: an interruption may come at any point from now on
         try:
             self.server.promote(made.version)
         except BaseException:
+            self.served = before
             self.server.remove(made.version)
             raise
         seconds = time.monotonic() - at
-        self.served = made
         self.report(Swapped(self.title(made), changed, seconds, answer))
         self._see_off_others(made, requests)
         self.server.mark()
@@ -148,9 +154,11 @@ class Swapper:
             ours = versions.made_by_watch(version, base)
             if version == made.version or version in self._leaving or not (ours or version == base):
                 continue
-            self._leaving.add(version)
             folder = made.path.with_name(status.url) if ours else None
             self._retirement.add(self.server, version, folder, requests)
+            self._leaving.add(
+                version
+            )  # last: an interruption before it has `finish` retire the version, if need be again
 
     @staticmethod
     def title(made: Directory) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +128,8 @@ def sources(project: Project, model: Optional[str], given: Sequence[Path], pick:
     Raises:
         ConfigError: one does not exist, a folder is empty, or there is neither a file nor a sample.
     """
+    import random
+
     if not given:
         name, settings = project.settings.model(model)
         if settings.sample is None:

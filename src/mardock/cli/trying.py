@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -115,6 +114,8 @@ def _requests(
 
 
 def _attempt(child: Child, spec: TrialSpec, project: Project) -> Trial:
+    import tempfile
+
     from mardock.handler import ending
     from mardock.handler.notes import Notes
 

@@ -273,10 +273,11 @@ def test_a_handler_that_cannot_load_leaves_nothing_registered(server: Server, ma
 def test_a_register_nobody_waits_for_any_more_leaves_no_ghost(
     server: Server, management: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mardock.client.management.READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("mardock.client.management.READ_TIMEOUT_S", 3.0)
+    monkeypatch.setattr("mardock.client.management.DEFAULT_STARTUP_TIMEOUT_S", 0)  # the server goes on for 120 s
 
     with pytest.raises(ServingError, match="was silent for"):
-        management.register(server.archive("hang", initialize=HANGING), initial_workers=1, startup_timeout=1)
+        management.register(server.archive("hang", initialize=HANGING), initial_workers=1)
 
     assert management.list_models() == []
 

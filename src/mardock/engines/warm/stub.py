@@ -50,6 +50,9 @@ def run_worker(argv: list[str], socket_path: str) -> Optional[int]:
     if answer[:1] != b"R":
         return None
     worker = int(answer[1:])
+    woken, waker = _socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     for number in FORWARDED:
         if number not in ignored:
             signal.signal(number, lambda caught, _frame: _forward(worker, caught))
@@ -59,7 +62,7 @@ def run_worker(argv: list[str], socket_path: str) -> Optional[int]:
         return None
     for descriptor in (0, 1, 2):
         os.close(descriptor)  # the worker's own ends decide when TorchServe reads an end of file
-    return _wait(parent, lifeline)
+    return _wait(parent, lifeline, woken)
 
 
 def end_like(status: int) -> NoReturn:
@@ -111,15 +114,26 @@ def _forward(worker: int, number: int) -> None:
         return  # it has just ended; its status is on the way
 
 
-def _wait(parent: _socket.socket, lifeline: _socket.socket) -> int:
-    parent.settimeout(None)
+def _wait(parent: _socket.socket, lifeline: _socket.socket, woken: _socket.socket) -> int:
     try:
-        answer = parent.recv(MESSAGE_BYTES)
+        answer = _receive(parent, woken)
     except ConnectionError:
         answer = b""
     if answer:
         return int(answer[1:])
     # The parent is gone and the worker's exit status with it, but not the worker: stand in until it ends.
-    while lifeline.recv(1):
+    while _receive(lifeline, woken):
         pass
     return 1 << 8
+
+
+def _receive(connection: _socket.socket, woken: _socket.socket) -> bytes:
+    # A signal between two instructions is only noted; a read entered after that would keep it waiting with us.
+    import select  # the worker is on its way by now
+
+    while True:
+        ready, _, _ = select.select([connection, woken], [], [])
+        if woken in ready:
+            woken.recv(64)  # Python runs the handlers on its way out of this call
+        if connection in ready:
+            return connection.recv(MESSAGE_BYTES)

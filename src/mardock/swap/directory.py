@@ -1,27 +1,20 @@
-"""Directory models: a version of a model as a folder of the model store, which TorchServe serves without unpacking it.
-
-A folder costs next to nothing: what did not change is a hard link to the version before. What did is copied, for an
-editor that writes in place would write into the served version too; only large weights are linked.
-"""
+"""The folder of a watched version: what did not change is shared with the version before."""
 
 from __future__ import annotations
 
 import dataclasses
 import glob
 import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import manifest, source_check
-from mardock.archive.members import MANIFEST_NAME
-from mardock.errors import ArchiveError
+from mardock.archive import directory as directory_model
+from mardock.archive import source_check
+from mardock.archive.members import SourceFile
 from mardock.swap import versions
 from mardock.swap.snapshot import Snapshot
-
-_LARGE = 64 << 20  # bytes; copying as much takes some 30 ms
 
 
 @dataclass(frozen=True)
@@ -31,6 +24,10 @@ class Directory:
     path: Path
     version: str
     snapshot: Snapshot
+
+    def remove(self) -> None:
+        """Delete it. What a worker still writes into it meanwhile is left for the next sweep."""
+        directory_model.remove(self.path)
 
 
 @dataclass(frozen=True)
@@ -59,20 +56,13 @@ def lay_out(
     """
     spec = dataclasses.replace(snapshot.settings.archive, version=version)
     path = store / _name(spec.model_name, version)
-    files = {MANIFEST_NAME: manifest.render(dataclasses.replace(spec, handler=addition.handler) if addition else spec)}
-    files.update(addition.files if addition else {})
-    try:
-        shutil.rmtree(path, ignore_errors=True)
-        for name in snapshot.members:
-            _place(name, path / name, snapshot, before)
-        for name, content in files.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(content)
-    except BaseException as error:
-        shutil.rmtree(path, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise ArchiveError(f"cannot lay out {path.name}: {error}", hint=f"ls -ld {store}") from error
-        raise
+    directory_model.lay_out(
+        path,
+        dataclasses.replace(spec, handler=addition.handler) if addition else spec,
+        [SourceFile(name, member.path) for name, member in snapshot.members.items()],
+        overrides=addition.files if addition else None,
+        shared={name: before.path / name for name in _unchanged(snapshot, before)} if before else None,
+    )
     return Directory(path, version, snapshot)
 
 
@@ -95,35 +85,18 @@ def check_code(directory: Directory, root: Path) -> None:
         source_check.check_model_file(parsed[Path(spec.model_file).name])
 
 
-def remove(path: Path) -> None:
-    """Delete a version's folder. What a worker still writes into it meanwhile is left for the next sweep."""
-    shutil.rmtree(path, ignore_errors=True)
-
-
 def sweep(store: Path, model: str, base: str, served: Iterable[str]) -> None:
     """Delete the folders of watched versions that nothing serves, which only a watch that was killed leaves."""
     kept = set(served)
     prefix = _name(model, "")
     for path in store.glob(f"{glob.escape(prefix)}*"):
         if versions.made_by_watch(path.name[len(prefix) :], base) and path.name not in kept:
-            remove(path)
+            directory_model.remove(path)
 
 
 def _name(model: str, version: str) -> str:
     return f".{model}-{version}"  # TorchServe skips hidden entries when it loads all of a store
 
 
-def _place(name: str, target: Path, snapshot: Snapshot, before: Optional[Directory]) -> None:
-    member = snapshot.members[name]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unchanged = before is not None and before.snapshot.members.get(name) == member
-    origin = before.path / name if before is not None and unchanged else member.path
-    if not unchanged and member.size <= _LARGE:
-        shutil.copyfile(origin, target)
-        return
-    try:
-        os.link(origin, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # a file system without hard links, or another user's file
-        shutil.copyfile(origin, target)
+def _unchanged(snapshot: Snapshot, before: Directory) -> Iterator[str]:
+    return (name for name, member in snapshot.members.items() if before.snapshot.members.get(name) == member)

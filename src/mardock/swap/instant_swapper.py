@@ -48,7 +48,7 @@ class InstantSwapper(Swapper):
                 self._renew(plain, changed, at)
         except BaseException:
             self._candidate = None
-            directory.remove(plain.path)
+            plain.remove()
             raise
 
     def serves(self, snapshot: Snapshot) -> bool:
@@ -77,10 +77,10 @@ class InstantSwapper(Swapper):
                 self.report(Refused(error, self._serving()))
         for folder in (good, self._candidate):
             if folder is not None and folder is not self.served:
-                directory.remove(folder.path)
+                folder.remove()
         super().finish()
         if served is not None and self.served is not served:
-            directory.remove(served.path)
+            served.remove()
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         engine = self.server.engine
@@ -91,7 +91,7 @@ class InstantSwapper(Swapper):
             self.put_in_place(made, changed, at)
         except BaseException:
             if self.served is not made:
-                directory.remove(made.path)
+                made.remove()
             raise
         self._reports, self._candidate = reports, plain
         self._promote_candidate()
@@ -108,7 +108,7 @@ class InstantSwapper(Swapper):
         assert self.served is not None
         self.listen()
         if self._candidate is not None:
-            directory.remove(self._candidate.path)
+            self._candidate.remove()
         self._candidate = plain
         requests = self.probe(plain.snapshot)
         if not requests.samples:
@@ -151,7 +151,7 @@ class InstantSwapper(Swapper):
 
     def _promote_candidate(self) -> None:
         if self._good is not None:
-            directory.remove(self._good.path)
+            self._good.remove()
         self._good, self._candidate = self._candidate, None
 
     def _digest(self, plain: Directory) -> str:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
+from mardock.archive.directory import remove
 from mardock.errors import MardockError
-from mardock.swap.directory import remove
 from mardock.swap.probe import Probe
 from mardock.swap.server import Server
 

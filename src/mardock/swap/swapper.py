@@ -94,7 +94,7 @@ class Swapper:
             self.put_in_place(made, changed, at)
         except BaseException:
             if self.served is not made:
-                directory.remove(made.path)
+                made.remove()
             raise
 
     def serves(self, snapshot: Snapshot) -> bool:

@@ -35,7 +35,7 @@ def test_what_did_not_change_is_shared_with_the_version_before(model: Model) -> 
     second = directory.lay_out(model.store, "1.0-w0002", model.take(), before=first)
     assert (first.path / "digits.pt").samefile(second.path / "digits.pt")
     assert not (first.path / "handler.py").samefile(second.path / "handler.py")
-    directory.remove(first.path)
+    first.remove()
     assert (second.path / "digits.pt").stat().st_size == 2 << 20
 
 

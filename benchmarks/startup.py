@@ -1,21 +1,23 @@
-"""How long mardock's cheap commands take, against `python -c pass` in the same run.
+"""How long mardock's cheap commands take, against bare Python's start.
 
-    .venv/bin/python benchmarks/startup.py [ROUNDS]
+    python -m benchmarks.startup [--rounds 21]
 
-Prints medians in milliseconds, the spread (10th to 90th percentile) and the ratio of medians. Commands take turns, so
-that a slow spell of the machine meets all of them. `status` is measured in a project whose server is down, and again in
-the current folder's project where a server runs.
+Commands take turns, so that a slow spell of the machine meets all of them. `status` is measured in a project whose
+server is down, and again in the current folder's project where a server runs.
 """
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import results
+
+ROUNDS = 21
+BASE = "python -c pass"
 MARDOCK = [str(Path(sys.executable).with_name("mardock"))]
 GOALS = {
     "mardock --version": 6,
@@ -25,13 +27,12 @@ GOALS = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+def measure(rounds: int) -> list[results.Row]:
+    """Return a row for each command."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "mardock.toml").touch()
         commands = {
-            "python -c pass": [sys.executable, "-c", "pass"],
+            BASE: [sys.executable, "-c", "pass"],
             "mardock --version": [*MARDOCK, "--version"],
             "mardock status --json, down": [*MARDOCK, "-C", folder, "status", "--json"],
             "mardock --help": [*MARDOCK, "--help"],
@@ -46,14 +47,13 @@ def main() -> None:
                 subprocess.run(command, capture_output=True, check=False)
                 if round_:  # the first one warms the page cache
                     times[name].append((time.perf_counter() - start) * 1000)
-    base = statistics.median(times["python -c pass"])
-    print(f"{'command':30} {'median ms':>9} {'p10-p90':>13} {'ratio':>6} {'goal':>5}")
-    for name, values in times.items():
-        deciles = statistics.quantiles(values, n=10)
-        median = statistics.median(values)
-        goal = f"{GOALS[name]}x" if name in GOALS else ""
-        print(f"{name:30} {median:9.0f} {deciles[0]:6.0f}-{deciles[-1]:<6.0f} {median / base:6.1f} {goal:>5}")
+    bare = results.Side(BASE, times[BASE])
+    return [
+        results.Row("start to end", "ms", results.Side(name, times[name]), bare, results.at_most(goal))
+        for name, goal in GOALS.items()
+        if name in times
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    results.main(measure, ROUNDS)

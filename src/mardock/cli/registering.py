@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
-from mardock.cli import console, context
+from mardock.cli import console, context, thread_notes
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
 
@@ -61,6 +61,7 @@ def one(
     workers: Optional[int] = None,
     served_as: Optional[str] = None,
     replace: bool = False,
+    unpacked: bool = False,
 ) -> Registered:
     """Register one model and return when its workers are READY.
 
@@ -68,16 +69,20 @@ def one(
         url: what to hand to TorchServe instead of the model's own archive.
         workers: how many, instead of what mardock.toml says.
         served_as: the name to serve it under, instead of its archive's.
+        unpacked: serve the project's files themselves, without an archive.
     """
     from mardock import registration
 
-    candidate = _candidate(project, where, model, url, workers)
-    if served_as is not None:
-        candidate = dataclasses.replace(candidate, model_name=served_as)
-    _warn_of_requirements(project, where, [project.settings.model(model)[0]] if url is None else [])
-    with console.waiting(f"registering {model or candidate.archive}"), _alone(project, where):
+    name, settings = project.settings.model(model)
+    _warn_of_requirements(project, where, [name] if url is None else [])
+    with console.waiting(f"registering {model or url or name}"), _alone(project, where):
+        if unpacked:
+            url = registration.lay_out(settings.archive, project.root, project.model_store).name
+        candidate = _candidate(project, where, model, url, workers)
+        if served_as is not None:
+            candidate = dataclasses.replace(candidate, model_name=served_as)
         done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace)
-    _tell(done)
+    _tell(project, where, done)
     return done
 
 
@@ -91,19 +96,30 @@ def every(project: Project, where: Target, *, replace: bool) -> None:
 
 
 def archived(project: Project, endpoint: Endpoint) -> None:
-    """Register the models whose archives are in the model store; a changed archive replaces the one that is served."""
+    """Register what is in the model store: each model's archive, or its folder if it was served unpacked last.
+
+    What changed replaces what is served.
+    """
+    from mardock import registration
+
     models = project.settings.models
-    there = [name for name in models if (project.model_store / f"{models[name].archive.model_name}.mar").is_file()]
+    folders = {name: registration.latest(project.model_store, models[name].archive.model_name) for name in models}
+    archives = {name: project.model_store / f"{models[name].archive.model_name}.mar" for name in models}
+    there = {
+        name: (folders[name] or archives[name]).name for name in models if folders[name] or archives[name].is_file()
+    }
     for name in models:
         if name not in there:
             console.note(f"{name}: not archived yet, run mardock archive {name}")
-    _all(project, Target(endpoint, context.running_engine(project)), there, replace=True)
+    _all(project, Target(endpoint, context.running_engine(project)), list(there), replace=True, urls=there)
 
 
-def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool) -> None:
+def _all(
+    project: Project, where: Target, names: Sequence[str], *, replace: bool, urls: Optional[Mapping[str, str]] = None
+) -> None:
     from mardock import registration
 
-    candidates = [_candidate(project, where, name) for name in names]
+    candidates = [_candidate(project, where, name, (urls or {}).get(name)) for name in names]
     _warn_of_requirements(project, where, names)
     title = f"registering {', '.join(names)}" if names else "nothing to register"
     with console.waiting(title), _alone(project, where):
@@ -114,7 +130,7 @@ def _all(project: Project, where: Target, names: Sequence[str], *, replace: bool
             failures.append(name)
             console.error(result)
         else:
-            _tell(result)
+            _tell(project, where, result)
     if failures:
         raise ServingError(
             f"{len(failures)} of {len(names)} models failed: {', '.join(failures)}",
@@ -136,7 +152,7 @@ def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
 def _candidate(
     project: Project, where: Target, model: Optional[str], url: Optional[str] = None, workers: Optional[int] = None
 ) -> Candidate:
-    from mardock.registration import Candidate
+    from mardock import registration
 
     name, settings = project.settings.model(model)
     spec, serving = settings.archive, settings.serving
@@ -144,10 +160,11 @@ def _candidate(
         serving = dataclasses.replace(serving, initial_workers=workers)
     url = url or f"{spec.model_name}.mar"
     archive = project.model_store / url
-    ours = where.engine is not None and "://" not in url and ".." not in url and archive.is_file()
+    kept = archive.is_file() or registration.is_laid_out(archive)
+    ours = where.engine is not None and "://" not in url and ".." not in url and kept
     if where.engine is not None and not ours and "://" not in url and not archive.is_dir():
         raise ConfigError(f"there is no archive {url} in {project.model_store.name}/", hint=f"mardock archive {name}")
-    return Candidate(
+    return registration.Candidate(
         archive=archive if ours else url,
         serving=serving,
         model_name=None if ours else spec.model_name,
@@ -188,7 +205,7 @@ def _sources(spec: ArchiveSpec) -> dict[str, str]:
     return {path.rpartition("/")[2]: path for path in paths if path and path.endswith(".py")}
 
 
-def _tell(done: Registered) -> None:
+def _tell(project: Project, where: Target, done: Registered) -> None:
     plural = "worker" if done.workers == 1 else "workers"
     digest = f", archive {done.digest}" if done.digest else ""
     console.success(
@@ -197,6 +214,8 @@ def _tell(done: Registered) -> None:
         if done.workers
         else f"mardock models scale {done.model} --min-worker 1",
     )
+    if where.engine is not None:
+        thread_notes.show(project, where.engine, done.model, done.url, done.workers)
     if done.default_version != done.version:
         console.warn(
             f"{done.model} {done.default_version} goes on answering predictions that name no version; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
 from mardock.endpoint import Endpoint
+from mardock.engines.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class EngineStatus:
         running: whether the server's process or container is alive.
         endpoint: where it listens, `None` when it is down.
         details: what else is worth showing, in display order (pid, image, container, health, Java version, ...).
+        threads: what its workers compute with; `None` when it is down, or was not started by mardock.
     """
 
     engine: str
     running: bool
     endpoint: Optional[Endpoint] = None
     details: dict[str, str] = field(default_factory=dict)
+    threads: Optional[Threads] = None
 
 
 class Engine(Protocol):

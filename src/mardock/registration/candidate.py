@@ -73,4 +73,5 @@ def _effective(serving: Serving, config: Mapping[str, Any]) -> Serving:
         max_batch_delay=config.get("maxBatchDelay", serving.max_batch_delay),
         response_timeout=config.get("responseTimeout", serving.response_timeout),
         startup_timeout=config.get("startupTimeout", serving.startup_timeout),
+        threads_per_worker=config.get("threadsPerWorker", serving.threads_per_worker),
     )

@@ -10,7 +10,8 @@ from typing import Any, Optional
 from mardock.archive.read import ModelArchive
 from mardock.errors import ArchiveError
 
-# What TorchServe 0.12 reads there, and the least value of its whole numbers. Other keys are the handler's own.
+# What TorchServe 0.12 reads there (threadsPerWorker: mardock's fast workers), and the least value of its whole numbers.
+# Other keys are the handler's own.
 _WHOLE_NUMBERS = {
     "minWorkers": 0,
     "maxWorkers": 0,
@@ -18,6 +19,7 @@ _WHOLE_NUMBERS = {
     "maxBatchDelay": 0,
     "responseTimeout": 1,
     "startupTimeout": 1,
+    "threadsPerWorker": 1,
     "parallelLevel": 0,
     "maxRetryTimeoutInSec": 0,
     "clientTimeoutInMills": 0,

@@ -16,6 +16,7 @@ from mardock.errors import ConfigError
 EngineChoice = Literal["auto", "docker", "native"]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Name = Annotated[str, MinLen(1)]
+Threads = Annotated[int, Interval(ge=1, le=1024)]
 
 _FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}  # read by pydantic from a dataclass's __pydantic_config__
 
@@ -34,6 +35,7 @@ class Machine:
         build_network: the network images are built in, as `docker build --network` takes it.
         token_auth: whether TorchServe asks for its tokens.
         fast_workers: whether a process that has torch imported forks the workers.
+        threads_per_worker: threads each worker computes with; the cores shared out among the workers when not set.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -53,6 +55,7 @@ class Machine:
     build_network: Name = "default"
     token_auth: bool = False
     fast_workers: bool = True
+    threads_per_worker: Optional[Threads] = None
 
     def __post_init__(self) -> None:
         names = [name for name in self.__dataclass_fields__ if name.endswith("_port")]
@@ -85,6 +88,7 @@ class Serving:
         max_batch_delay: milliseconds to wait for a batch to fill.
         response_timeout: seconds a worker may take for one batch.
         startup_timeout: seconds a worker may take to load the model.
+        threads_per_worker: threads a worker computes with, instead of the machine's; needs fast workers.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -94,6 +98,7 @@ class Serving:
     max_batch_delay: Annotated[int, Ge(0)] = 100
     response_timeout: Annotated[int, Ge(1)] = 120
     startup_timeout: Annotated[int, Ge(1)] = 120
+    threads_per_worker: Optional[Threads] = None
 
 
 @dataclass(frozen=True)

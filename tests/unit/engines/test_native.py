@@ -16,6 +16,7 @@ from mardock.engines.native.engine import NativeEngine
 from mardock.engines.native.installation import Java, find_java
 from mardock.engines.native.state import Home, Server, place
 from mardock.engines.project_lock import project_lock
+from mardock.engines.threads import Threads
 from mardock.errors import ConfigError, EngineError, EngineNotFoundError
 from mardock.settings.project import Project
 
@@ -35,6 +36,7 @@ SERVER = Server(
     torchserve="0.12.0",
     class_archive="archive",
     place=place(),
+    threads=Threads(1, 2),
 )
 
 

@@ -84,6 +84,15 @@ def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def cores(service: Mapping[str, Any], machine: int) -> int:
+    """Return how many of the machine's cores a service may use: its `cpus` or resource limit, and its `cpuset`."""
+    limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
+    quota = float(service.get("cpus") or limits.get("cpus") or machine)
+    ranges = [part.split("-") for part in service.get("cpuset", "").split(",") if part]
+    pinned = sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges) or machine
+    return max(1, min(int(quota), pinned, machine))
+
+
 def fingerprint(project: Project, environ: Mapping[str, str], service: str) -> str:
     """Return the hash of a service's configuration that compose labels its container with."""
     return _config(project, environ, "--hash", service).stdout.split()[-1]

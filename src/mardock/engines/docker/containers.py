@@ -11,8 +11,9 @@ from urllib.parse import quote
 from mardock import process
 from mardock.endpoint import Endpoint
 from mardock.engines import ports
-from mardock.engines.docker import daemon
+from mardock.engines.docker import compose, daemon
 from mardock.engines.key_file import with_tokens
+from mardock.engines.threads import MODELS_VARIABLE, Threads
 from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -142,6 +143,23 @@ def describe(container: Container) -> dict[str, str]:
         "health": state.get("Health", {}).get("Status", ""),
         "since": state["StartedAt" if alive else "FinishedAt"][:19] + "Z",
     }
+
+
+def threads(container: Container, machine: int) -> Optional[Threads]:
+    """Return what the workers of a serve container compute with; `None` when mardock did not start it.
+
+    Args:
+        machine: how many cores the Docker Engine's machine has.
+    """
+    environ = dict(entry.split("=", 1) for entry in container.attrs["Config"]["Env"] if "=" in entry)
+    per_worker = environ.get("MARDOCK_THREADS_PER_WORKER")
+    if not per_worker:
+        return None
+    limits = container.attrs["HostConfig"]
+    service = {"cpus": limits["NanoCpus"] / 1e9, "cpuset": limits["CpusetCpus"]}
+    models = json.loads(environ.get(MODELS_VARIABLE) or "{}")
+    fast = environ.get("MARDOCK_FAST_WORKERS", "").lower() == "true"
+    return Threads(int(per_worker), compose.cores(service, machine), models, per_model=fast)
 
 
 def lines(container: Container, *, follow: bool, tail: int) -> Iterator[str]:

@@ -61,7 +61,9 @@ class DockerEngine:
                 return EngineStatus(self.name, running=False)
             alive = container.status == "running"
             where = containers.endpoint(container) if alive else None
-            return EngineStatus(self.name, alive, where, containers.describe(container))
+            threads = containers.threads(container, client.info()["NCPU"]) if alive else None
+            details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
+            return EngineStatus(self.name, alive, where, details, threads)
 
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""

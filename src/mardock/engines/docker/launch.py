@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
 from mardock.engines.docker import compose, containers, folders, images
+from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
 
@@ -126,7 +127,18 @@ class Launch:
         folders.prepare(self._project)
         kept = name or (found.name if found else None)  # a container that was given a name keeps it
         environ = self._environment({service: kept} if kept else {})
-        return environ, compose.services(self._project, environ), found
+        services = compose.services(self._project, environ)
+        environ.update(self._threads(services["serve"], found if service == "serve" else None))
+        return environ, services, found
+
+    def _threads(self, serve: dict[str, Any], running: Optional[Container]) -> dict[str, str]:
+        """Return compose's variables for the threads of workers; a container keeps those it computed for itself."""
+        machine = self._client.info()["NCPU"]
+        before = containers.threads(running, machine) if running and running.status == "running" else None
+        threads = shared_out(self._project.settings, compose.cores(serve, machine))
+        if before and self._project.settings.machine.threads_per_worker is None:
+            threads = before
+        return {"MARDOCK_THREADS_PER_WORKER": str(threads.per_worker), MODELS_VARIABLE: threads.models_json}
 
     def _environment(self, names: dict[str, str]) -> dict[str, str]:
         image = images.chosen(self._client, self._project.settings.machine.torchserve_image)

@@ -96,6 +96,7 @@ class NativeEngine:
             "started": datetime.fromtimestamp(server.created).astimezone().isoformat(timespec="seconds"),
             "torchserve": server.torchserve,
             "java": f"{server.java_version} ({server.java})",
+            "threads per worker": str(server.threads),
             "grpc": f"127.0.0.1:{server.grpc_inference_port} and :{server.grpc_management_port}",
             "logs": str(self._project.logs),
         }
@@ -104,7 +105,7 @@ class NativeEngine:
         except EngineError as error:
             endpoint = server.endpoint
             details["tokens"] = error.message
-        return EngineStatus(self.name, running=True, endpoint=endpoint, details=details)
+        return EngineStatus(self.name, running=True, endpoint=endpoint, details=details, threads=server.threads)
 
     def endpoint(self) -> Endpoint:
         """Return where the running server listens, with tokens that are valid; see `Engine.endpoint`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from mardock.engines.native import class_archive, launch, leftovers, log_files
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
 from mardock.engines.native.state import Home, Server, place
+from mardock.engines.threads import shared_out, usable_cores
 from mardock.errors import EngineError, EngineStartError
 from mardock.settings.project import Project
 
@@ -63,6 +65,8 @@ def join(server: Server, project: Project, home: Home, deadline: float) -> None:
     wanted = launch.configuration(project, os.environ)
     given = {key: found.value for key, found in config_properties.read(home.config).items()}
     differing = sorted(key for key in {*wanted, *given} if wanted.get(key) != given.get(key))
+    if project.settings.machine.threads_per_worker not in (None, server.threads.per_worker):
+        differing.append("threads_per_worker")
     if differing:
         raise EngineError(
             f"TorchServe already runs for this project (pid {server.pid}) with other settings: {', '.join(differing)}",
@@ -100,7 +104,8 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
     torchserve = find_torchserve()
     home.make()
     launch.provide_kill(home)
-    env = launch.environment(project, home, os.environ)
+    threads = shared_out(project.settings, usable_cores())
+    env = {**launch.environment(project, home, os.environ), **threads.environment()}
     python = Path(sys.executable)
     if project.settings.machine.fast_workers:
         python = warm.ensure(home.path, sys.executable, env=env)  # first, for importing torch takes longest
@@ -126,6 +131,7 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
         torchserve=torchserve.version,
         class_archive=str(archive),
         place=place(),
+        threads=dataclasses.replace(threads, per_model=python != Path(sys.executable)),
     )
 
 

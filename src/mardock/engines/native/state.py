@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mardock.endpoint import Endpoint
+from mardock.engines.threads import Threads
 from mardock.errors import EngineError
 from mardock.process import ProcessId
 
@@ -35,6 +36,7 @@ class Server:
         java, java_version, jvm_options, jar, torchserve: what it runs on.
         class_archive: where the JVM's class archive belongs.
         place: where its pid counts, as `place` says.
+        threads: what its workers compute with.
     """
 
     pid: int
@@ -52,6 +54,7 @@ class Server:
     torchserve: str
     class_archive: str
     place: str
+    threads: Threads
 
     @property
     def process(self) -> ProcessId:
@@ -148,8 +151,8 @@ class Home:
     def _recorded(self) -> Optional[Server]:
         try:
             record: Any = json.loads(self._record.read_text(encoding="utf-8"))
-            return Server(**record)
-        except (FileNotFoundError, ValueError, TypeError):
+            return Server(**{**record, "threads": Threads(**record["threads"])})
+        except (FileNotFoundError, KeyError, ValueError, TypeError):
             return None
 
 

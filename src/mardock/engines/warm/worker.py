@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 from .backend import keep_first_accepted
 from .installation import Installation
 from .request import Request
+from .threads import heed_models
 
 RESET = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
@@ -61,6 +62,7 @@ def become(fork: Fork, installation: Installation) -> None:
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if threads != installation.threads and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(int(threads))
+    heed_models()
     for target, descriptor in enumerate(request.descriptors[:3]):
         os.dup2(descriptor, target)
         os.close(descriptor)
@@ -81,7 +83,9 @@ def _start_with_stub(connection: socket.socket, lifeline: socket.socket) -> None
     connection.close()
     if lifeline.recv(1) != b"G":
         os._exit(0)  # the stub gave up waiting and runs plain Python by now
-    _thread.start_new_thread(_die_with_stub, (lifeline,))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    _thread.start_new_thread(_die_with_stub, (lifeline,))  # a signal it took would not wake the worker's own thread
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _die_with_stub(lifeline: socket.socket) -> NoReturn:

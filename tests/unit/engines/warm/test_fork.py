@@ -81,7 +81,10 @@ def test_an_exception_reaches_stderr(family: Family) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_signals_to_the_stub_reach_the_worker(family: Family, number: signal.Signals) -> None:
-    code = f"signal.signal({int(number)}, lambda *_: os._exit(42)); print('up', flush=True); time.sleep(60)"
+    # One long sleep may be entered right after the signal was noted, and Python then runs the handler at its end.
+    code = (
+        f"signal.signal({int(number)}, lambda *_: os._exit(42)); print('up', flush=True)\nwhile True: time.sleep(0.01)"
+    )
     with family.popen(code) as process:
         assert process.stdout is not None
         process.stdout.readline()

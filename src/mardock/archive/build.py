@@ -65,7 +65,7 @@ def _build(
     spec: ArchiveSpec, root: Path, target: Path, force: bool, progress: Optional[Progress], lock_timeout: float
 ) -> ArchiveResult:
     sources = spec.resolve(root)
-    _check_code(spec, sources)
+    check_code(spec, sources)
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -73,7 +73,13 @@ def _build(
     return ArchiveResult(read(target, verify=False), changed)
 
 
-def _check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
+def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
+    """Find what is wrong in a model's code before TorchServe would.
+
+    Raises:
+        ArchiveError: a syntax error with `file:line`, a handler or model file TorchServe cannot use, or an import that
+            fails.
+    """
     paths = {source.name: source.path for source in sources}
     parsed = []
     if spec.handler_file is not None:

@@ -58,7 +58,7 @@ def write_archive(
                 _copy(archive, source, report)
             archive.writestr(_entry(MANIFEST_NAME), manifest)
         if draft.target.exists():
-            if _same_bytes(draft.path, draft.target):
+            if same_bytes(draft.path, draft.target):
                 return False
             os.fsync(draft.fd)  # an archive is at stake, should the power fail
         draft.commit()
@@ -86,7 +86,7 @@ def _copy(archive: zipfile.ZipFile, source: SourceFile, report: _Reporter) -> No
         entry.file_size = entry.compress_size = before.st_size
         _append(archive, entry, file, report)
         after = source.path.stat()
-    if _signature(before) != _signature(after):
+    if signature(before) != signature(after):
         raise SourceChangedError(source.path)
 
 
@@ -129,12 +129,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
+def signature(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes when a file is written to."""
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def _same_bytes(one: Path, other: Path) -> bool:
-    """`filecmp.cmp` in chunks that keep up with the disk cache: it reads 8 KiB at a time."""
+def same_bytes(one: Path, other: Path) -> bool:
+    """Compare two files like `filecmp.cmp`, in chunks that keep up with the disk cache: it reads 8 KiB at a time."""
     if one.stat().st_size != other.stat().st_size:
         return False
     with one.open("rb", buffering=0) as left, other.open("rb", buffering=0) as right:

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.errors import ConfigError
 
 PANEL = "One model, served"
 
@@ -30,6 +31,9 @@ def register(
         bool, typer.Option("--all", help="All models of mardock.toml; one failure does not stop the rest.")
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a version that holds another archive.")] = False,
+    unpacked: Annotated[
+        bool, typer.Option("--unpacked", help="Serve the project's files as they are now; no archive is written.")
+    ] = False,
     num_workers: Annotated[
         Optional[int], typer.Option("--num-workers", min=0, max=1024, help="Workers, instead of mardock.toml's.")
     ] = None,
@@ -49,10 +53,14 @@ def register(
 
     project = context.project(engine=engine)
     target = registering.target(project, tserve_url, models_port)
+    if unpacked and (every or model_url or target.engine is None):
+        raise ConfigError(
+            "--unpacked is for one model's own files and this project's own server", hint="mardock register --help"
+        )
     if every:
         registering.every(project, target, replace=replace)
         return
-    registering.one(project, target, model, url=model_url, workers=num_workers, replace=replace)
+    registering.one(project, target, model, url=model_url, workers=num_workers, replace=replace, unpacked=unpacked)
 
 
 def predict(

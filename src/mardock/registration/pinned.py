@@ -1,9 +1,9 @@
-"""Archives under the name of their content, so that TorchServe's own listing tells which one it serves.
+"""Archives and folders under the name of their content, so that TorchServe's own listing tells which one it serves.
 
 TorchServe reports the URL a model was registered from and nothing about its bytes. So `mnist.mar` is registered from a
 hard link `.mnist-<12 hex digits of its SHA-256>.mar` beside it: the file behind a served model stays until nothing
 serves it, also when `mnist.mar` was written anew. TorchServe takes no URL of a subfolder, and skips hidden files when
-it loads all of a store.
+it loads all of a store. A model served unpacked is a folder `.mnist-<12 hex digits>`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mardock.archive.read import ModelArchive, read
 from mardock.errors import ArchiveError
 
 _DIGITS = 12
-_PINNED = re.compile(r"\.(?P<stem>.+)-(?P<digest>[0-9a-f]{12})\.mar")
+_PINNED = re.compile(r"\.(?P<stem>.+)-(?P<digest>[0-9a-f]{12})(\.mar)?")
 
 
 @dataclass(frozen=True)
 class PinnedArchive:
-    """An archive, the URL to register it by, and its shortened SHA-256; None for a folder, whose content may change."""
+    """An archive, the URL to register it by, and its shortened SHA-256; None for a folder whose content may change."""
 
     archive: ModelArchive
     url: str
@@ -35,12 +35,14 @@ class PinnedArchive:
 def pin(path: Path) -> PinnedArchive:
     """Give an archive of the model store the name of its content, after it was found sound; a folder keeps its own.
 
+    See `mardock.registration.unpacked` for the folders that have one.
+
     Raises:
         ArchiveError: it is no archive, or the store cannot be written to.
     """
     checked = read(path)
     if path.is_dir():
-        return PinnedArchive(checked, path.name, None)
+        return PinnedArchive(checked, path.name, digest_of(path.name))
     draft = path.with_name(f".{path.stem}-{os.getpid()}-{threading.get_ident()}.pin")
     try:
         _link(path, draft)
@@ -58,6 +60,11 @@ def pin(path: Path) -> PinnedArchive:
     return PinnedArchive(replace(archive, path=target), target.name, digest)
 
 
+def folder_name(model: str, sha256: str) -> str:
+    """Return the name of the folder of a model served unpacked."""
+    return f".{model}-{sha256[:_DIGITS]}"
+
+
 def digest_of(url: str) -> Optional[str]:
     """Return the digest a URL names, or None when it is not one of a pinned archive."""
     found = _PINNED.fullmatch(url)
@@ -71,8 +78,9 @@ def archive_of(url: str) -> Optional[str]:
 
 
 def links(path: Path) -> list[Path]:
-    """Return the pinned files of an archive, of whatever content it had."""
-    return [link for link in path.parent.glob(".*.mar") if archive_of(link.name) == path.name]
+    """Return the pinned files and folders of an archive, or of a pinned one, of whatever content it had."""
+    name = archive_of(path.name) or path.name
+    return [link for link in path.parent.glob(".*-*") if archive_of(link.name) == name]
 
 
 def _link(path: Path, link: Path) -> None:

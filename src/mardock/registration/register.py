@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional, Union
 
+from mardock.archive import directory
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
 from mardock.engines.base import Engine
@@ -76,7 +77,7 @@ def unregister(endpoint: Endpoint, model: str, version: Optional[str] = None, *,
     """Stop serving a version of a model, or all of them.
 
     Args:
-        store: the server's model store on this machine, to delete pinned archives that nothing serves any more.
+        store: the server's model store on this machine, to delete what is pinned there and served no more.
 
     Raises:
         ModelNotFoundError: there is none.
@@ -94,9 +95,16 @@ def unregister(endpoint: Endpoint, model: str, version: Optional[str] = None, *,
 
 
 def _sweep(client: ManagementClient, archive: Path) -> None:
-    """Delete the pinned files of an archive that nothing serves; they stay when the server cannot be asked."""
+    """Delete what is pinned of an archive and not served; it stays when the server cannot be asked."""
     with suppress(MardockError):
         served = {status.url for model in client.list_models() for status in client.describe(model.name)}
         for link in pinned.links(archive):
             if link.name not in served:
-                link.unlink(missing_ok=True)
+                _delete(link)
+
+
+def _delete(link: Path) -> None:
+    if link.is_dir():
+        directory.remove(link)
+    else:
+        link.unlink(missing_ok=True)

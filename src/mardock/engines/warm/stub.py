@@ -51,7 +51,7 @@ def run_worker(argv: list[str], socket_path: str) -> Optional[int]:
         return None
     worker = int(answer[1:])
     woken, waker = _socket.socketpair()
-    waker.setblocking(False)
+    waker.settimeout(0)
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     for number in FORWARDED:
         if number not in ignored:

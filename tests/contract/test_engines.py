@@ -91,6 +91,24 @@ def test_a_model_of_the_store_is_served_and_its_output_logged(served: tuple[Proj
     assert list(engine.logs(follow=False, tail=3)) == list(engine.logs(follow=False, tail=-1))[-3:]
 
 
+def test_requests_leave_nothing_in_the_log_but_what_the_handler_says(
+    served: tuple[Project, Endpoint], engine: Engine
+) -> None:
+    url = add_echo(
+        served[0], "quiet", 'def handle(data, context):\n    print("said so", flush=True)\n    return ["ok"]\n'
+    )
+    with ManagementClient(engine.endpoint()) as management, InferenceClient(engine.endpoint()) as inference:
+        management.register(url, model_name="quiet", initial_workers=1)
+        before = len(list(engine.logs(follow=False, tail=-1)))
+        for _ in range(20):
+            inference.predict("quiet", b"x")
+        lines = list(engine.logs(follow=False, tail=-1))[before:]
+        management.unregister("quiet")
+    ours = [line for line in lines if "said so" in line]
+    assert ours
+    assert len(lines) - len(ours) < 10  # metrics of the machine and the like
+
+
 def test_following_begins_with_the_tail(engine: Engine) -> None:
     lines = engine.logs(follow=True, tail=1)
     assert next(iter(lines))

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mardock.archive.manifest import parse
 from mardock.archive.members import MANIFEST_NAME
@@ -29,11 +29,13 @@ _DESCRIPTOR_SIZES = (12, 16, 20, 24)
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive; `size` in bytes, unpacked, and its CRC-32 (0 in a directory model)."""
+    """One file of an archive; sizes in bytes, `packed` as it is kept; the CRC-32 is 0 in a directory model."""
 
     name: str
     size: int
     crc: int
+    packed: int
+    compression: Literal["stored", "deflated"] = "stored"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _read_file(path: Path, verify: bool) -> ModelArchive:
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         check_entries(archive, size)
-        members = tuple(Member(entry.filename, entry.file_size, entry.CRC) for entry in entries if not entry.is_dir())
+        members = tuple(_member(entry) for entry in entries if not entry.is_dir())
         manifest = parse(_manifest_text(archive), {member.name for member in members})
         if verify:
             for entry in entries:
@@ -96,9 +98,17 @@ def _read_file(path: Path, verify: bool) -> ModelArchive:
     return _archive(path, size, manifest, members)
 
 
+def _member(entry: zipfile.ZipInfo) -> Member:
+    stored = entry.compress_type == zipfile.ZIP_STORED
+    kind: Literal["stored", "deflated"] = "stored" if stored else "deflated"
+    return Member(entry.filename, entry.file_size, entry.CRC, entry.compress_size, kind)
+
+
 def _read_directory(path: Path) -> ModelArchive:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    members = tuple(Member(file.relative_to(path).as_posix(), file.stat().st_size, 0) for file in files)
+    # Workers leave bytecode in the folder they serve from.
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
+    sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in files}
+    members = tuple(Member(name, size, 0, size) for name, size in sizes.items())
     manifest_file = path / MANIFEST_NAME
     if not manifest_file.is_file():
         raise ArchiveError(f"it has no {MANIFEST_NAME}")
@@ -157,19 +167,19 @@ def _check_layout(archive: zipfile.ZipFile) -> None:
     for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
         if entry.header_offset - end not in gaps:
             raise ArchiveError(f"bytes of no entry lie before entry {entry.filename!r}, or it overlaps another")
-        end = entry.header_offset + _local_size(archive, entry)
+        end = data_offset(archive, entry) + entry.compress_size
         gaps = _DESCRIPTOR_SIZES if entry.flag_bits & _HAS_DESCRIPTOR else (0,)
     if archive.start_dir - end not in gaps:
         raise ArchiveError("bytes of no entry lie before its table of contents")
 
 
-def _local_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
-    """The bytes of an entry's local header and data."""
+def data_offset(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+    """Return where in the file an entry's bytes begin, behind its local header."""
     assert archive.fp is not None
     archive.fp.seek(entry.header_offset)
     header = archive.fp.read(_LOCAL_HEADER)
     name_size, extra_size = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
-    return _LOCAL_HEADER + name_size + extra_size + entry.compress_size
+    return entry.header_offset + _LOCAL_HEADER + name_size + extra_size
 
 
 def _verify(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:

@@ -18,6 +18,7 @@ from mardock.cli import (
     debugging,
     images,
     inference,
+    inspecting,
     lifecycle,
     local,
     model,
@@ -80,7 +81,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, trying, inference, watching, debugging, benching):
+for _group in (setup, lifecycle, local, model, inspecting, trying, inference, watching, debugging, benching):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

@@ -1,9 +1,8 @@
-"""The commands for one model before it is served: train, archive, inspect."""
+"""The commands for one model before it is served: train, archive."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -23,7 +22,6 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(train)
     app.command(rich_help_panel=PANEL)(archive)
     app.command("mar", rich_help_panel=PANEL, help="The same as archive.")(archive)
-    app.command(rich_help_panel=PANEL)(inspect)
 
 
 def train(
@@ -89,30 +87,3 @@ def build(project: Project, model: str, *, version: Optional[str] = None, force:
         spec = dataclasses.replace(spec, version=version)
     with console.progress(f"archiving {model}") as advance:
         return build_archive(spec, project.root, project.model_store, force=force, progress=advance)
-
-
-def inspect(
-    archive: Annotated[Path, typer.Argument(help="A .mar, or a folder of the same shape.")],
-    as_json: context.Json = False,
-) -> None:
-    """Show an archive's manifest and members."""
-    from mardock.archive.read import read
-
-    found = read(archive)
-    if as_json:
-        members = [{"name": member.name, "size": member.size} for member in found.members]
-        console.data_json(
-            {
-                "name": found.name,
-                "version": found.version,
-                "sha256": found.sha256,
-                "manifest": found.manifest,
-                "members": members,
-            }
-        )
-        return
-    console.data(f"{found.name} {found.version}  sha256 {found.sha256}")
-    for key, value in found.manifest["model"].items():
-        console.data(f"  {key}: {value}")
-    console.data("")
-    console.table(("MEMBER", "BYTES"), [(member.name, f"{member.size:,}") for member in found.members])

@@ -79,6 +79,7 @@ def predict(
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
+    grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
     timeout: context.Timeout = 150.0,
     as_json: context.Json = False,
 ) -> None:
@@ -94,6 +95,7 @@ def predict(
         content_type=content_type,
         concurrency=concurrency,
         timeout=timeout,
+        protocol="grpc" if grpc else "http",
     )
     answers = job.run()
     if as_json:

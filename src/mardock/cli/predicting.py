@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from mardock.cli import console, context
 from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
+    from mardock.client.grpc import GrpcInferenceClient
     from mardock.client.inference import InferenceClient
+    from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
     from mardock.registration import LogPosition
     from mardock.settings.project import Project
+
+    Predictor = Union[InferenceClient, GrpcInferenceClient]
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Job:
     Attributes:
         concurrency: requests under way at once.
         timeout: seconds the server may stay silent.
+        protocol: `http` or `grpc`.
     """
 
     project: Project
@@ -63,6 +68,7 @@ class Job:
     content_type: Optional[str] = None
     concurrency: int = 1
     timeout: float = 150.0
+    protocol: str = "http"
 
     def run(self) -> list[Answer]:
         """Send every file and return the answers in the files' order; a failure is kept with its file.
@@ -72,14 +78,13 @@ class Job:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        from mardock.client.inference import InferenceClient
         from mardock.registration import LogPosition
 
         engine = context.running_engine(self.project)
         since = LogPosition.now(engine)
         answers: list[Answer] = []
         with (
-            InferenceClient(engine.endpoint()) as client,
+            predictor(engine.endpoint(), self.protocol) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
             console.progress(f"predicting {self.model}") as advance,
         ):
@@ -88,7 +93,7 @@ class Job:
                 advance(len(answers), len(self.files))
         return self._explained(answers, engine, since)
 
-    def _one(self, client: InferenceClient, file: Path) -> Answer:
+    def _one(self, client: Predictor, file: Path) -> Answer:
         try:
             body = read(file)
             found = client.predict(
@@ -112,6 +117,17 @@ class Job:
                 answers[i] = Answer(answer.file, failure=cause)
                 break
         return answers
+
+
+def predictor(endpoint: Endpoint, protocol: str) -> Predictor:
+    """Return a client that speaks `http` or `grpc`."""
+    if protocol == "grpc":
+        from mardock.client.grpc import GrpcInferenceClient
+
+        return GrpcInferenceClient(endpoint)
+    from mardock.client.inference import InferenceClient
+
+    return InferenceClient(endpoint)
 
 
 def model_name(project: Project, given: Optional[str]) -> str:

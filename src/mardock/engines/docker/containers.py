@@ -30,12 +30,12 @@ ONE_OFF_LABEL = "com.docker.compose.oneoff"
 KEY_FILE = "/tmp/key_file.json"  # noqa: S108 - in the container, where it is private to TorchServe
 STOP_SECONDS = 10
 # Ports in the container, always these, and what sets those of this machine.
-INFERENCE, MANAGEMENT, METRICS = 8080, 8081, 8082
+INFERENCE, MANAGEMENT, METRICS, GRPC_INFERENCE = 8080, 8081, 8082, 7070
 PORT_VARIABLES = {
     INFERENCE: "MARDOCK_INFERENCE_PORT",
     MANAGEMENT: "MARDOCK_MANAGEMENT_PORT",
     METRICS: "MARDOCK_METRICS_PORT",
-    7070: "MARDOCK_GRPC_INFERENCE_PORT",
+    GRPC_INFERENCE: "MARDOCK_GRPC_INFERENCE_PORT",
     7071: "MARDOCK_GRPC_MANAGEMENT_PORT",
 }
 
@@ -125,8 +125,11 @@ def endpoint(container: Container) -> Endpoint:
         ApiError: it refused to renew a token.
     """
     outer = published(container)
-    urls = (f"http://127.0.0.1:{outer[inner]}" if inner in outer else "" for inner in (INFERENCE, MANAGEMENT, METRICS))
-    bare = Endpoint(*urls)
+    inference, management, metrics = (
+        f"http://127.0.0.1:{outer[inner]}" if inner in outer else "" for inner in (INFERENCE, MANAGEMENT, METRICS)
+    )
+    grpc = f"127.0.0.1:{outer[GRPC_INFERENCE]}" if GRPC_INFERENCE in outer else ""
+    bare = Endpoint(inference, management, metrics, grpc_inference_address=grpc)
     if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
         return bare
     return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare

@@ -64,7 +64,8 @@ class Server:
     @property
     def endpoint(self) -> Endpoint:
         """Where it listens, without tokens."""
-        return Endpoint(self.inference_url, self.management_url, self.metrics_url)
+        grpc = f"127.0.0.1:{self.grpc_inference_port}"
+        return Endpoint(self.inference_url, self.management_url, self.metrics_url, grpc_inference_address=grpc)
 
 
 class Home:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from mardock import __version__
 from mardock.cli import (
     benching,
+    compiling,
     console,
     context,
     debugging,
@@ -81,7 +82,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, inspecting, trying, inference, watching, debugging, benching):
+for _group in (setup, lifecycle, local, model, inspecting, compiling, trying, inference, watching, debugging, benching):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

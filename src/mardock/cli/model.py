@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.cli.candidate_option import NamesCandidate
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ PANEL = "One model, before it is served"
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command(rich_help_panel=PANEL)(train)
-    app.command(rich_help_panel=PANEL)(archive)
-    app.command("mar", rich_help_panel=PANEL, help="The same as archive.")(archive)
+    app.command(rich_help_panel=PANEL, cls=NamesCandidate)(archive)
+    app.command("mar", rich_help_panel=PANEL, cls=NamesCandidate, help="The same as archive.")(archive)
 
 
 def train(
@@ -41,6 +42,12 @@ def archive(
     model: context.ModelArgument = None,
     version: Annotated[Optional[str], typer.Option("--version", help="Instead of mardock.toml's.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is no archive of this model.")] = False,
+    compiled: Annotated[
+        Optional[str],
+        typer.Option(
+            "--compiled", metavar="[NAME]", help="Pack what `mardock compile --save` kept: the fastest, or NAME."
+        ),
+    ] = None,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:
@@ -48,7 +55,7 @@ def archive(
     project = context.project(engine=engine)
     name, _ = project.settings.model(model)
     context.forward_to_torch(project)
-    result = build(project, name, version=version, force=force)
+    result = build(project, name, version=version, force=force, compiled=compiled)
     if as_json:
         found = result.archive
         console.data_json(
@@ -69,13 +76,24 @@ def archive(
     )
 
 
-def build(project: Project, model: str, *, version: Optional[str] = None, force: bool = False) -> ArchiveResult:
+def build(
+    project: Project,
+    model: str,
+    *,
+    version: Optional[str] = None,
+    force: bool = False,
+    compiled: Optional[str] = None,
+) -> ArchiveResult:
     """Archive one model of the project here and now.
 
+    Args:
+        compiled: the saved candidate to pack instead of the model itself.
+
     Raises:
-        ConfigError: it has not been trained yet, or files are missing; see `ArchiveSpec.resolve`.
+        ConfigError: it has not been trained yet, or files are missing; see `ArchiveSpec.resolve` and `spec_of`.
     """
     from mardock.archive.build import build as build_archive
+    from mardock.cli.compiled import spec_of
 
     settings = project.settings.models[model]
     spec = settings.archive
@@ -83,6 +101,8 @@ def build(project: Project, model: str, *, version: Optional[str] = None, force:
         raise ConfigError(
             f"{model} has no weights yet: there is no {spec.serialized_file}", hint=f"mardock train {model}"
         )
+    if compiled is not None:
+        spec = spec_of(project, model, compiled)
     if version is not None:
         spec = dataclasses.replace(spec, version=version)
     with console.progress(f"archiving {model}") as advance:

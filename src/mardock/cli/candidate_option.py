@@ -1,0 +1,28 @@
+"""Options that name a compiled candidate, or mean the winner when nothing is named after them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+WINNER = "winner"
+ALL = "all"
+_OPTIONS = ("--save", "--compiled")
+
+
+class NamesCandidate(TyperCommand):
+    """A command with such an option; a word after it that is no candidate belongs to the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the winner where a name was left out."""
+        if not any(option in args for option in _OPTIONS):
+            return super().parse_args(ctx, args)
+        from mardock.compile.report import CANDIDATE_NAMES
+
+        filled: list[str] = []
+        for argument, following in zip(args, [*args[1:], ""]):
+            filled.append(argument)
+            if argument in _OPTIONS and following not in (WINNER, ALL, *CANDIDATE_NAMES):
+                filled.append(WINNER)
+        return super().parse_args(ctx, filled)

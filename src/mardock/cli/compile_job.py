@@ -1,0 +1,140 @@
+"""From a model's name to its report: sample inputs, the model itself, the candidates, what is kept of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from mardock.cli import compile_sample, compiled, console
+from mardock.cli.candidate_option import ALL, WINNER
+from mardock.compile.report import CompileReport, Tolerance
+from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.compile.source import Source
+    from mardock.settings.project import Project
+    from mardock.settings.schema import ModelSettings
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the flags of `mardock compile` say; see its help."""
+
+    module: Optional[str]
+    shapes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    batch: int
+    only: tuple[str, ...]
+    also: tuple[str, ...]
+    save: Optional[str]
+    tolerance: Tolerance
+    threads: Optional[int]
+    rounds: int
+    timeout: float
+
+
+def run(project: Project, name: str, settings: Optional[ModelSettings], options: Options) -> CompileReport:
+    """Compile one model of the project here and now, and save what was asked for.
+
+    Raises:
+        ConfigError: the model, its sample or a candidate cannot be used; see `session.compile_model`.
+        ArchiveError: what is to be kept cannot be written.
+    """
+    from mardock.compile import session
+
+    named = options.save if options.save not in (None, WINNER, ALL) else None
+    candidates = session.chosen(options.only, (*options.also, *filter(None, [named])))
+    with tempfile.TemporaryDirectory(prefix="compile-", dir=_workspace(project)) as made:
+        folder = Path(made).resolve()
+        return _run(project, name, settings, options, candidates, folder)
+
+
+def _run(
+    project: Project,
+    name: str,
+    settings: Optional[ModelSettings],
+    options: Options,
+    candidates: tuple[str, ...],
+    folder: Path,
+) -> CompileReport:
+    from mardock.compile import saving, session
+
+    sample = _sample(project, name, settings, options, folder / "sample")
+    source, files = _source(project, settings, options, folder / "model")
+    sources = compiled.digests(project.root, files)  # of the weights that are loaded next, not of later ones
+    built = folder / "built"
+    built.mkdir()
+    plan = session.Plan(candidates, options.tolerance, options.threads, options.rounds, options.timeout)
+    report = session.compile_model(name, source.load, sample, plan, built, console.note)
+    if source.module_file and project.root in source.module_file.parents:
+        sources = compiled.digests(project.root, [str(source.module_file.relative_to(project.root))])
+    report = report.with_sources(sources)
+    if options.save is None:
+        return report
+    kept = [built / f"{candidate}.pt" for candidate in _kept(report, options.save)]
+    return saving.save(report, kept, compiled.folder(project, name), project.root)
+
+
+def _sample(
+    project: Project, name: str, settings: Optional[ModelSettings], options: Options, folder: Path
+) -> Callable[[], tuple[Any, ...]]:
+    """Return what makes the sample inputs: from the shapes given, else from what the handler leaves in `folder`."""
+    from mardock.compile import sample
+
+    if options.shapes:
+        return partial(sample.of_shapes, options.shapes, options.dtypes)
+    if options.dtypes:
+        raise ConfigError("--dtype without --input-shape", hint="the sample has types of its own: leave out --dtype")
+    if settings is None:
+        raise ConfigError(f"there is no sample input for {name}", hint="give its shape: --input-shape 1x3x224x224")
+    folder.mkdir()
+    return partial(sample.read, compile_sample.of_handler(project, name, settings, folder, options.batch))
+
+
+def _source(
+    project: Project, settings: Optional[ModelSettings], options: Options, folder: Path
+) -> tuple[Source, list[str]]:
+    """Return how to load the model, its archive unpacked into `folder` unless it is a module, and its files."""
+    from mardock.compile.source import Source
+
+    root = project.root
+    if options.module is not None:
+        return Source(module=options.module, folders=[root / "src", root]), []
+    assert settings is not None
+    from mardock.archive import manifest
+    from mardock.handler.worker_process import unpack
+
+    spec = settings.archive
+    if spec.serialized_file is None:
+        raise ConfigError(
+            f"the archive of {spec.model_name} names no serialized_file to load",
+            hint="name what makes the model: --module package.module:factory",
+        )
+    if settings.train and not (root / spec.serialized_file).exists():
+        raise ConfigError(f"there is no {spec.serialized_file} yet", hint=f"mardock train {spec.model_name}")
+    unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
+    model_file = folder / Path(spec.model_file).name if spec.model_file else None
+    return Source(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec)
+
+
+def _kept(report: CompileReport, save: str) -> list[str]:
+    if save == ALL:
+        return [c.name for c in report.candidates if c.verified and c.servable]
+    if save == WINNER:
+        return [report.winner.name] if report.winner else []
+    compiled.refuse_unverified(report, report.candidate(save))
+    return [save]
+
+
+def _workspace(project: Project) -> Optional[Path]:
+    """Return a folder of the project, whose files can be hard links there; None when this user may not write to it."""
+    with contextlib.suppress(OSError):
+        project.state.mkdir(exist_ok=True)
+        if os.access(project.state, os.W_OK):
+            return project.state
+    return None

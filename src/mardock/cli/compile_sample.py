@@ -1,0 +1,46 @@
+"""The inputs to compile a model with, as its handler makes them of the model's sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mardock.cli import predicting, trial_plan, trial_report
+from mardock.errors import ConfigError, MardockError
+
+if TYPE_CHECKING:
+    from mardock.settings.project import Project
+    from mardock.settings.schema import ModelSettings
+
+_HINT = "give a shape: --input-shape 1x3x224x224 [--dtype int64]"
+
+
+def of_handler(project: Project, name: str, settings: ModelSettings, folder: Path, batch: int) -> Path:
+    """Let the model's handler answer `batch` requests with its sample, and return where it left the model's inputs.
+
+    Args:
+        folder: an empty one to work in.
+
+    Raises:
+        ConfigError: there is no sample.
+        ServingError: the handler fails on the sample.
+    """
+    from mardock.handler import ending, sampling, trial
+    from mardock.handler.child import Child
+    from mardock.handler.notes import Notes
+    from mardock.handler.wire import Request
+
+    if settings.sample is None:
+        raise ConfigError(f"there is no sample input for {name}", hint=f"set sample under [models.{name}], or {_HINT}")
+    files = predicting.sources(project, name, [])
+    requests = {str(i): Request(predicting.read(files[i % len(files)])) for i in range(batch)}
+    spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
+    notes, target = Notes(folder), folder / "inputs.pt"
+    with Child(trial.import_torchserve, sampling.run) as child:
+        found = ending.conclude(spec, notes, child.run(spec, notes, target))
+    try:
+        trial_report.raise_failure(project, name, found, interrupted=child.interrupted)
+    except MardockError as error:
+        error.hint = f"{error.hint}; or {_HINT}" if error.hint else _HINT
+        raise
+    return target

@@ -1,0 +1,95 @@
+"""What `mardock compile --save` left in `artifacts/compiled/`, archived for as long as it belongs to the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mardock.cli.candidate_option import WINNER
+from mardock.compile.report import OTHER_NUMERICS, CandidateReport, CompileReport, read_report
+from mardock.compile.saving import REPORT_NAME, sha256
+from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.archive.spec import ArchiveSpec
+    from mardock.settings.project import Project
+
+
+def folder(project: Project, model: str) -> Path:
+    """Return where a model's compiled candidates and their report are kept."""
+    return project.model_store / "compiled" / model
+
+
+def digests(root: Path, files: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of each file by its path relative to the project's root.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
+    try:
+        return {file: sha256(root / file) for file in files}
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}", hint="train the model first") from error
+
+
+def sources(spec: ArchiveSpec) -> list[str]:
+    """Return the files a model is made from."""
+    return [file for file in (spec.model_file, spec.serialized_file) if file is not None]
+
+
+def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:
+    """Return the model's archive with a saved candidate instead of its state dict and class, and with the report.
+
+    Raises:
+        ConfigError: it was not saved, did not answer as eager does, or was made from other weights or code.
+    """
+    spec = project.settings.models[model].archive
+    kept = folder(project, model)
+    again = f"mardock compile {model} --save{'' if name == WINNER else f' {name}'}"
+    if not (kept / REPORT_NAME).exists():
+        raise ConfigError(f"{model} was not compiled yet", hint=again)
+    report = read_report(kept / REPORT_NAME)
+    if report.sources != digests(project.root, list(report.sources)):
+        raise ConfigError(f"{model} was compiled from other weights or code than there are now", hint=again)
+    chosen = _chosen(report, name)
+    if chosen.file is None:
+        raise ConfigError(f"{model}: {chosen.name} was not saved", hint=f"mardock compile {model} --save {chosen.name}")
+    if digests(project.root, [chosen.file])[chosen.file] != chosen.sha256:
+        raise ConfigError(f"{chosen.file} is not the file that was verified", hint=again)
+    extra = (*spec.extra_files, str((kept / REPORT_NAME).relative_to(project.root)))
+    return dataclasses.replace(spec, model_file=None, serialized_file=chosen.file, extra_files=extra)
+
+
+def _chosen(report: CompileReport, name: str) -> CandidateReport:
+    """Return the candidate of that name, or the fastest of those that were saved and answer as eager does."""
+    if name != WINNER:
+        found = report.candidate(name)
+        refuse_unverified(report, found)
+        return found
+    saved = [candidate for candidate in report.candidates if candidate.file is not None and candidate.verified]
+    if not saved:
+        raise ConfigError(
+            f"nothing that can be served was faster than eager for {report.model}",
+            hint=f"archive it as it is (mardock archive {report.model}), or save a candidate by its name",
+        )
+    return min(saved, key=lambda candidate: candidate.median_s or 0.0)
+
+
+def refuse_unverified(report: CompileReport, candidate: CandidateReport) -> None:
+    """Refuse what must not be served in the model's place.
+
+    Raises:
+        ConfigError: the candidate was not verified, or TorchServe loads no file of it.
+    """
+    if not candidate.verified and candidate.status != OTHER_NUMERICS:
+        difference = f", largest difference {candidate.max_difference:.2g}" if candidate.max_difference else ""
+        raise ConfigError(
+            f"{report.model}: {candidate.name} is not packed: {candidate.status}: {candidate.reason}{difference}",
+            hint=f"mardock compile {report.model} shows which can be",
+        )
+    if not candidate.servable:
+        raise ConfigError(
+            f"{report.model}: TorchServe loads no file of {candidate.name}", hint="name a candidate that is servable"
+        )

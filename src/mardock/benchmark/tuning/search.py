@@ -14,8 +14,10 @@ _WINDOWS = 60  # of the shortest kind that fit into a budget, with what it takes
 _SHORTEST_S, _LONGEST_S = 0.3, 10.0
 _EXPLORING, _HALVING = 0.5, 0.65  # shares of the budget after which the next stage begins, come what may
 _ROUNDS = 5
+_FEWEST_ROUNDS = 3
+_CLEAR = 0.2  # a gain that needs no more rounds to be believed
 _FIRST_BATCH = 4
-_SEMIFINAL = 6
+_SEMIFINAL = 4
 
 
 class Course(Protocol):
@@ -121,12 +123,11 @@ class Search:
     def _halve(self) -> list[Setting]:
         """Return the two best settings, of which the present one is none."""
         left = [setting for setting in self.scores.best(self.scores.readings) if setting != self.present]
-        left, window = left[:_SEMIFINAL], self._window * 2
-        while len(left) > 2 and self._spent() < _HALVING:
+        left = left[:_SEMIFINAL]
+        if len(left) > 2 and self._spent() < _HALVING:
             for setting in left:
-                self._measure(setting, window)
-            left = self.scores.best(left)[: max(2, len(left) // 2)]
-            window *= 1.5
+                self._measure(setting, self._window * 1.5)
+            left = self.scores.best(left)
         return left[:2]
 
     def _race(self, finalists: list[Setting]) -> Verdict:
@@ -134,13 +135,20 @@ class Search:
             return Verdict(None, "nothing else could be measured")
         racers = [self.present, *finalists]
         self._course.keep(racers)
-        left = self._budget * (1 - self._spent())
-        # Longer than any window before: medians are taken over the longest alone.
-        window = max(left / (_ROUNDS * len(racers)), self._window * 4)
-        for _ in range(_ROUNDS):
+        window = self._window * 2  # longer than any before: medians are taken over the longest alone
+        for done in range(1, _ROUNDS + 1):
             for setting in racers:
                 self._measure(setting, window)
+            if done >= _FEWEST_ROUNDS and self._is_clear(racers):
+                break
         return self._verdict(self.scores.best(racers))
+
+    def _is_clear(self, racers: list[Setting]) -> bool:
+        ranked, scores, present = self.scores.best(racers), self.scores, self.present
+        if present not in ranked or ranked[0] == present:
+            return False
+        best, faster = ranked[0], 1 + _CLEAR
+        return scores.beyond_chance(best, present) and scores.throughput(best) > faster * scores.throughput(present)
 
     def _verdict(self, ranked: list[Setting]) -> Verdict:
         scores, present = self.scores, self.present
@@ -156,7 +164,7 @@ class Search:
             return Verdict(None, f"{best} is not faster by more than chance")
         if not scores.meets(present):
             return Verdict(best, f"it keeps P99 within {scores.limit_ms:g} ms, which the present setting does not")
-        return Verdict(best, f"it was faster in each of {_ROUNDS} windows than the present setting in its best")
+        return Verdict(best, "it was faster in each window than the present setting in its fastest")
 
     def _try_all(self, settings: Iterable[Setting]) -> None:
         for setting in settings:

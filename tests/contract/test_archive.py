@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ import torch
 from tests.support.vision import vision_environment
 
 from mardock.archive.build import build
+from mardock.archive.contents import of_archive
 from mardock.archive.read import read
 from mardock.archive.scan import scan
 from mardock.archive.spec import ArchiveSpec
@@ -155,6 +157,30 @@ def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> 
         (many / str(number)).touch()
     archive = build(replace(FUNCTION, extra_files=("many",)), project, tmp_path).archive
     assert len(read(archive.path).members) == (1 << 16) + 2
+
+
+def test_a_sparse_file_past_4_gib_makes_a_zip64(tmp_path: Path) -> None:
+    size = (4 << 30) + (200 << 20)
+    if shutil.disk_usage(tmp_path).free < 2 * size:
+        pytest.skip("needs 9 GB of free space")
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "handler.py").write_text("def handle(data, context):\n    return data\n")
+    with (tmp_path / "big.pt").open("wb") as file:
+        os.truncate(file.fileno(), size)
+        file.seek(-3, os.SEEK_END)
+        file.write(b"end")
+    spec = ArchiveSpec("big", "handler.py", serialized_file="big.pt")
+    path = tmp_path / "artifacts" / "big.mar"
+    try:
+        archive = build(spec, tmp_path, path.parent).archive
+        assert {member.name: member.size for member in archive.members}["big.pt"] == size
+        with of_archive(path).members["big.pt"]() as member:
+            member.seek(-3, os.SEEK_END)
+            assert member.read() == b"end"
+        with zipfile.ZipFile(path) as mar:  # it lies behind the large one
+            assert mar.read("handler.py") == (tmp_path / "handler.py").read_bytes()
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -228,3 +229,18 @@ def test_a_store_that_cannot_be_written_names_its_owner(project: Path, spec: Arc
     assert "chown" in (caught.value.hint or "")
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.EACCES
+
+
+def test_without_isal_the_same_bytes_are_written(project: Path, spec: ArchiveSpec) -> None:
+    expected = build(spec, project, project / "artifacts").archive.sha256
+    code = (
+        "import sys; sys.modules['isal'] = None\n"
+        "import zlib; from pathlib import Path; from mardock.archive import build, spec, write\n"
+        "assert write.crc32 is zlib.crc32\n"
+        "files = dict(model_file='code/model.py', serialized_file='weights.pt')\n"
+        "made = spec.ArchiveSpec('mnist', 'code/handler.py', **files)\n"
+        "print(build.build(made, Path(), Path('artifacts'), force=True).archive.sha256)"
+    )
+    (project / "artifacts" / "mnist.mar").unlink()
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected

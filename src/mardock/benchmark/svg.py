@@ -17,10 +17,17 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name in the legend and its points, in order of x."""
+    """One line: its name in the legend and its points, in order of x.
+
+    Attributes:
+        joined: whether a line runs through the points.
+        labels: what each point is called when it is pointed at.
+    """
 
     name: str
     points: Sequence[Point]
+    joined: bool = True
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,15 @@ def _line(index: int, series: Series, x: Axis, y: Axis, *, marks: bool) -> str:
     places = [(_x(x, a), _y(y, b)) for a, b in series.points]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
     colour = _colour(index)
-    line = f'<polyline class="line {colour}" points="{path}"><title>{escape(series.name)}</title></polyline>'
+    title = f"<title>{escape(series.name)}</title>"
+    line = f'<polyline class="line {colour}" points="{path}">{title}</polyline>' if series.joined else ""
     if not marks:
         return line
-    return line + "".join(f'<circle class="mark {colour}" cx="{a:.1f}" cy="{b:.1f}" r="4"/>' for a, b in places)
+    names = series.labels or [series.name] * len(places)
+    return line + "".join(
+        f'<circle class="mark {colour}" cx="{a:.1f}" cy="{b:.1f}" r="4"><title>{escape(name)}</title></circle>'
+        for (a, b), name in zip(places, names)
+    )
 
 
 def _legend(series: Sequence[Series]) -> str:

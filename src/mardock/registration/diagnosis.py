@@ -19,6 +19,7 @@ _MARK_LINES = 20
 _RECENT_LINES = 2000
 _LAST_LINES = 20
 _PATIENCE_S = 2.0
+_DRAINING_S = 30.0  # a worker may have written more than TorchServe logs in a moment
 _POLL_S = 0.05
 
 
@@ -101,7 +102,7 @@ def explain_start(
     if engine is None or not isinstance(error, (ServingError, EngineNotRunningError)):
         return error
     try:
-        if not engine.status().running:
+        if _has_ended(engine, error):
             last = list(engine.logs(follow=False, tail=_LAST_LINES))
             message = f"TorchServe ended while it loaded {what}"
             return EngineNotRunningError(message, details="\n".join(last) or None, hint="mardock up")
@@ -147,13 +148,27 @@ def _cause(
     engine: Engine, model: Optional[str], version: Optional[str], since: LogPosition, sources: Mapping[str, str]
 ) -> tuple[Optional[HandlerFailure], str]:
     """Read the log until the failure in it stands still: TorchServe answers before it logs what a worker wrote."""
+    last = time.monotonic() + _DRAINING_S
     deadline = time.monotonic() + _PATIENCE_S
     before: Optional[HandlerFailure] = None
+    newest = ""
     while True:
         lines = since.lines_since(engine)
         failure = failures.find(lines, model, version, sources)
         settled = failure == before if failure else failures.has_ended(lines, model, version)
+        if lines and lines[-1] != newest:
+            newest, deadline = lines[-1], min(time.monotonic() + _PATIENCE_S, last)
         if settled or time.monotonic() >= deadline:
             return failure, failures.last_words(lines, model, version)
         before = failure
         time.sleep(_POLL_S)
+
+
+def _has_ended(engine: Engine, error: MardockError) -> bool:
+    """Say whether the server is gone; one that has just hung up may be on its way out."""
+    deadline = time.monotonic() + (0 if isinstance(error, (ApiError, WorkerFailedError)) else _PATIENCE_S)
+    while engine.status().running:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

@@ -141,3 +141,26 @@ def test_a_server_that_ended_while_it_loaded_a_model_shows_its_last_lines() -> N
     assert isinstance(told, EngineNotRunningError)
     assert told.message == "TorchServe ended while it loaded model mnist 1.0"
     assert told.details == worker("last")[0]
+
+
+def test_a_server_that_has_just_hung_up_is_watched_ending() -> None:
+    class Ending(Written):
+        def status(self) -> EngineStatus:
+            found = super().status()
+            self.running = False
+            return found
+
+    error = ServingError("hung up")
+    told = explain_start(Ending(()), "mnist", "1.0", LogPosition(), error, what="model mnist 1.0", sources={})
+    assert isinstance(told, EngineNotRunningError)
+
+
+def test_a_log_that_still_grows_is_read_to_its_end() -> None:
+    class Draining(Written):
+        def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
+            self.lines += worker(f"line {len(self.lines)}") if len(self.lines) < 100 else []
+            self.lines += worker(*TRACEBACK) if len(self.lines) == 100 else []
+            return super().logs(follow=follow, tail=tail)
+
+    told = explain(Draining(worker("begin")), "mnist", LogPosition(tuple(worker("begin"))), failed())
+    assert told.message == "model mnist: KeyError: 'x'"

@@ -163,4 +163,4 @@ def test_a_log_that_still_grows_is_read_to_its_end() -> None:
             return super().logs(follow=follow, tail=tail)
 
     told = explain(Draining(worker("begin")), "mnist", LogPosition(tuple(worker("begin"))), failed())
-    assert told.message == "model mnist: KeyError: 'x'"
+    assert told.message == "model mnist: KeyError: 'x' (handler.py:7 in handle)"

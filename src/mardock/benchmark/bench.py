@@ -11,14 +11,12 @@ from datetime import datetime
 from typing import Optional
 
 from mardock import __version__
-from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
-from mardock.benchmark.null_server import null_server
+from mardock.benchmark.protocols import PROTOCOLS
 from mardock.benchmark.report import BenchReport, LoadResult
 from mardock.benchmark.server_side import Counters, ServerSide, read_counters
-from mardock.benchmark.target import Target, prediction_target
+from mardock.benchmark.target import Target
 from mardock.benchmark.workers import scaled
-from mardock.client.inference import InferenceClient
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
 
@@ -39,6 +37,7 @@ class BenchPlan:
         warmup: seconds of the same load before it, which are not counted.
         timeout: seconds for one answer.
         workers: scale the model to each of these; left alone when empty.
+        protocol: `http` or `grpc`.
     """
 
     model: str
@@ -51,6 +50,7 @@ class BenchPlan:
     warmup: float = 2.0
     timeout: float = 30.0
     workers: tuple[int, ...] = ()
+    protocol: str = "http"
 
 
 class Bench:
@@ -70,9 +70,8 @@ class Bench:
         self._endpoint = endpoint
         self._plan = plan
         self._tell = tell
-        self._target = prediction_target(
-            endpoint, plan.model, plan.bodies, version=plan.version, content_type=plan.content_type
-        )
+        self._protocol = PROTOCOLS[plan.protocol]
+        self._target = self._protocol.target(endpoint, plan.model, plan.bodies, plan.version, plan.content_type)
         if not (self._target.is_loopback or allow_remote):
             raise ConfigError(
                 f"{self._target.name} is not this machine, and a benchmark can bring a server down",
@@ -119,14 +118,16 @@ class Bench:
             timeout_s=plan.timeout,
             complete=len(self._results) == wanted and not any(run.cut_short for run in self._results),
             runs=tuple(self._results),
+            protocol=plan.protocol,
         )
 
     def _run_levels(self, workers: Optional[int]) -> bool:
         """Run every concurrency; returns whether the server still answered at the end."""
+        plan = self._plan
         answer_bytes = self._first_answer()
-        for concurrency in self._plan.concurrency:
+        for concurrency in plan.concurrency:
             if concurrency not in self._ceilings:
-                self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes)
+                self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes, plan.protocol)
             result = self._run_level(workers, concurrency)
             if result.cut_short:
                 return False
@@ -135,7 +136,7 @@ class Bench:
     def _first_answer(self) -> int:
         """Send one request, whose failure explains itself better than ten thousand; returns its answer's length."""
         plan = self._plan
-        with InferenceClient(self._endpoint) as client:
+        with self._protocol.client(self._endpoint) as client:
             answer = client.predict(
                 plan.model, plan.bodies[0], version=plan.version, content_type=plan.content_type, timeout=plan.timeout
             )
@@ -145,7 +146,7 @@ class Bench:
         plan = self._plan
         load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
         self._tell(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
-        with LoadGenerator(self._target, concurrency, timeout=plan.timeout) as generator:
+        with self._protocol.generator(self._target, concurrency, plan.timeout) as generator:
             measurement = Measurement()
             generator.run(measurement, seconds=plan.warmup, rate=plan.rate)
             if measurement.cut_short:
@@ -185,14 +186,15 @@ class Bench:
             return None
 
 
-def measure_ceiling(target: Target, concurrency: int, answer_bytes: int) -> float:
+def measure_ceiling(target: Target, concurrency: int, answer_bytes: int, protocol: str = "http") -> float:
     """Return the requests per second this client reaches against a server that does nothing.
 
     It is a lower bound: that server is a Python process too, and shares the machine's cores.
     """
+    speak = PROTOCOLS[protocol]
     with (
-        null_server(target.requests[0], answer_bytes) as nothing,
-        LoadGenerator(nothing, concurrency, timeout=10.0) as generator,
+        speak.null_server(target, answer_bytes) as nothing,
+        speak.generator(nothing, concurrency, timeout=10.0) as generator,
     ):
         generator.run(Measurement(), seconds=_CEILING_WARMUP_S)
         measurement = Measurement()

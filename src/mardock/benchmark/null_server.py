@@ -1,4 +1,4 @@
-"""A server that does nothing but answer: what the load generator reaches against it is the client's own ceiling."""
+"""Servers that do nothing but answer: what a load generator reaches against one is the client's own ceiling."""
 
 from __future__ import annotations
 
@@ -8,19 +8,50 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-
-from mardock.benchmark.target import Target
+from typing import Callable, Protocol
 
 _CHUNK = 64 * 1024
 
 
+class Answers(Protocol):
+    """One connection of such a server."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived and return what to send."""
+        ...
+
+
+class HttpAnswers:
+    """Answers one HTTP/1.1 request again and again; it counts bytes and parses none.
+
+    Args:
+        request: the only one it is ever sent.
+        body_bytes: the length of its answers' bodies.
+    """
+
+    def __init__(self, request: bytes, body_bytes: int) -> None:
+        self._request_bytes = len(request)
+        self._received = 0
+        self._answer = f"HTTP/1.1 200 OK\r\nContent-Length: {body_bytes}\r\n\r\n".encode() + bytes(body_bytes)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived and return what to send."""
+        self._received += len(data)
+        if self._received < self._request_bytes:
+            return b""
+        self._received -= self._request_bytes
+        return self._answer
+
+
 @contextmanager
-def null_server(request: bytes, body_bytes: int) -> Iterator[Target]:
+def null_server(answers: Callable[[], Answers]) -> Iterator[tuple[str, int]]:
     """Serve in a forked process on a free loopback port until the block ends, or this process does.
 
     Args:
-        request: the only request it is ever sent; it counts bytes and parses none.
-        body_bytes: the length of its answers' bodies.
+        answers: makes what answers on a new connection.
+
+    Yields:
+        its host and port.
     """
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         # The parent never writes: the child reads the end of this pipe when the parent closes it or dies.
@@ -28,29 +59,27 @@ def null_server(request: bytes, body_bytes: int) -> Iterator[Target]:
         child = os.fork()
         if child == 0:
             os.close(held_open)
-            _serve_and_exit(listener, alive, len(request), body_bytes)
+            _serve_and_exit(listener, alive, answers)
         os.close(alive)
         host, port = listener.getsockname()[:2]
         try:
-            yield Target(f"{host}:{port}", socket.AF_INET, (host, port), (request,))
+            yield host, port
         finally:
             os.close(held_open)
             os.waitpid(child, 0)
 
 
-def _serve_and_exit(listener: socket.socket, alive: int, request_bytes: int, body_bytes: int) -> None:
+def _serve_and_exit(listener: socket.socket, alive: int, answers: Callable[[], Answers]) -> None:
     """The child's whole life; it leaves without running what the parent registered for its own exit."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        answer = f"HTTP/1.1 200 OK\r\nContent-Length: {body_bytes}\r\n\r\n".encode() + bytes(body_bytes)
-        _serve(listener, alive, request_bytes, answer)
+        _serve(listener, alive, answers)
     finally:
         os._exit(0)
 
 
-def _serve(listener: socket.socket, alive: int, request_bytes: int, answer: bytes) -> None:
-    received: dict[socket.socket, int] = {}
+def _serve(listener: socket.socket, alive: int, answers: Callable[[], Answers]) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(alive, selectors.EVENT_READ)
         selector.register(listener, selectors.EVENT_READ)
@@ -61,18 +90,15 @@ def _serve(listener: socket.socket, alive: int, request_bytes: int, answer: byte
                 if key.fileobj is listener:
                     connection, _ = listener.accept()
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    selector.register(connection, selectors.EVENT_READ, connection)
-                    received[connection] = 0
+                    selector.register(connection, selectors.EVENT_READ, (connection, answers()))
                     continue
-                connection = key.data
+                connection, answering = key.data
                 with suppress(OSError):
                     data = connection.recv(_CHUNK)
                     if data:
-                        received[connection] += len(data)
-                        if received[connection] >= request_bytes:
-                            received[connection] -= request_bytes
+                        answer = answering.feed(data)
+                        if answer:
                             connection.sendall(answer)
                         continue
                 selector.unregister(connection)
-                del received[connection]
                 connection.close()

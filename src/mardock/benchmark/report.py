@@ -155,6 +155,7 @@ class BenchReport:
         bodies: how many different bodies were sent in turn.
         body_bytes: their mean length.
         complete: whether every run that was asked for lasted its time.
+        protocol: `http` or `grpc`.
     """
 
     model: str
@@ -168,6 +169,7 @@ class BenchReport:
     timeout_s: float
     complete: bool
     runs: tuple[LoadResult, ...]
+    protocol: str = "http"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `read_report` reads, ready for JSON; each run carries its `error_rate` and `label` too."""

@@ -15,7 +15,8 @@ class ServerSide:
 
     Attributes:
         requests: all that reached the model; those that failed add to this alone and so lower the means.
-        mean_inference_ms: from arrival to answer, the queue included, by TorchServe's clock; `None` without requests.
+        mean_inference_ms: from arrival to answer, the queue included, by TorchServe's clock; `None` without requests,
+            and over gRPC, where TorchServe counts requests alone.
         mean_queue_ms: of that in the job queue, waiting for a worker and for its batch.
     """
 
@@ -38,6 +39,8 @@ class Counters:
         if requests <= 0:
             return ServerSide(0, None, None)
         inference, queue = self.inference_us - before.inference_us, self.queue_us - before.queue_us
+        if not inference:
+            return ServerSide(requests, None, None)
         return ServerSide(requests, inference / requests / 1000, queue / requests / 1000)
 
 

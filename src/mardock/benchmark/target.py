@@ -21,13 +21,16 @@ class Target:
         name: how to call the address in messages, e.g. `127.0.0.1:8080`.
         family: `socket.AF_INET` or `AF_INET6`.
         address: for `socket.connect`.
-        requests: complete HTTP requests, sent in turn; they hold the token, so they are left out of `repr`.
+        requests: complete HTTP requests, or the messages of gRPC ones, sent in turn; they may hold the token, so
+            they are left out of `repr`.
+        metadata: gRPC: what goes with each request.
     """
 
     name: str
     family: int
     address: Any
     requests: tuple[bytes, ...] = field(repr=False)
+    metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def is_loopback(self) -> bool:
@@ -61,14 +64,44 @@ def prediction_target(
             raise ConfigError(f"{content_type!r} is not a content type", hint="e.g. --content-type application/json")
         headers["Content-Type"] = content_type
     path = parts.path.rstrip("/") + inference_path("predictions", model, version)
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as error:
-        raise EngineNotRunningError(f"the host {host!r} is not known", hint="check the address") from error
+    family, address = _resolve(host, port)
     return Target(f"{host}:{port}", family, address, tuple(http_post(path, headers, body) for body in bodies))
+
+
+def grpc_target(
+    endpoint: Endpoint,
+    model: str,
+    bodies: Sequence[bytes],
+    *,
+    version: Optional[str] = None,
+    content_type: Optional[str] = None,
+) -> Target:
+    """Return the target that sends each of `bodies` to a model's handler over gRPC.
+
+    Raises:
+        ConfigError: the endpoint has no gRPC, or the token, model, version or a content type cannot be sent there.
+        EngineNotFoundError: the extra `grpc` is not installed.
+        EngineNotRunningError: its host name is not known.
+    """
+    from mardock.client import grpc
+
+    grpc.grpc_library()
+    name = grpc.grpc_address(endpoint)
+    host, _, port = name.rpartition(":")
+    family, address = _resolve(host, int(port))
+    messages = (grpc.prediction_message(model, body, version=version, content_type=content_type) for body in bodies)
+    return Target(name, family, address, tuple(messages), grpc.call_metadata(endpoint))
 
 
 def http_post(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the bytes of one HTTP/1.1 POST that keeps its connection."""
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode("ascii") + body
+
+
+def _resolve(host: str, port: int) -> tuple[int, Any]:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise EngineNotRunningError(f"the host {host!r} is not known", hint="check the address") from error
+    return family, address

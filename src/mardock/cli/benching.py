@@ -76,6 +76,7 @@ def run(
     max_error_rate: Annotated[
         float, typer.Option("--max-error-rate", min=0, max=1, help="Errors per request to put up with.")
     ] = 0,
+    protocol: Annotated[str, typer.Option("--protocol", help="http or grpc.")] = "http",
     url: Annotated[
         Optional[str], typer.Option("--url", help="Another Inference API, e.g. http://127.0.0.1:9000.")
     ] = None,
@@ -107,6 +108,7 @@ def run(
         warmup=warmup,
         timeout=timeout,
         workers=_numbers("--workers", workers, 1, _MAX_WORKERS) if workers else (),
+        protocol=_protocol(protocol),
     )
     for path in (csv, html):
         _check_writable(path)
@@ -156,6 +158,12 @@ def _bodies(project: Project, model: Optional[str], files: list[Path]) -> tuple[
     if sum(file.stat().st_size for file in found) > _MAX_BODIES:
         raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
     return tuple(predicting.read(file) for file in found)
+
+
+def _protocol(text: str) -> str:
+    if text not in ("http", "grpc"):
+        raise ConfigError(f"--protocol {text!r}: http or grpc is wanted", hint="mardock bench --help")
+    return text
 
 
 def _numbers(option: str, text: str, least: int, most: int) -> tuple[int, ...]:

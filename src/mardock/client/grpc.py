@@ -20,7 +20,9 @@ from mardock.errors import (
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
 
-_ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+"""Channel options: TorchServe has limits of its own."""
+
 _TORCHSERVE = "org.pytorch.serve"  # the last line of every refusal of TorchServe's own names a class of it
 _HTTP = {
     "INVALID_ARGUMENT": 400,
@@ -82,7 +84,7 @@ class GrpcInferenceClient:
         self._metadata = call_metadata(endpoint)
         self._token = endpoint.inference_token or ""
         self._failure = grpc.RpcError
-        self._channel = grpc.insecure_channel(self._address, options=_ANY_SIZE)
+        self._channel = grpc.insecure_channel(self._address, options=ANY_SIZE)
         self._call = self._channel.unary_unary(METHOD)
 
     def __enter__(self) -> GrpcInferenceClient:

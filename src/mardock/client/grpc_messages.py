@@ -34,6 +34,11 @@ def prediction(response: bytes) -> bytes:
         raise ValueError("not a PredictionResponse") from error
 
 
+def prediction_response(body: bytes) -> bytes:
+    """Return the bytes of a response, as a server sends it."""
+    return bytes(_Response(prediction=body).SerializeToString())
+
+
 def _messages() -> tuple[Any, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="inference.proto", package=_PACKAGE, syntax="proto3")
     request = file.message_type.add(name="PredictionsRequest")

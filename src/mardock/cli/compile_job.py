@@ -63,6 +63,7 @@ def _run(
     folder: Path,
 ) -> CompileReport:
     from mardock.compile import saving, session
+    from mardock.compile.candidates import CANDIDATES
 
     sample = _sample(project, name, settings, options, folder / "sample")
     source, files = _source(project, settings, options, folder / "model")
@@ -76,7 +77,7 @@ def _run(
     report = report.with_sources(sources)
     if options.save is None:
         return report
-    kept = [built / f"{candidate}.pt" for candidate in _kept(report, options.save)]
+    kept = [built / f"{c}{CANDIDATES[c].suffix}" for c in _kept(report, options.save)]
     return saving.save(report, kept, compiled.folder(project, name), project.root)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from mardock.cli.candidate_option import WINNER
 from mardock.compile.report import OTHER_NUMERICS, CandidateReport, CompileReport, read_report
@@ -58,8 +58,24 @@ def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:
         raise ConfigError(f"{model}: {chosen.name} was not saved", hint=f"mardock compile {model} --save {chosen.name}")
     if digests(project.root, [chosen.file])[chosen.file] != chosen.sha256:
         raise ConfigError(f"{chosen.file} is not the file that was verified", hint=again)
+    if chosen.file.endswith(".so"):
+        spec = dataclasses.replace(spec, config_file=_config_for_library(project.root, spec.config_file, kept))
     extra = (*spec.extra_files, str((kept / REPORT_NAME).relative_to(project.root)))
     return dataclasses.replace(spec, model_file=None, serialized_file=chosen.file, extra_files=extra)
+
+
+def _config_for_library(root: Path, config_file: Optional[str], kept: Path) -> str:
+    """Write the model's configuration with what makes BaseHandler load a shared library, and return its path."""
+    import yaml
+
+    text = (root / config_file).read_text(encoding="utf-8") if config_file else ""
+    if "pt2" in (yaml.safe_load(text) or {}):
+        raise ConfigError(
+            f"{config_file} has settings under pt2 already", hint="take them out, or name another candidate"
+        )
+    target = kept / "model-config.yaml"
+    target.write_text(f"{text.rstrip()}\npt2:\n  export:\n    aot_compile: true\n".lstrip(), encoding="utf-8")
+    return str(target.relative_to(root))
 
 
 def _chosen(report: CompileReport, name: str) -> CandidateReport:

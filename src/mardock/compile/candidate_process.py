@@ -107,7 +107,7 @@ def run(candidate: Candidate, job: Job, pipe: Connection) -> None:
     file = job.folder / f"{candidate.name}{candidate.suffix}"
     try:
         with torch.no_grad():
-            built = candidate.build(job.model, job.sample, file)
+            built = candidate.build(job.model, copies(job.sample), file)
         report = verify(candidate, built.call, job.sample, torch.load(job.answers, weights_only=True), job.tolerance)
     except NotHereError as error:
         pipe.send(CandidateReport(candidate.name, NOT_HERE, str(error)))

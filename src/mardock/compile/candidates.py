@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,8 +93,22 @@ def _compile(model: nn.Module, sample: Inputs, file: Path) -> Built:
 
 def _export(model: nn.Module, sample: Inputs, file: Path) -> Built:
     _refuse_torchscript(model)
-    program, note = _exported(model, sample)
-    return Built(program.module(), note=note)
+    shapes, two = _any_shape(sample)
+    return Built(torch.export.export(model, two, dynamic_shapes=shapes).module())
+
+
+def _aoti(model: nn.Module, sample: Inputs, file: Path) -> Built:
+    """Compile ahead of time into a shared library, the one form of torch.export that TorchServe 0.12 loads."""
+    _require_compiler()
+    _refuse_torchscript(model)
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:  # for the C++ it is made of, too
+        library = Path(scratch, file.name)
+        options = {"aot_inductor.output_path": str(library)}
+        shapes, two = _any_shape(sample)
+        torch._export.aot_compile(model, two, dynamic_shapes=shapes, options=options)
+        library.replace(file)
+    note = "for this torch and this processor alone"
+    return Built(torch._export.aot_load(str(file), "cpu"), file, note)
 
 
 def _int8(model: nn.Module, sample: Inputs, file: Path) -> Built:
@@ -127,6 +142,7 @@ _ALL = (
     Candidate("optimize", _optimize, ".pt"),
     Candidate("compile", _compile),
     Candidate("export", _export),
+    Candidate("aoti", _aoti, ".so"),
     Candidate("int8", _int8, ".pt", other_numerics=True),
     Candidate("channels_last", _channels_last, ".pt", opt_in=True),
     Candidate("bf16", _bf16, ".pt", other_numerics=True, opt_in=True),
@@ -192,15 +208,13 @@ def _saved(made: torch.jit.ScriptModule, file: Path, note: str = "") -> Built:
     return Built(loaded.eval(), file, note)
 
 
-def _exported(model: nn.Module, sample: Inputs) -> tuple[torch.export.ExportedProgram, str]:
-    """Export it for any batch size, or for the sample's alone where it is made for that."""
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    shapes = tuple({0: batch} if isinstance(value, torch.Tensor) and value.dim() else None for value in sample)
-    two = tuple(_at_least_two(value) for value in sample)  # torch takes a dimension of 1 for a constant
-    try:
-        return torch.export.export(model, two, dynamic_shapes=shapes), ""
-    except Exception as error:  # torch raises many kinds
-        return torch.export.export(model, sample), f"for this batch size alone: {first_line(error)}"
+def _any_shape(sample: Inputs) -> tuple[Any, Inputs]:
+    """Leave every dimension free that the model does; the batch becomes two, for 1 would be taken for a constant."""
+    if not hasattr(torch.export.Dim, "AUTO"):
+        raise NotHereError(f"needs a torch whose export finds dynamic shapes; this is {torch.__version__}")
+    free = torch.export.Dim.AUTO
+    shapes = tuple(dict.fromkeys(range(v.dim()), free) if isinstance(v, torch.Tensor) else None for v in sample)
+    return shapes, tuple(_at_least_two(value) for value in sample)
 
 
 def _at_least_two(value: Any) -> Any:

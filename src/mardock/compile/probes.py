@@ -48,6 +48,11 @@ def describe(inputs: Inputs) -> list[str]:
     ]
 
 
+def same(left: Inputs, right: Inputs) -> bool:
+    """Say whether the tensors of both are equal."""
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else True for a, b in zip(left, right))
+
+
 def _map(inputs: Inputs, change: Callable[[torch.Tensor], torch.Tensor]) -> Inputs:
     return tuple(change(value) if isinstance(value, torch.Tensor) else value for value in inputs)
 
@@ -96,10 +101,6 @@ def _resized(shape: tuple[int, ...], numerator: int, denominator: int) -> tuple[
 def _without_repetition(made: dict[str, Inputs]) -> Iterator[str]:
     kept: list[Inputs] = []
     for label, inputs in made.items():
-        if not any(_same(inputs, other) for other in kept):
+        if not any(same(inputs, other) for other in kept):
             kept.append(inputs)
             yield label
-
-
-def _same(left: Inputs, right: Inputs) -> bool:
-    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else True for a, b in zip(left, right))

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mardock.compile.outputs import compare, leaves, nan_leaves
-from mardock.compile.probes import SAMPLE, Inputs, copies, describe
+from mardock.compile.probes import SAMPLE, Inputs, copies, describe, same
 from mardock.compile.reasons import first_line
 from mardock.compile.report import Tolerance
 from mardock.errors import ConfigError
@@ -52,7 +52,7 @@ def answer_all(model: nn.Module, inputs: Mapping[str, Inputs], tolerance: Tolera
                 found.left_out.append(label)
                 continue
             _check_repeatable(model, label, args, first, tolerance)
-            if label == SAMPLE and any(_version(value) for value in given):
+            if label == SAMPLE and not same(args, given):
                 found.warnings.append("forward writes to its input")
             found.answers[label] = {
                 path: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for path, leaf in first.items()
@@ -105,7 +105,3 @@ def _not_taken(args: Inputs, error: Exception) -> ConfigError:
         f"the model does not take the sample ({', '.join(describe(args))}): {first_line(error)}",
         hint="give the shape it takes: --input-shape 1x3x224x224 [--dtype int64]",
     )
-
-
-def _version(value: Any) -> int:
-    return value._version if isinstance(value, torch.Tensor) and not value.is_inference() else 0

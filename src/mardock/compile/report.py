@@ -19,6 +19,7 @@ CANDIDATE_NAMES = (
     "optimize",
     "compile",
     "export",
+    "aoti",
     "int8",
     "channels_last",
     "bf16",

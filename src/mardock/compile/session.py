@@ -111,7 +111,7 @@ def compile_model(
         sample=describe(job.sample),
         inputs=list(expected.answers),
         left_out=expected.left_out,
-        candidates=[_with_times(report, times) for report in reports.values()],
+        candidates=[with_times(report, times) for report in reports.values()],
         warnings=expected.warnings,
     )
 
@@ -168,7 +168,8 @@ def _times(
     return times
 
 
-def _with_times(report: CandidateReport, times: dict[str, list[list[float]]]) -> CandidateReport:
+def with_times(report: CandidateReport, times: dict[str, list[list[float]]]) -> CandidateReport:
+    """Return a report with what the seconds of one call, by candidate and round, say about it."""
     rounds = times.get(report.name)
     if not rounds:
         return report

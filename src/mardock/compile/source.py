@@ -42,13 +42,18 @@ class Source:
         Raises:
             ConfigError: there is no such model.
         """
+        with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no result
+            model = self._load()
+        for parameter in model.parameters():
+            parameter.requires_grad_(requires_grad=False)
+        return model.cpu().eval()
+
+    def _load(self) -> nn.Module:
         if self.module is not None:
-            model = _from_factory(self.module, self.folders)
-        elif self.model_file is None:
-            model = _torchscript(self.serialized_file or Path())
-        else:
-            model = _from_class(self.model_file, self.serialized_file)
-        return model.cpu().eval().requires_grad_(requires_grad=False)
+            return _from_factory(self.module, self.folders)
+        if self.model_file is None:
+            return _torchscript(self.serialized_file or Path())
+        return _from_class(self.model_file, self.serialized_file)
 
     @property
     def module_file(self) -> Optional[Path]:

@@ -26,6 +26,7 @@ from mardock.cli import (
     models,
     setup,
     trying,
+    tuning,
     watching,
 )
 from mardock.errors import MardockError
@@ -82,7 +83,20 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, inspecting, compiling, trying, inference, watching, debugging, benching):
+for _group in (
+    setup,
+    lifecycle,
+    local,
+    model,
+    inspecting,
+    compiling,
+    trying,
+    inference,
+    watching,
+    debugging,
+    benching,
+    tuning,
+):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

@@ -21,7 +21,9 @@ def show(project: Project, engine: Engine, model: str, url: str, workers: int) -
     threads = engine.status().threads
     if threads is None:
         return
-    configured = _configured(project, url)
+    from mardock.registration.model_config import threads_configured
+
+    configured = threads_configured(project.model_store, url)
     asked = configured or _in_settings(project, model)
     for line in notes(threads, model, workers, configured=configured, asked=asked):
         console.warn(line)
@@ -38,33 +40,19 @@ def notes(threads: Threads, model: str, workers: int, *, configured: Optional[in
     if asked not in (None, given):
         mend = "mardock down && mardock up" if threads.per_model else "MARDOCK_FAST_WORKERS=true, then restart"
         return [f"{model}: its workers have {given} threads and not {asked}: {mend}"]
-    if workers > 1 and workers * given > threads.cores:
-        share = f"{workers} workers with {given} thread{'s' * (given > 1)} each on {threads.cores} cores"
-        return [f"{model}: {share} slow each other down; {_mend(threads, model, workers, given)}"]
+    if (
+        min(workers, given) > 1 and workers * given > threads.cores
+    ):  # more workers of one thread may wait for other things
+        share = f"{workers} workers with {given} threads each on {threads.cores} cores"
+        return [f"{model}: {share} slow each other down; {_mend(threads, workers)}"]
     return []
 
 
-def _mend(threads: Threads, model: str, workers: int, given: int) -> str:
+def _mend(threads: Threads, workers: int) -> str:
     fitting = max(1, threads.cores // workers)
-    if fitting == given:
-        return f"mardock models scale {model} -n {threads.cores}"
     if threads.per_model:
         return f"set threadsPerWorker: {fitting} in its model-config.yaml, then archive and register it again"
     return f"set MARDOCK_THREADS_PER_WORKER={fitting} in .env, then mardock down && mardock up"
-
-
-def _configured(project: Project, url: str) -> Optional[int]:
-    from mardock.archive.read import read
-    from mardock.errors import ArchiveError
-    from mardock.registration.model_config import read_model_config
-
-    path = project.model_store / url
-    if "://" in url or not path.exists():
-        return None
-    try:
-        return read_model_config(read(path, verify=False)).get("threadsPerWorker")
-    except ArchiveError:  # TorchServe serves it all the same
-        return None
 
 
 def _in_settings(project: Project, served_as: str) -> Optional[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Optional
 
-from mardock.archive.read import ModelArchive
+from mardock.archive.read import ModelArchive, read
 from mardock.errors import ArchiveError
 
 # What TorchServe 0.12 reads there (threadsPerWorker: mardock's fast workers), and the least value of its whole numbers.
@@ -57,6 +58,18 @@ def read_model_config(archive: ModelArchive) -> Mapping[str, Any]:
             hint="mend it, then archive again",
         )
     return config
+
+
+def threads_configured(store: Path, url: str) -> Optional[int]:
+    """Return the threadsPerWorker of a served archive or folder of the model store; None where it says nothing."""
+    path = store / url
+    if "://" in url or not path.exists():
+        return None
+    try:
+        threads: Optional[int] = read_model_config(read(path, verify=False)).get("threadsPerWorker")
+    except ArchiveError:  # TorchServe serves it all the same
+        return None
+    return threads
 
 
 def _text(archive: ModelArchive, name: str) -> bytes:

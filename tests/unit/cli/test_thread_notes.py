@@ -20,7 +20,7 @@ PLAIN = Threads(2, 2)
         (FAST, 2, 1, None),
         (FAST, 2, None, "threadsPerWorker: 1"),
         (PLAIN, 2, None, "MARDOCK_THREADS_PER_WORKER=1"),
-        (FAST, 4, 1, "mardock models scale m -n 2"),
+        (FAST, 4, 1, None),
         (PLAIN, 2, 1, "MARDOCK_FAST_WORKERS=true"),
     ],
 )

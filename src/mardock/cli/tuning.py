@@ -1,0 +1,174 @@
+"""`mardock tune`: find the fastest setting of a served model under a latency limit, and write it down."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context
+from mardock.errors import ConfigError, MardockError, ServingError
+
+if TYPE_CHECKING:
+    from mardock.archive.spec import ArchiveSpec
+    from mardock.benchmark.tuning.report import TuneReport
+    from mardock.benchmark.tuning.tuner import Tuner
+    from mardock.benchmark.tuning.write_back import Edit
+    from mardock.settings.project import Project
+
+_MAX_BODIES = 256 * 1024 * 1024
+_UNITS = {"ms": 1.0, "s": 1000.0}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command(rich_help_panel="One model, served")(tune)
+
+
+def tune(
+    model: context.ModelArgument = None,
+    p99: Annotated[
+        Optional[str], typer.Option("--p99", help="The P99 latency to keep, e.g. 50ms or 0.2s.", metavar="TIME")
+    ] = None,
+    data: Annotated[
+        Optional[list[Path]],
+        typer.Option("--data", help="Bodies to send: a file or folder, repeatable; the model's sample when left out."),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", min=1, max=1000, help="Requests under way at once.")
+    ] = 16,
+    budget: Annotated[float, typer.Option("--budget", min=5, max=86400, help="Seconds to search, about.")] = 60,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Try what `mardock compile --save all` has verified, too.")
+    ] = False,
+    content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each body.")] = None,
+    html: Annotated[
+        Optional[Path],
+        typer.Option("--html", help="The page with the plot (logs/tune-MODEL.html when left out).", metavar="FILE"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Search and report, and leave the files alone.")] = False,
+    as_json: context.Json = False,
+) -> None:
+    """Search workers, batch size, batch delay and threads for the highest throughput, and write down the winner.
+
+    Each setting is served as a version of its own beside the one that serves, which is never touched: however the
+    search ends, the server is as it was. The winner goes into model-config.yaml or mardock.toml; nothing is written
+    unless it is faster beyond the noise.
+    """
+    from mardock.benchmark.tuning.arena import Load
+    from mardock.benchmark.tuning.tuner import TunePlan, Tuner
+
+    project = context.project()
+    name, settings = project.settings.model(model)
+    limit_ms = None if p99 is None else _milliseconds(p99)
+    specs = _variants(project, name) if variants else {}
+    load = Load(_bodies(project, name, data or []), concurrency, content_type)
+    page = html or project.logs / f"tune-{settings.archive.model_name}.html"
+    if not page.absolute().parent.is_dir() or page.is_dir():
+        raise ConfigError(f"cannot write {page}", hint="name a file in a folder that exists")
+    plan = TunePlan(load, limit_ms, budget, specs)
+    tuner = Tuner(context.running_engine(project), project, settings, plan, tell=console.note)
+    failure = _run(tuner, page, as_json=as_json)
+    report = tuner.report
+    if failure is None and report is not None:
+        failure = _conclude(project, name, report, dry_run=dry_run)
+    if failure is None:
+        return
+    if as_json and report is not None:  # stdout holds one JSON value, and that is the report
+        console.warn(failure.message)
+        raise typer.Exit(failure.exit_code)
+    raise failure
+
+
+def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
+    """Search and show what was found, also when it was interrupted; returns what ended it."""
+    from mardock.cli import tuning_report
+
+    failure: Optional[MardockError] = None
+    try:
+        tuner.run()
+    except MardockError as error:
+        failure = error
+    finally:
+        if tuner.report is not None:
+            tuning_report.show(tuner.report, as_json=as_json)
+            tuning_report.write(tuner.report, page)
+    return failure
+
+
+def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool) -> Optional[MardockError]:
+    """Write the winner down; returns the failure to end with when no setting keeps the limit."""
+    from mardock.benchmark.tuning.html_report import verdict
+
+    if report.nearest is not None:
+        return ServingError(verdict(report), hint="allow a higher --p99, or fewer requests at once: --concurrency")
+    if report.winner is None:
+        console.success(verdict(report), then=f"mardock bench {report.model}")
+        return None
+    console.success(verdict(report))
+    edit = _edit(project, name, report)
+    for line in edit.diff():
+        console.note(f"  {line}")
+    if dry_run:
+        console.note(f"{edit.path.name} is left as it was (--dry-run)")
+        return None
+    edit.apply()
+    compiled = f" --compiled {report.winner.variant}" if report.winner.variant else ""
+    restart = "" if project.settings.models[name].archive.config_file else "mardock down && mardock up --no-models && "
+    console.success(
+        f"wrote {edit.path.name}",
+        then=f"{restart}mardock archive {name}{compiled} && mardock register {name} --replace",
+    )
+    return None
+
+
+def _edit(project: Project, name: str, report: TuneReport) -> Edit:
+    from mardock.benchmark.tuning.write_back import edit_for
+
+    assert report.winner is not None
+    threads = context.running_engine(project).status().threads
+    with_threads = threads is not None and threads.per_model
+    return edit_for(report.winner, project.root, name, project.settings.models[name], with_threads=with_threads)
+
+
+def _milliseconds(text: str) -> float:
+    """Read `50ms` or `0.2s`; a number alone is milliseconds.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
+    try:
+        value = float(text[: len(text) - len(unit)]) * _UNITS.get(unit, 1.0)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ConfigError(f"--p99 {text!r} is no time", hint="e.g. --p99 50ms")
+    return value
+
+
+def _variants(project: Project, name: str) -> dict[str, ArchiveSpec]:
+    """Return the model's archive as each compiled candidate that was saved, is servable and answers as eager does."""
+    from mardock.cli import compiled
+    from mardock.compile.report import read_report
+    from mardock.compile.saving import REPORT_NAME
+
+    kept = compiled.folder(project, name) / REPORT_NAME
+    if not kept.exists():
+        raise ConfigError(f"{name} was not compiled yet", hint=f"mardock compile {name} --save all")
+    candidates = read_report(kept).candidates
+    usable = [c.name for c in candidates if c.verified and c.servable and c.file is not None]
+    if not usable:
+        raise ConfigError(f"no compiled candidate of {name} was saved", hint=f"mardock compile {name} --save all")
+    return {candidate: compiled.spec_of(project, name, candidate) for candidate in usable}
+
+
+def _bodies(project: Project, model: str, files: list[Path]) -> tuple[bytes, ...]:
+    from mardock.cli import predicting
+
+    found = predicting.sources(project, model, files)
+    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
+        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
+    return tuple(predicting.read(file) for file in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -18,13 +19,17 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class KnownServer:
     """Listens on a free loopback port; each connection has a thread of its own.
 
+    Args:
+        tls: what to speak TLS with.
+
     Attributes:
         requests: how many complete requests have come.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.requests = 0
         self._script = script
+        self._tls = tls
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -43,7 +48,7 @@ class KnownServer:
     @property
     def url(self) -> str:
         """Its base URL, also after it died."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http{'s' * (self._tls is not None)}://127.0.0.1:{self._port}"
 
     def die(self) -> None:
         """Close all connections and listen no more."""
@@ -67,7 +72,7 @@ class KnownServer:
             thread.start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._secured(connection) as connection:
             while _read_request(connection):
                 with self._lock:
                     number = self.requests
@@ -75,6 +80,16 @@ class KnownServer:
                 self._script(connection, number)
         with self._lock:
             self._open.discard(connection)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return connection
+        with self._lock:  # it takes the plain one's place
+            self._open.discard(connection)
+            secured = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            self._open.add(secured)
+        secured.do_handshake()
+        return secured
 
 
 def _read_request(connection: socket.socket) -> bool:

@@ -127,6 +127,8 @@ class Bench:
         answer_bytes = self._first_answer()
         for concurrency in plan.concurrency:
             if concurrency not in self._ceilings:
+                if self._target.tls is not None:
+                    self._tell("the client's ceiling is measured without TLS, and so too high")
                 self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes, plan.protocol)
             result = self._run_level(workers, concurrency)
             if result.cut_short:

@@ -6,6 +6,7 @@ import errno
 import os
 import selectors
 import socket
+import ssl
 from typing import Optional
 
 from mardock.benchmark.http_response import BadResponseError, ResponseReader
@@ -14,6 +15,7 @@ from mardock.benchmark.target import Target
 from mardock.errors import ConfigError
 
 _CHUNK = 64 * 1024
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
@@ -68,7 +70,7 @@ class Connection:
             return
         try:
             sent = self._socket.send(request)
-        except BlockingIOError:
+        except _WOULD_BLOCK:
             sent = 0
         except OSError as error:
             raise RequestFailedError(RESET, _text(error)) from error
@@ -88,10 +90,12 @@ class Connection:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
                 raise _not_connected(code)
+            if not self._shake_hands(self._socket):
+                return
             self._connecting = False
         try:
             self._unsent = self._unsent[self._socket.send(self._unsent) :] or None
-        except BlockingIOError:
+        except _WOULD_BLOCK:
             return
         except OSError as error:
             raise RequestFailedError(RESET, _text(error)) from error
@@ -106,13 +110,17 @@ class Connection:
         """
         if self._socket is None:
             return False
+        if self._connecting:
+            self.flush()
+            return False
         try:
             data = self._socket.recv(_CHUNK)
-        except BlockingIOError:
+            # What is decrypted already is nothing that the selector could tell of.
+            while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                data += self._socket.recv(_CHUNK)
+        except _WOULD_BLOCK:
             return False
         except OSError as error:
-            if self._connecting:
-                raise _not_connected(error.errno or 0) from error
             raise RequestFailedError(RESET, _text(error)) from error
         if not self.busy:  # the server closes a connection it does not need, or speaks unasked
             self.close()
@@ -150,14 +158,36 @@ class Connection:
             if error.errno in _TOO_MANY_FILES:
                 raise ConfigError("too many connections for this process", hint="ulimit -n 4096") from error
             raise
-        opened.settimeout(0)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._target.tls is not None:
+            opened = self._target.tls.wrap_socket(
+                opened, server_hostname=self._target.host, do_handshake_on_connect=False
+            )
+        opened.settimeout(0)
         self._socket = opened
         self._connecting = True
         self._selector.register(opened, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
         code = opened.connect_ex(self._target.address)
         if code not in _IN_PROGRESS:
             raise _not_connected(code)
+
+    def _shake_hands(self, opened: socket.socket) -> bool:
+        """Go on with the TLS handshake; returns whether the connection can be used."""
+        if not isinstance(opened, ssl.SSLSocket):
+            return True
+        events = selectors.EVENT_READ | selectors.EVENT_WRITE
+        try:
+            opened.do_handshake()
+        except ssl.SSLWantReadError:
+            self._selector.modify(opened, selectors.EVENT_READ, self)
+            return False
+        except ssl.SSLWantWriteError:
+            self._selector.modify(opened, events, self)
+            return False
+        except OSError as error:
+            raise RequestFailedError(UNREACHABLE, f"no TLS: {_text(error)}") from error
+        self._selector.modify(opened, events, self)
+        return True
 
 
 def _not_connected(code: int) -> RequestFailedError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Optional
 
-from mardock.client.addressing import authorization, inference_path, split_address
+from mardock.client.addressing import inference_path, request_headers, split_address
+from mardock.client.trust import certificates
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, EngineNotRunningError
 
@@ -24,6 +26,8 @@ class Target:
         requests: complete HTTP requests, or the messages of gRPC ones, sent in turn; they may hold the token, so
             they are left out of `repr`.
         metadata: gRPC: what goes with each request.
+        tls: what to wrap each connection with; None for plain HTTP.
+        host: whom the server's certificate has to be for.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Target:
     address: Any
     requests: tuple[bytes, ...] = field(repr=False)
     metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    tls: Optional[ssl.SSLContext] = None
+    host: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -49,23 +55,22 @@ def prediction_target(
     """Return the target that sends each of `bodies` to a model's handler.
 
     Raises:
-        ConfigError: the endpoint's address, token, the model or the version cannot stand in a request.
+        ConfigError: the endpoint's address, token or headers, the model or the version cannot stand in a request.
         EngineNotRunningError: its host name is not known.
     """
     parts = split_address(endpoint.inference_url)
-    if parts.scheme != "http":
-        raise ConfigError(
-            f"bench speaks plain HTTP, not {parts.scheme}", hint="name the address behind the TLS proxy, as http://…"
-        )
-    host, port = parts.hostname or "", parts.port or 80
-    headers = {"Host": parts.netloc.rpartition("@")[2], **authorization(endpoint.inference_token)}
+    secure = parts.scheme == "https"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    own = request_headers(endpoint.headers, endpoint.inference_token)
+    headers = {"Host": parts.netloc.rpartition("@")[2], **own}
     if content_type is not None:
         if not content_type.isascii() or not content_type.isprintable():
             raise ConfigError(f"{content_type!r} is not a content type", hint="e.g. --content-type application/json")
         headers["Content-Type"] = content_type
     path = parts.path.rstrip("/") + inference_path("predictions", model, version)
     family, address = _resolve(host, port)
-    return Target(f"{host}:{port}", family, address, tuple(http_post(path, headers, body) for body in bodies))
+    requests = tuple(http_post(path, headers, body) for body in bodies)
+    return Target(f"{host}:{port}", family, address, requests, tls=_tls() if secure else None, host=host)
 
 
 def grpc_target(
@@ -97,6 +102,11 @@ def http_post(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the bytes of one HTTP/1.1 POST that keeps its connection."""
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode("ascii") + body
+
+
+def _tls() -> ssl.SSLContext:
+    """Return what verifies a server's certificate and name, as requests does for other calls."""
+    return ssl.create_default_context(cafile=certificates())
 
 
 def _resolve(host: str, port: int) -> tuple[int, Any]:

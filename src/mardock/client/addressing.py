@@ -6,12 +6,15 @@ before a call leaves.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Optional
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from mardock.errors import ConfigError
 
 _LONGEST_NAME = 255
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.1
 
 
 def split_address(url: str) -> SplitResult:
@@ -37,6 +40,18 @@ def authorization(token: Optional[str]) -> dict[str, str]:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError("the token is empty or holds characters that no token has", hint="copy it again")
     return {"Authorization": f"Bearer {token}"}
+
+
+def request_headers(headers: Mapping[str, str], token: Optional[str]) -> dict[str, str]:
+    """Return an endpoint's own headers and the one that carries its token.
+
+    Raises:
+        ConfigError: one of them cannot be sent; the message repeats no value.
+    """
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise ConfigError(f"the header {name!r} cannot be sent", hint="names and values are printable ASCII")
+    return {**headers, **authorization(token)}
 
 
 def models_path(model: str, version: Optional[str] = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from mardock.client.addressing import authorization, check_name, check_version
+from mardock.client.addressing import check_name, check_version, request_headers
 from mardock.client.inference import READ_TIMEOUT_S, Prediction
 from mardock.client.refusals import INVALID_KEY, sanitized
 from mardock.errors import (
@@ -59,7 +59,7 @@ def grpc_address(endpoint: Endpoint) -> str:
 
 def call_metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     """Return what goes with each call: the endpoint's headers and its token, under lower-case names as gRPC wants."""
-    headers = {**endpoint.headers, **authorization(endpoint.inference_token)}
+    headers = request_headers(endpoint.headers, endpoint.inference_token)
     return tuple((name.lower(), value) for name, value in headers.items())
 
 

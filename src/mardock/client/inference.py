@@ -40,7 +40,8 @@ class InferenceClient(Client):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(Transport(endpoint.inference_url, api="Inference API", token=endpoint.inference_token))
+        token, headers = endpoint.inference_token, endpoint.headers
+        super().__init__(Transport(endpoint.inference_url, api="Inference API", token=token, headers=headers))
         self._endpoint = endpoint
 
     def ping(self, *, timeout: float = 5.0) -> str:

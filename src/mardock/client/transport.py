@@ -13,9 +13,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
-from mardock.client.addressing import authorization, split_address
+from mardock.client.addressing import request_headers, split_address
 from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
+from mardock.client.trust import certificates
 from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
 
 Body = Union[bytes, BinaryIO]
@@ -44,22 +45,28 @@ class Transport:
         url: the API's base URL without a trailing slash.
         api: what to call it in errors, e.g. `Management API`.
         token: sent as `Authorization: Bearer`; never part of an error.
+        headers: sent with each call, too.
 
     Raises:
-        ConfigError: the endpoint has no such API, or its URL or token is none.
+        ConfigError: the endpoint has no such API, its URL or token is none, or a header cannot be sent.
     """
 
-    def __init__(self, url: str, *, api: str, token: Optional[str] = None) -> None:
+    def __init__(
+        self, url: str, *, api: str, token: Optional[str] = None, headers: Optional[Mapping[str, str]] = None
+    ) -> None:
         if not url:
             raise ConfigError(f"this endpoint has no {api}", hint="deployed models often have predictions alone")
         self._url = url
-        self._local = _is_loopback(split_address(url).hostname or "")
+        parts = split_address(url)
+        self._local = _is_loopback(parts.hostname or "")
         self._api = api
         self._secrets = (token,) if token else ()
         self._session = requests.Session()
         # A proxy named in the environment cannot reach this machine's loopback.
         self._session.trust_env = not self._local
-        self._session.auth = _Authorization(authorization(token))
+        if parts.scheme == "https":
+            self._session.verify = certificates()
+        self._session.auth = _Authorization(request_headers(headers or {}, token))
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))

@@ -33,8 +33,10 @@ def test_a_content_type_cannot_add_a_header(content_type: str) -> None:
         prediction_target(Endpoint("http://127.0.0.1:1"), "m", [b""], content_type=content_type)
 
 
-def test_tls_is_refused_rather_than_measured_wrongly() -> None:
-    with pytest.raises(ConfigError, match="plain HTTP"):
+def test_certificates_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent.pem")
+
+    with pytest.raises(ConfigError, match="SSL_CERT_FILE names /nonexistent"):
         prediction_target(Endpoint("https://127.0.0.1:1"), "m", [b""])
 
 

@@ -22,7 +22,16 @@ from typing import Any, Optional
 from benchmarks import machine, results
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("startup", "cold_start", "warm_parent", "try_handler", "inner_loop", "archive", "load_generator")
+BENCHMARKS = (
+    "startup",
+    "cold_start",
+    "warm_parent",
+    "try_handler",
+    "inner_loop",
+    "archive",
+    "load_generator",
+    "bench_memory",
+)
 """Every comparison, in the order of RESULTS.md; each is a module of this folder."""
 
 INTRODUCTION = """# Results

@@ -45,7 +45,7 @@ class Source:
         with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no result
             model = self._load()
         for parameter in model.parameters():
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)  # noqa: FBT003 torch names it otherwise in its types
         return model.cpu().eval()
 
     def _load(self) -> nn.Module:

@@ -149,10 +149,11 @@ class Bench:
         load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
         self._tell(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
         with self._protocol.generator(self._target, concurrency, plan.timeout) as generator:
-            measurement = Measurement()
-            generator.run(measurement, seconds=plan.warmup, rate=plan.rate)
-            if measurement.cut_short:
-                return self._keep(measurement, workers, concurrency)
+            if plan.warmup:
+                measurement = Measurement()
+                generator.run(measurement, seconds=plan.warmup, rate=plan.rate)
+                if measurement.cut_short:
+                    return self._keep(measurement, workers, concurrency)
             before = self._counters()
             measurement = Measurement()
             try:

@@ -243,12 +243,13 @@ def test_one_broken_model_does_not_stop_the_others(bench: Bench) -> None:
 
 def test_model_config_wins_over_the_project_and_is_checked_first(bench: Bench) -> None:
     config = "minWorkers: 2\nmaxWorkers: 2\nbatchSize: 4\nresponseTimeout: 33\n"
-    registered = bench.register(bench.archive("configured", config=config), batch_size=2)
+    archive = bench.archive("configured", config=config)  # once: a zip carries the time it was written at
+    registered = bench.register(archive, batch_size=2)
     assert registered.workers == 2
     with ManagementClient(bench.endpoint) as client:
         status = client.describe("configured")[0]
         assert (status.batch_size, status.response_timeout_s) == (4, 33)
-    assert bench.register(bench.archive("configured", config=config), batch_size=2).outcome == "unchanged"
+    assert bench.register(archive, batch_size=2).outcome == "unchanged"
     with pytest.raises(ArchiveError, match="batchSize must be a whole number from 1 on, not 'many'"):
         bench.register(bench.archive("misconfigured", config="batchSize: many\n"))
 

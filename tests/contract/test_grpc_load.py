@@ -86,10 +86,10 @@ def test_errors_are_counted_by_status_code_apart_from_the_latencies() -> None:
                 grpc.StatusCode.UNAVAILABLE, "Prediction failed\norg.pytorch.serve.http.InternalServerException"
             )
         if number % 5 == 4:
-            time.sleep(1)
+            time.sleep(5)
 
     with known_grpc_server(script) as server:
-        found = load(server, seconds=2, timeout=0.2)
+        found = load(server, seconds=2, timeout=2)
 
         assert set(found.errors) == {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
         assert found.latency.count + sum(found.errors.values()) == server.requests

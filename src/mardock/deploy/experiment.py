@@ -20,27 +20,36 @@ SPEC = "torchserve-deployment.yaml"
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """What is deployed, read once: planning with it needs no further look at the disk.
+class Source:
+    """The part of an experiment that git holds, and that its image is built from.
 
     Attributes:
         name: the model's name in mardock.toml.
         folder: `torchserve/NAME`, relative to the project's folder.
-        spec: the parsed `torchserve-deployment.yaml`, the YAML of `az ml online-deployment`.
         dockerfile: its own Dockerfile, relative to the project's folder; `None` when it has none.
         requirements: its own requirements.txt likewise.
-        archive: the `.mar`, whose version is the version deployed.
-        serving: how the model is served, for what the spec leaves open.
     """
 
     name: str
     folder: Path
-    spec: Mapping[str, Any]
     dockerfile: Optional[Path]
     requirements: Optional[Path]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Experiment(Source):
+    """What is deployed, read once: planning with it needs no further look at the disk.
+
+    Attributes:
+        spec: the parsed `torchserve-deployment.yaml`, the YAML of `az ml online-deployment`.
+        archive: the `.mar`, whose version is the version deployed.
+        serving: how the model is served, for what the spec leaves open.
+    """
+
+    spec: Mapping[str, Any]
     archive: ModelArchive
     serving: Serving
-    provenance: Provenance
 
     @property
     def labels(self) -> dict[str, str]:
@@ -48,40 +57,52 @@ class Experiment:
         return {COMMIT_TAG: self.provenance.revision, DIGEST_TAG: self.archive.sha256}
 
 
+def load_source(project: Project, name: Optional[str], *, allow_dirty: bool) -> Source:
+    """Read what an experiment's image is built from; its archive need not exist yet.
+
+    Args:
+        name: a model of mardock.toml, the only one when not given.
+        allow_dirty: take files that are not those of the commit.
+
+    Raises:
+        ConfigError: there is no such model.
+        DeployError: the tree is dirty, or there is no git repository.
+    """
+    name, _ = project.settings.model(name)
+    folder = Path("torchserve", name)
+    found = provenance.of(project.root)
+    if not allow_dirty:
+        found.require_clean()
+    return Source(
+        name=name,
+        folder=folder,
+        dockerfile=_optional(project.root, folder / "Dockerfile"),
+        requirements=_optional(project.root, folder / "requirements.txt"),
+        provenance=found,
+    )
+
+
 def load(project: Project, name: Optional[str], *, version: Optional[str] = None, allow_dirty: bool) -> Experiment:
-    """Read an experiment of the project; without a name the only model of mardock.toml.
+    """Read an experiment of the project; parameters and errors as in `load_source`, and besides
 
     Args:
         version: the version to deploy; that of the archive when not given.
-        allow_dirty: deploy files that are not those of the commit.
 
     Raises:
-        ConfigError: there is no such model, or its spec is missing or is no YAML mapping.
+        ConfigError: its spec is missing or is no YAML mapping.
         ArchiveError: the archive is missing or damaged.
-        DeployError: the archive has another version, or the tree is dirty.
+        DeployError: the archive has another version.
     """
     name, model = project.settings.model(name)
-    folder = Path("torchserve", name)
-    spec = _read_spec(project.root, folder / SPEC)
+    spec = _read_spec(project.root, Path("torchserve", name, SPEC))
     archive = read(project.model_store / f"{model.archive.model_name}.mar")
     if version is not None and version != archive.version:
         raise DeployError(
             f"{archive.path.name} has version {archive.version}, not {version}",
             hint=f"mardock archive {name} --version {version}",
         )
-    found = provenance.of(project.root)
-    if not allow_dirty:
-        found.require_clean()
-    return Experiment(
-        name=name,
-        folder=folder,
-        spec=spec,
-        dockerfile=_optional(project.root, folder / "Dockerfile"),
-        requirements=_optional(project.root, folder / "requirements.txt"),
-        archive=archive,
-        serving=model.serving,
-        provenance=found,
-    )
+    source = load_source(project, name, allow_dirty=allow_dirty)
+    return Experiment(**vars(source), spec=spec, archive=archive, serving=model.serving)
 
 
 def _read_spec(root: Path, path: Path) -> Mapping[str, Any]:

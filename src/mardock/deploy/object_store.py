@@ -94,7 +94,7 @@ class ObjectStore:
                 raise DeployError(
                     f"{self._bucket} holds another {name}: its SHA-256 is {stored.get(DIGEST, 'not known')[:12]}, "
                     f"and that of {path.name} is {digest[:12]}",
-                    hint="give the archive a new version, or overwrite it: --replace",
+                    hint="give it a new version, or set replace = true",
                 )
             described = {**(metadata or {}), DIGEST: digest}
             with path.open("rb") as file:

@@ -72,6 +72,18 @@ class Azure:
         """Lay a fault in wait."""
         self.faults.append(Fault(method, path, status, **rest))
 
+    def release(self) -> None:
+        """Let operations that never end do so at the third look at what they work on."""
+        with self.lock:
+            for operation in self.operations.values():
+                operation["left"] = 3
+
+    def add_model(self, name: str, version: str, tags: dict[str, str], uri: str) -> None:
+        """Have a version of a model registered."""
+        path = f"/models/{name}/versions/{version}"
+        properties = {"modelUri": uri, "modelType": "custom_model", "flavors": {}, "tags": tags}
+        self.resources[path] = _resource(path, properties, tags=tags)
+
     def fault(self, method: str, path: str) -> Optional[Fault]:
         """Return the fault that waits for a call, if one does."""
         for one in self.faults:
@@ -91,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_PUT = do_POST = do_DELETE = do_PATCH = do_GET
+    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
@@ -135,20 +147,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _login(self, path: str, body: bytes) -> Answer:
         base = f"{self.azure.url}/{TENANT}"
         if path.endswith("/openid-configuration"):
-            return 200, {}, {
-                "token_endpoint": f"{base}/oauth2/v2.0/token",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "issuer": f"{base}/v2.0",
-            }
+            return (
+                200,
+                {},
+                {
+                    "token_endpoint": f"{base}/oauth2/v2.0/token",
+                    "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                    "issuer": f"{base}/v2.0",
+                },
+            )
         if parse_qs(body.decode()).get("client_secret") != [CLIENT_SECRET]:
             return 401, {}, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}
         return 200, {}, {"token_type": "Bearer", "expires_in": 3600, "access_token": ACCESS_TOKEN}
 
     def _operation(self, path: str) -> Answer:
         operation = self.azure.operations[path]
-        looks = self.azure.looks
         operation["looks"] += 1
-        if looks is None or operation["looks"] < looks:
+        if operation["needed"] is None or operation["looks"] < operation["needed"]:
             return 200, _AT_ONCE, {"status": "InProgress"}
         state, code, message = operation["outcome"]
         self._end(operation, state)
@@ -169,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {}, _resource("", {"provisioningState": "Succeeded"}, location="westeurope")
         if path.startswith("/datastores"):
             return self._datastore(path)
-        if path.endswith("/listkeys") or path.endswith("/listKeys"):
+        if path.endswith(("/listkeys", "/listKeys")):
             return 200, {}, {"primaryKey": ENDPOINT_KEY, "secondaryKey": ENDPOINT_KEY}
         if path.endswith("/getLogs"):
             tail = json.loads(body).get("tail")
@@ -188,12 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
         return 404, {}, _error("ResourceNotFound", f"there is no {path.rpartition('/')[2]}")
 
     def _look(self, path: str) -> None:
-        """An operation that nobody follows goes on all the same."""
         for operation in self.azure.operations.values():
-            if operation["path"] == path and self.azure.looks is not None and not operation.get("ended"):
-                operation["seen"] = operation.get("seen", 0) + 1
-                if operation["seen"] > self.azure.looks + 2:
-                    operation["ended"] = True
+            if operation["path"] == path and operation["left"]:
+                operation["left"] -= 1
+                if not operation["left"]:
                     self._end(operation, operation["outcome"][0])
 
     def _put(self, path: str, sent: dict[str, Any]) -> Answer:
@@ -231,7 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _begin(self, path: str, outcome: tuple[str, str, str], *, delete: bool) -> dict[str, str]:
         where = f"/operations/{len(self.azure.operations)}"
-        self.azure.operations[where] = {"path": path, "outcome": outcome, "delete": delete, "looks": 0}
+        operation = {"path": path, "outcome": outcome, "delete": delete, "looks": 0, "needed": self.azure.looks}
+        self.azure.operations[where] = {**operation, "left": 0}
         return {**_AT_ONCE, "Azure-AsyncOperation": self.azure.url + where, "Location": self.azure.url + where}
 
     def _datastore(self, path: str) -> Answer:

@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from mardock.archive.build import build
 from mardock.deploy import experiment, provenance
 from mardock.errors import ArchiveError, ConfigError, DeployError
 from mardock.settings.project import Project
-
-TOML = """
-[models.digits.archive]
-handler = "torchserve/digits/handler.py"
-version = "3"
-
-[models.digits.serving]
-startup_timeout = 90
-"""
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A committed project in a subfolder of its repository, its model archived as version 3."""
-    root = tmp_path / "repository" / "project"
-    folder = root / "torchserve" / "digits"
-    folder.mkdir(parents=True)
-    (root / "mardock.toml").write_text(TOML, encoding="utf-8")
-    (root / ".gitignore").write_text("artifacts/\n", encoding="utf-8")
-    (folder / "handler.py").write_text("def handle(data, context):\n    return data\n", encoding="utf-8")
-    (folder / experiment.SPEC).write_text("instance_type: Standard_DS3_v2\ninstance_count: 1\n", encoding="utf-8")
-    made = Project(root)
-    made.model_store.mkdir()
-    build(made.settings.models["digits"].archive, root, made.model_store)
-    git(root.parent, "init", "-q")
-    git(root.parent, "add", ".")
-    git(root.parent, "commit", "-qm", "first")
-    return made
 
 
 def test_carries_the_commit_and_the_content_hash(project: Project) -> None:

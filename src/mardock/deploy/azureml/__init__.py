@@ -119,14 +119,14 @@ def _deployment(client: MLClient, name: Name) -> Deployment:
     address = Endpoint("{0.scheme}://{0.netloc}".format(urlsplit(where.scoring_uri or "")))
     if not name.deployment:
         details = {f"traffic to {one}": f"{percent}%" for one, percent in shares.items()}
-        return Deployment(name, str(where.provisioning_state), address, details=details)
+        return Deployment(name, rollout.state_of(where), address, details=details)
     present = rollout.found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
     if present is None:
         return Deployment(name, "absent")
     tags = present.tags or {}
     return Deployment(
         name,
-        str(present.provisioning_state),
+        rollout.state_of(present),
         address,
         commit=tags.get(COMMIT_TAG, ""),
         digest=tags.get(DIGEST_TAG, ""),

@@ -79,14 +79,11 @@ def _refresh_token(options: Options) -> str:
     login = credential(options)
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import RetryPolicy
-    from azure.core.rest import HttpRequest
+    from azure.core.rest import HttpRequest, HttpResponse
 
-    with (
-        translated(),
-        PipelineClient(
-            options.registry_url or f"https://{options.registry}", policies=[RetryPolicy(retry_total=4)]
-        ) as client,
-    ):
+    url = options.registry_url or f"https://{options.registry}"
+    client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(url, policies=[RetryPolicy(retry_total=4)])
+    with translated(), client:
         form = {
             "grant_type": "access_token",
             "service": options.registry,

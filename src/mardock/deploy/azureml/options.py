@@ -89,5 +89,5 @@ def check_name(name: Name) -> None:
         if not (_SHORTEST <= len(text) <= _LONGEST and _NAME.fullmatch(text)):
             raise ConfigError(
                 f"the {kind} name {text!r} is none that Azure ML takes",
-                hint=f"{_SHORTEST} to {_LONGEST} letters, digits and hyphens, beginning with a letter, ending with no hyphen",
+                hint=f"{_SHORTEST} to {_LONGEST} letters, digits and inner hyphens, beginning with a letter",
             )

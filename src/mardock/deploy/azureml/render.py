@@ -1,4 +1,4 @@
-"""The native files of one deployment, in the YAML of `az ml` and in Docker's language; pure functions of what they say."""
+"""The native files of one deployment: the YAML of `az ml`, and a Dockerfile; pure functions."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
 
 
 def image_reference(options: Options, source: Source) -> str:
-    """Return where an experiment's image is pushed to, named after its commit: `shop.azurecr.io/digits:0123456789ab`."""
+    """Return where an experiment's image is pushed to, named after its commit: `shop.azurecr.io/digits:git-0123ab`."""
     return f"{options.registry}/{source.name.lower()}:{_tag(source.provenance)}"
 
 
 def dockerfile(source: Source) -> str:
     """Return the Dockerfile of an experiment that has none of its own: the base, its requirements, and the start."""
     lines = [
-        "# Built from the project's folder. An experiment's own Dockerfile beside its spec takes the place of this one.",
+        "# Built from the project's folder. An experiment's own Dockerfile beside its spec replaces it.",
         f"ARG BASE_IMAGE={_DEFAULT_BASE}",
         "FROM ${BASE_IMAGE}",
     ]
@@ -201,4 +201,5 @@ def _check_spec(spec: Mapping[str, Any], path: str) -> None:
 
 
 def _tag(provenance: Provenance) -> str:
-    return provenance.commit[:12] + ("-dirty" if provenance.changed else "")
+    # Bare digits would be a number to YAML.
+    return f"git-{provenance.commit[:12]}" + ("-dirty" if provenance.changed else "")

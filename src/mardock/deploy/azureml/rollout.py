@@ -34,6 +34,12 @@ def found(look: Callable[[], _T]) -> Optional[_T]:
         return None
 
 
+def state_of(entity: Any) -> str:
+    """Return the state of an endpoint or a deployment, which the SDK gives as a string or as an enumeration."""
+    state = entity.provisioning_state
+    return str(getattr(state, "value", state))
+
+
 def register_model(client: MLClient, options: Options, experiment: Experiment, listener: Listener) -> None:
     """Upload the archive and register it as its version of the model, unless that is done.
 
@@ -85,14 +91,12 @@ def create_endpoint(client: MLClient, options: Options, text: str, listener: Lis
     name = str(wanted.name)
     present = found(lambda: client.online_endpoints.get(name))
     what = f"endpoint {name}"
-    if present is not None and present.provisioning_state == "Succeeded":
+    if present is not None and state_of(present) == "Succeeded":
         listener.note(f"{what} exists")
         return
-    under_way = present is not None and present.provisioning_state in UNDER_WAY
+    under_way = present is not None and state_of(present) in UNDER_WAY
     poller = None if under_way else client.online_endpoints.begin_create_or_update(wanted)
-    end = wait(
-        what, options, listener, poller=poller, state=lambda: str(client.online_endpoints.get(name).provisioning_state)
-    )
+    end = wait(what, options, listener, poller=poller, state=lambda: state_of(client.online_endpoints.get(name)))
     if end != "Succeeded":
         raise DeployError(f"{what} ended {end}", hint=f"mardock deploy destroy --target azureml --endpoint {name}")
 
@@ -112,7 +116,7 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
     same = present is not None and all(
         (present.tags or {}).get(key) == value for key, value in plan.experiment.labels.items()
     )
-    under_way = present is not None and present.provisioning_state in UNDER_WAY
+    under_way = present is not None and state_of(present) in UNDER_WAY
     if under_way and not same:
         raise DeployError(f"deployment {name} is being changed to something else", hint="wait until that has ended")
     if present is not None and not same:
@@ -120,7 +124,7 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
     poller: Any = None if under_way else client.online_deployments.begin_create_or_update(wanted)
 
     def state() -> str:
-        return str(client.online_deployments.get(name.deployment, name.endpoint).provisioning_state)
+        return state_of(client.online_deployments.get(name.deployment, name.endpoint))
 
     try:
         with translated():
@@ -135,7 +139,8 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
 
 def log_lines(client: MLClient, name: Name, tail: int) -> list[str]:
     """Return the container's last log lines, oldest first."""
-    return client.online_deployments.get_logs(name.deployment, name.endpoint, lines=tail).splitlines()
+    log: str = client.online_deployments.get_logs(name.deployment, name.endpoint, lines=tail)
+    return log.splitlines()
 
 
 def share(client: MLClient, name: Name) -> int:

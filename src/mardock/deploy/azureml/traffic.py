@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mardock.deploy.azureml.rollout import found
+from mardock.deploy.azureml.rollout import found, state_of
 from mardock.deploy.azureml.waiting import wait
 from mardock.errors import ConfigError, DeployError
 
@@ -39,7 +39,7 @@ def set_traffic(
         DeployError: one of them does not serve.
     """
     check_shares(shares)
-    states = {str(one.name): str(one.provisioning_state) for one in client.online_deployments.list(endpoint)}
+    states = {str(one.name): state_of(one) for one in client.online_deployments.list(endpoint)}
     for name, percent in shares.items():
         if name not in states:
             raise ConfigError(
@@ -57,7 +57,7 @@ def set_traffic(
         options,
         listener,
         poller=poller,
-        state=lambda: str(client.online_endpoints.get(endpoint).provisioning_state),
+        state=lambda: state_of(client.online_endpoints.get(endpoint)),
     )
 
 
@@ -80,12 +80,12 @@ def delete_deployment(client: MLClient, options: Options, name: Name, listener: 
             )
         set_traffic(client, options, name.endpoint, _without(shares, name.deployment), listener)
     poller = None
-    if present.provisioning_state != "Deleting":
+    if state_of(present) != "Deleting":
         poller = client.online_deployments.begin_delete(name.deployment, name.endpoint)
 
     def state() -> str:
         left = found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
-        return "Succeeded" if left is None else str(left.provisioning_state)
+        return "Succeeded" if left is None else state_of(left)
 
     wait(f"deleting {name}", options, listener, poller=poller, state=state)
 
@@ -104,11 +104,11 @@ def delete_endpoint(client: MLClient, options: Options, endpoint: str, listener:
         )
     if shares:
         set_traffic(client, options, endpoint, dict.fromkeys(shares, 0), listener)
-    poller = None if present.provisioning_state == "Deleting" else client.online_endpoints.begin_delete(endpoint)
+    poller = None if state_of(present) == "Deleting" else client.online_endpoints.begin_delete(endpoint)
 
     def state() -> str:
         left = found(lambda: client.online_endpoints.get(endpoint))
-        return "Succeeded" if left is None else str(left.provisioning_state)
+        return "Succeeded" if left is None else state_of(left)
 
     wait(f"deleting {endpoint}", options, listener, poller=poller, state=state)
 

@@ -30,14 +30,6 @@ _HINTS = {
 }
 
 
-class AuthenticationFailed(DeployError):
-    """The vendor's login gave no token, or the service refused it."""
-
-
-class NotFound(DeployError):
-    """The service has no such thing."""
-
-
 def credential(options: Options) -> TokenCredential:
     """Return the vendor's login: the environment's client, a managed identity, or that of `az login`.
 
@@ -77,22 +69,21 @@ def connect(options: Options) -> Iterator[MLClient]:
 def translated() -> Iterator[None]:
     """Raise what the vendor's SDK raises inside the block as a DeployError or a ConfigError."""
     from azure.ai.ml.exceptions import MlException
-    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, IncompleteReadError
     from marshmallow import ValidationError
 
     try:
         yield
+    except IncompleteReadError as error:
+        raise _cut(error) from error
     except HttpResponseError as error:
         if isinstance(error, ClientAuthenticationError) and error.response is None:
-            raise _no_login(error) from error
+            raise DeployError(f"no login to Azure: {_first_line(error)}", hint=_HINTS[401]) from error
         raise _refused(error) from error
     except (MlException, ValidationError) as error:
         raise ConfigError(f"Azure ML refuses a file: {_first_line(error)}", details=str(error)) from error
     except AzureError as error:
-        raise DeployError(
-            f"the connection to Azure failed: {_first_line(error)}",
-            hint="check the network, then run the command again: it goes on where it was",
-        ) from error
+        raise _cut(error) from error
 
 
 def _cloud(options: Options) -> Mapping[str, Any]:
@@ -113,8 +104,11 @@ def _cloud(options: Options) -> Mapping[str, Any]:
     }
 
 
-def _no_login(error: Exception) -> DeployError:
-    return AuthenticationFailed(f"no login to Azure: {_first_line(error)}", hint=_HINTS[401])
+def _cut(error: Exception) -> DeployError:
+    return DeployError(
+        f"the connection to Azure failed: {_first_line(error)}",
+        hint="check the network, then run the command again: it goes on where it was",
+    )
 
 
 def _refused(error: HttpResponseError) -> DeployError:
@@ -124,10 +118,11 @@ def _refused(error: HttpResponseError) -> DeployError:
         return DeployError(
             f"Azure has no room: {reason}", hint="ask for more quota, or set a smaller instance_type or instance_count"
         )
-    wait = error.response.headers.get("Retry-After") if error.response is not None else None
-    message = f"Azure answered {status or 'with a failure'}: {reason}" + (f" (again in {wait} s)" if wait else "")
-    kind = {401: AuthenticationFailed, 404: NotFound}.get(status or 0, DeployError)
-    return kind(message, hint=_HINTS.get(status or 0, "run the command again: it goes on where it was"))
+    wait = getattr(error.response, "headers", {}).get("Retry-After")
+    return DeployError(
+        f"Azure answered {status or 'with a failure'}: {reason}" + (f" (again in {wait} s)" if wait else ""),
+        hint=_HINTS.get(status or 0, "run the command again: it goes on where it was"),
+    )
 
 
 def _reason(error: HttpResponseError) -> str:

@@ -90,6 +90,7 @@ def _config(experiment: Experiment) -> str:
         "grpc_inference_address": "0.0.0.0",  # noqa: S104 - of the container
         "grpc_inference_port": "7070",
         "model_store": f"{_MOUNT}/model-store",
+        "load_models": archive.path.name,
         "models": json.dumps({archive.name: {archive.version: version}}),
         "metrics_format": "prometheus",  # the name in TIR's sample
         "metrics_mode": "prometheus",  # TorchServe's own

@@ -36,6 +36,11 @@ def azurite(program: str, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
 
 
+def registry_program() -> str | None:
+    """Return Debian's container registry, where it is installed."""
+    return shutil.which("docker-registry")
+
+
 @contextmanager
 def registry(folder: Path, user: str, password: str) -> Iterator[str]:
     """Run a container registry that asks for a login, and yield its address, e.g. `127.0.0.1:5000`."""
@@ -76,9 +81,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     paths = folder / "certificate.pem", folder / "key.pem"
     paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
 

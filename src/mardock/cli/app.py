@@ -16,6 +16,7 @@ from mardock.cli import (
     console,
     context,
     debugging,
+    deploying,
     images,
     inference,
     lifecycle,
@@ -80,7 +81,7 @@ def _root(
     context.set_start(project)
 
 
-for _group in (setup, lifecycle, local, model, trying, inference, watching, debugging, benching):
+for _group in (setup, lifecycle, local, model, trying, inference, watching, debugging, benching, deploying):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")
 app.add_typer(images.serve, rich_help_panel="Containers")

@@ -231,6 +231,26 @@ def test_a_new_version_takes_the_place_of_the_old_one(site: Site, stub: Tir, hea
     assert changes(stub)[-1] == "PUT serving/inference/100/"
 
 
+def test_a_change_of_the_configuration_alone_is_rolled_out(
+    site: Site, stub: Tir, s3: Any, heard: Heard, tmp_path: Path
+) -> None:
+    tir.apply(site, planned(site, tmp_path), heard)
+    new = planned(site, tmp_path, workers=3)
+    tir.apply(site, new, heard)
+    assert changes(stub)[-1] == "PUT serving/inference/100/"
+    config = s3.get_object(Bucket=stub.bucket["bucket_name"], Key="mnist/1.0/config/config.properties")
+    assert config["Body"].read().decode() == dict(new.files)["config/config.properties"]
+
+
+def test_a_stopped_endpoint_is_updated_and_started(stub: Tir, object_store: str, heard: Heard, tmp_path: Path) -> None:
+    site = make_site(stub, object_store, tmp_path, auto_scale={"max_replicas": 3, "value": 10})
+    tir.apply(site, planned(site, tmp_path), heard)
+    tir.control(site, NAME, "stop", heard)
+    assert tir.apply(site, planned(site, tmp_path, seed=2, version="2.0"), heard).state == "Running"
+    actions = [body["action"] for call, body in stub.bodies if call.startswith("PUT")]
+    assert actions == ["stop", "patch", "update_auto_scale", "start"]
+
+
 def test_the_same_version_with_other_content_is_refused_before_anything_changes(
     site: Site, stub: Tir, heard: Heard, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""A stub of TIR's documented REST API over real HTTP, for the real one cannot be had: strict, and with trouble on order."""
+"""A stub of TIR's documented REST API over real HTTP, as the real one cannot be had: strict, with trouble on order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ LOCATION = "Delhi"
 
 @dataclass
 class Trouble:
-    """What to answer instead, `times` times, to the calls whose method and path match."""
+    """What to answer instead, `times` times, to the calls whose method and path match.
+
+    Attributes:
+        cut: close the connection without an answer.
+        after: do the call first.
+    """
 
     call: str
     status: int
@@ -96,12 +101,15 @@ class Tir:
             del table[number]
             return 200, {}, None
         if method == "PUT":
-            if body["action"] == "patch":
+            action = body["action"]
+            if action in ("patch", "update_auto_scale"):
                 table[number].update({key: value for key, value in body.items() if key != "action"})
-            if body["action"] == "stop":
+            if action == "stop":
                 table[number]["status"] = "Stopped"
-            else:
+            elif action in ("start", "restart") or (action == "patch" and table[number]["status"] != "Stopped"):
                 self._begin(number)
+            elif action not in ("patch", "update_auto_scale"):
+                return 400, None, {"action": ["unknown"]}
             return 200, {"id": number}, None
         if kind == "inference" and self._under_way.get(number, -1) >= 0:
             if self._under_way[number] == 0:
@@ -122,61 +130,66 @@ class Tir:
         return None
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: Tir
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do(self) -> None:
+        parts = urlsplit(self.path)
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if parts.path.startswith("/infer/"):
+            return self.predict(parts.path, content)
+        path, body = parts.path.removeprefix("/api/"), json.loads(content) if content else None
+        trouble = self.state.trouble(f"{self.command} {path}")
+        if trouble:
+            return self.spoil(trouble, path, body)
+        refused = self.refused(dict(parse_qsl(parts.query)))
+        status, data, errors = refused or self.state.answer(self.command, path, body)
+        message = "Success" if status < 300 else "Failed"
+        return self.say(status, {"code": status, "data": data, "errors": errors, "message": message}, {})
+
+    def spoil(self, trouble: Trouble, path: str, body: Any) -> None:
+        if trouble.after:
+            self.state.answer(self.command, path, body)
+        else:
+            self.state.calls.append(f"{self.command} {path}")
+        if trouble.cut:
+            self.close_connection = True
+        else:
+            self.say(trouble.status, trouble.body, trouble.headers)
+
+    def refused(self, query: dict[str, str]) -> tuple[int, Any, Any] | None:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}" or query.get("apikey") != API_KEY:
+            return 401, None, "Invalid token"
+        if (query.get("project_id"), query.get("location")) != (str(PROJECT), LOCATION):
+            return 403, None, "no access to this project"
+        return None
+
+    def predict(self, path: str, content: bytes) -> None:
+        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+            self.say(200, {"path": path, "bytes": len(content)}, {})
+        else:
+            self.say(401, {"detail": "no"}, {})
+
+    def say(self, status: int, body: Any, headers: dict[str, str]) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do  # noqa: N815
+
+
 @contextlib.contextmanager
 def tir() -> Iterator[Tir]:
-    """Run a stub on a free port; its API is at `url`, predictions at `url`/infer/ENDPOINT."""
+    """Run a stub on a free port; its API is at `url`/api, predictions at `url`/infer."""
     state = Tir()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-        def do(self) -> None:
-            parts = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if parts.path.startswith("/infer/"):
-                return self.predict(parts.path, content)
-            path = parts.path.removeprefix("/api/")
-            trouble = state.trouble(f"{self.command} {path}")
-            if trouble and trouble.after:
-                state.answer(self.command, path, json.loads(content) if content else None)
-            if trouble and trouble.cut:
-                self.close_connection = True
-                return None
-            if trouble:
-                state.calls.append(f"{self.command} {path}")
-                return self.say(trouble.status, trouble.body, trouble.headers)
-            status, data, errors = self.refused(dict(parse_qsl(parts.query))) or state.answer(
-                self.command, path, json.loads(content) if content else None
-            )
-            message = "Success" if status < 300 else "Failed"
-            return self.say(status, {"code": status, "data": data, "errors": errors, "message": message}, {})
-
-        def refused(self, query: dict[str, str]) -> tuple[int, Any, Any] | None:
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}" or query.get("apikey") != API_KEY:
-                return 401, None, "Invalid token"
-            if (query.get("project_id"), query.get("location")) != (str(PROJECT), LOCATION):
-                return 403, None, "no access to this project"
-            return None
-
-        def predict(self, path: str, content: bytes) -> None:
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self.say(401, {"detail": "no"}, {})
-            return self.say(200, {"path": path, "bytes": len(content)}, {})
-
-        def say(self, status: int, body: Any, headers: dict[str, str]) -> None:
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(data)), **headers}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do  # noqa: N815
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("_Bound", (_Handler,), {"state": state}))
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ ENDPOINT = "endpoint.json"
 
 MODEL_TAG = "mardock_model"
 """The endpoint's environment variable that holds the name the model is served under."""
+
+PLAN_TAG = "mardock_plan"
+"""The one that holds a digest of all the files it was made of."""
 
 _MOUNT = "/mnt/models"
 _INFERENCE_PORT = 8080
@@ -44,15 +48,19 @@ def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
     folder = f"{experiment.name}/{archive.version}" if options.folder is None else options.folder.strip("/")
     repository = options.repository or experiment.name
     prefix = f"{folder}/" if folder else ""
+    config = _config(experiment)
+    body = _endpoint(options, experiment, name, folder)
+    digest = hashlib.sha256(f"{repository}\n{config}\n{_json(body)}".encode()).hexdigest()
+    body["custom_endpoint_details"]["resource_details"]["env_variables"].append(_variable(PLAN_TAG, digest))
     objects = (f"{prefix}model-store/{archive.path.name}", f"{prefix}{CONFIG}")
     return Plan(
         target="tir",
         name=name,
         files=(
             (REPOSITORY, _json(_repository(options, repository))),
-            (CONFIG, _config(experiment)),
+            (CONFIG, config),
             (BUCKET, _json({"folder": folder, "archive": objects[0], "config": objects[1]})),
-            (ENDPOINT, _json(_endpoint(options, experiment, name, folder))),
+            (ENDPOINT, _json(body)),
         ),
         steps=(
             f"find or create the model repository {repository} ({options.storage_type})",
@@ -193,7 +201,11 @@ def _environment(experiment: Experiment) -> list[dict[str, Any]]:
         raise ConfigError("environment_variables of torchserve-deployment.yaml is no mapping", hint="write NAME: value")
     ours = {**experiment.labels, MODEL_TAG: experiment.archive.name}
     variables = {**{str(key): str(value) for key, value in given.items()}, **ours}
-    return [{"key": key, "value": value, "required": False, "disabled": False} for key, value in variables.items()]
+    return [_variable(key, value) for key, value in variables.items()]
+
+
+def _variable(key: str, value: str) -> dict[str, Any]:
+    return {"key": key, "value": value, "required": False, "disabled": False}
 
 
 def _policy(options: Options) -> dict[str, Any]:

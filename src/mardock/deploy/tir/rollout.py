@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.deploy.object_store import Bucket, ObjectStore
-from mardock.deploy.provenance import DIGEST_TAG
 from mardock.deploy.tir.api import TirApi
 from mardock.deploy.tir.options import Options, read_bucket_keys
-from mardock.deploy.tir.render import BUCKET, CONFIG, ENDPOINT, REPOSITORY
+from mardock.deploy.tir.render import BUCKET, CONFIG, ENDPOINT, PLAN_TAG, REPOSITORY
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
@@ -24,6 +23,10 @@ RUNNING = frozenset({"running", "ready", "active"})
 STOPPED = frozenset({"stopped"})
 _FAILED = frozenset({"failed", "error", "crashloopbackoff"})
 _LAST_LINES = 20
+
+
+class FailedError(DeployError):
+    """An endpoint will not run."""
 
 
 def provide_bucket(site: Site, options: Options, api: TirApi, plan: Plan, listener: Listener) -> tuple[int, Bucket]:
@@ -87,18 +90,22 @@ def provide_endpoint(options: Options, api: TirApi, plan: Plan, repository: int,
         wait(options, api, number, str(plan.name), listener)
         return
     listener.note(f"updating the endpoint {plan.name}")
-    api.act(number, "patch", body)
+    _update(api, number, body, start=_state(found) in STOPPED)
     try:
         wait(options, api, number, str(plan.name), listener)
     except FailedError:
         if _state(found) in RUNNING:
             listener.note(f"putting the endpoint {plan.name} back to what it was")
-            api.act(number, "patch", {key: found[key] for key in body if key in found})
+            _update(api, number, {key: found[key] for key in body if key in found})
         raise
 
 
-class FailedError(DeployError):
-    """An endpoint will not run."""
+def _update(api: TirApi, number: int, body: Mapping[str, Any], *, start: bool = False) -> None:
+    api.act(number, "patch", body)
+    if body.get("is_auto_scale_enabled"):  # an action of its own for an endpoint that exists
+        api.act(number, "update_auto_scale", {"auto_scale_policy": body["auto_scale_policy"]})
+    if start:
+        api.act(number, "start")
 
 
 def wait(
@@ -152,6 +159,5 @@ def _state(found: Mapping[str, Any]) -> str:
 
 
 def _serves(found: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether an endpoint is what is planned; what the API does not tell of itself is not compared."""
-    same = labels(found).get(DIGEST_TAG) == labels(body)[DIGEST_TAG]
-    return same and all(found[key] == value for key, value in body.items() if key in found)
+    """Whether an endpoint was made by this very plan; what else the API tells of it may be spelled differently."""
+    return labels(found).get(PLAN_TAG) == labels(body)[PLAN_TAG]

@@ -89,7 +89,7 @@ def _refresh_token(options: Options) -> str:
             "service": options.registry,
             "access_token": login.get_token(scope).token,
         }
-        response = client.send_request(HttpRequest("POST", "/oauth2/exchange", data=form))
+        response = client.send_request(HttpRequest("POST", f"{url}/oauth2/exchange", data=form))
         response.raise_for_status()
         token = response.json().get("refresh_token")
     if not isinstance(token, str):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import random
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
 import boto3
 import pytest
+from tests.deploy.conftest import Heard
 from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
 from tests.deploy.tir_stub import API_KEY, LOCATION, PROJECT, TOKEN, Tir, Trouble
 from tests.deploy.tir_stub import tir as run_stub
@@ -32,21 +31,6 @@ NAME = Name("digits")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SECRETS = (API_KEY, TOKEN, SECRET_KEY, ACCESS_KEY)
 ARCHIVE_BYTES = 20_000_000
-
-
-@dataclass
-class Heard:
-    """A listener that keeps what it is told."""
-
-    notes: list[str] = field(default_factory=list)
-    steps: list[tuple[int, int]] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    @contextlib.contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        yield lambda done, total: self.steps.append((done, total))
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +71,6 @@ def make_site(stub: Tir, object_store: str, root: Path, **options: Any) -> Site:
         **options,
     }
     return Site(root, table, {"TIR_API_KEY": API_KEY, "TIR_TOKEN": TOKEN})
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +134,7 @@ def test_the_whole_way(site: Site, stub: Tir, s3: Any, heard: Heard, tmp_path: P
     (_, repository), (_, endpoint) = stub.bodies
     assert repository == json.loads(dict(plan.files)["model-repository.json"])
     assert endpoint == {**json.loads(dict(plan.files)["endpoint.json"]), "model_id": 100}
-    assert heard.steps[-1] == (ARCHIVE_BYTES, ARCHIVE_BYTES)
+    assert heard.advances[-1] == (ARCHIVE_BYTES, ARCHIVE_BYTES)
     assert [note for note in heard.notes if note.startswith("endpoint digits")] == [
         "endpoint digits: deploying",
         "endpoint digits: running",

@@ -96,16 +96,9 @@ class ObjectStore:
                     f"and that of {path.name} is {digest[:12]}",
                     hint="give it a new version, or set replace = true",
                 )
-            described = {**(metadata or {}), DIGEST: digest}
             with path.open("rb") as file:
-                if size > _PART:
-                    return self._send_parts(file, size, name, described, progress)
-                body = file.read()
-            self._s3.put_object(
-                Bucket=self._bucket.name, Key=name, Body=body, ContentMD5=_md5(body), Metadata=described
-            )
-        progress(size, size)
-        return "uploaded"
+                send = self._send_parts if size > _PART else self._send_whole
+                return send(file, size, name, {**(metadata or {}), DIGEST: digest}, progress)
 
     def digest(self, name: str) -> Optional[str]:
         """Return the SHA-256 an object was stored with; None when there is no such object or it tells none."""
@@ -123,6 +116,14 @@ class ObjectStore:
             return None
         metadata: Mapping[str, str] = answer["Metadata"]
         return metadata
+
+    def _send_whole(
+        self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], progress: Progress
+    ) -> Outcome:
+        body = file.read()
+        self._s3.put_object(Bucket=self._bucket.name, Key=name, Body=body, ContentMD5=_md5(body), Metadata=metadata)
+        progress(size, size)
+        return "uploaded"
 
     def _send_parts(
         self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], progress: Progress

@@ -103,7 +103,9 @@ def _connect(site: Site, options: Options) -> TirApi:
 def _number(api: TirApi, name: Name) -> int:
     found = api.endpoint(name.endpoint)
     if found is None:
-        raise DeployError(f"TIR has no endpoint {name}", hint="mardock deploy apply EXP --target tir creates it")
+        raise DeployError(
+            f"TIR has no endpoint {name}", hint=f"mardock deploy apply EXP --target tir --endpoint {name}"
+        )
     return int(found["id"])
 
 
@@ -125,6 +127,7 @@ def _deployment(site: Site, options: Options, api: TirApi, name: Name) -> Deploy
         commit=variables.get(COMMIT_TAG, ""),
         digest=variables.get(DIGEST_TAG, ""),
         details={
+            "model": model,
             "URL": url,
             "REST": samples.rest(options, number, model),
             "gRPC": samples.grpc(options, number, model),

@@ -31,7 +31,7 @@ _REFUSALS = {
     401: ("refuses TIR_TOKEN or TIR_API_KEY: wrong or expired", "make new ones on the API page of the TIR dashboard"),
     403: ("does not allow it to this account", "ask the project's owner for the rights; check project_id and location"),
     404: ("knows no such thing", "check project_id and location under [deploy.tir]"),
-    409: ("says it exists already or is busy", "look at it: mardock deploy status --target tir"),
+    409: ("says it exists already or is busy", "look at it: mardock deploy status --target tir --endpoint NAME"),
     429: ("has had too many requests", "wait a few minutes, then run the same command again"),
 }
 

@@ -113,22 +113,6 @@ def _config(experiment: Experiment) -> str:
 
 
 def _endpoint(options: Options, experiment: Experiment, name: Name, folder: str) -> dict[str, Any]:
-    spec = experiment.spec
-    container: dict[str, Any] = {
-        "container_name": options.image,
-        "container_type": "public",
-        "private_image_details": {},
-        "advance_config": {
-            "image_pull_policy": "Always",
-            "is_readiness_probe_enabled": True,
-            "is_liveness_probe_enabled": True,
-            "readiness_probe": _probe(spec, "readiness_probe"),
-            "liveness_probe": _probe(spec, "liveness_probe"),
-        },
-    }
-    if options.registry_namespace_id is not None:
-        container["container_type"] = "private"
-        container["private_image_details"] = {"registry_namespace_id": options.registry_namespace_id}
     resources: dict[str, Any] = {"env_variables": _environment(experiment)}
     if options.disk is not None:
         resources.update(disk_size=options.disk.size, mount_path=options.disk.mount_path)
@@ -137,10 +121,10 @@ def _endpoint(options: Options, experiment: Experiment, name: Name, folder: str)
         "framework": "pytorch",
         "model_id": None,  # known once the repository is there
         "sku_id": options.sku_id,
-        "replica": _count(spec),
+        "replica": _count(experiment.spec),
         "path": f"{folder}/" if folder else "",
         "custom_endpoint_details": {
-            "container": container,
+            "container": _container(options, experiment.spec),
             "resource_details": resources,
             "public_ip": "no",
             "service_port": True,
@@ -152,6 +136,22 @@ def _endpoint(options: Options, experiment: Experiment, name: Name, folder: str)
     if options.auto_scale is not None:
         body["auto_scale_policy"] = _policy(options)
     return body
+
+
+def _container(options: Options, spec: Mapping[str, Any]) -> dict[str, Any]:
+    private = options.registry_namespace_id is not None
+    return {
+        "container_name": options.image,
+        "container_type": "private" if private else "public",
+        "private_image_details": {"registry_namespace_id": options.registry_namespace_id} if private else {},
+        "advance_config": {
+            "image_pull_policy": "Always",
+            "is_readiness_probe_enabled": True,
+            "is_liveness_probe_enabled": True,
+            "readiness_probe": _probe(spec, "readiness_probe"),
+            "liveness_probe": _probe(spec, "liveness_probe"),
+        },
+    }
 
 
 def _arguments() -> list[str]:

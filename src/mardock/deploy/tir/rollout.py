@@ -137,7 +137,7 @@ def wait(
             raise FailedError(
                 f"the endpoint {name} is {state}",
                 details="\n".join(lines) or None,
-                hint="mardock deploy rehearse EXP --target tir shows it on this machine",
+                hint=f"mardock deploy logs --target tir --endpoint {name}",
             )
         if time.monotonic() > deadline:
             raise DeployError(

@@ -62,7 +62,8 @@ def registry(require: Require, tmp_path: Path) -> Iterator[str]:
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:
     """Run a command with every logger open, and return all it printed, which no secret may stand in."""
     loud = "import logging; logging.basicConfig(level=logging.DEBUG); from mardock.__main__ import main; main()"
-    argv = [sys.executable, "-c", loud, "deploy", *arguments]
+    group = [] if arguments[0] == "predict" else ["deploy"]
+    argv = [sys.executable, "-c", loud, *group, *arguments]
     done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, errors="replace", timeout=240)
     told = done.stdout + done.stderr
     assert done.returncode == code, told
@@ -116,6 +117,8 @@ def test_from_the_commit_to_an_answer_and_away(deployable: Project, azure: Azure
     assert "files differ from" in mardock(deployable, "apply", *blue, code=6)
 
     assert mardock(deployable, "invoke", str(digit), *where) == "/predictions/model True \ufffdPNG"
+    asked = mardock(deployable, "predict", "digits", str(digit), str(digit), *where)
+    assert asked.count("/predictions/model True") == 2
     assert "gets 100% of the traffic" in mardock(deployable, "destroy", *blue, code=6)
     assert "adds up to 110" in mardock(deployable, "traffic", "blue=110", "--endpoint", "shop", code=2)
     mardock(deployable, "destroy", *where, "--drain")

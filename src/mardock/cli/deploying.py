@@ -12,7 +12,7 @@ from mardock.cli import console, context
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Name, Site
+    from mardock.deploy.base import Site
     from mardock.endpoint import Endpoint
     from mardock.settings.project import Project
 
@@ -176,14 +176,11 @@ def invoke(
     """Send a file to a deployed model; its answer goes to stdout untouched."""
     from mardock.cli import predicting
     from mardock.client.inference import InferenceClient
-    from mardock.deploy import base
 
-    project = context.project()
-    chosen = _target(project, target)
     body = predicting.read(file)
-    where, called = _served(project, chosen, base.Name(endpoint))
+    where, called = served(context.project(), target, endpoint, model)
     with InferenceClient(where) as client:
-        answer = client.predict(model or called, body, content_type=content_type, timeout=timeout)
+        answer = client.predict(called, body, content_type=content_type, timeout=timeout)
     console.data_bytes(answer.body)
 
 
@@ -264,20 +261,25 @@ def _site(project: Project, target: str) -> Site:
     return Site(project.root, options, os.environ)
 
 
-def _served(project: Project, target: str, name: Name) -> tuple[Endpoint, str]:
-    """Return where a deployed model answers, and what it is called there."""
+def served(project: Project, target: Optional[str], endpoint: str, model: Optional[str] = None) -> tuple[Endpoint, str]:
+    """Return where a deployed model answers, and what it is called there unless `model` says so.
+
+    Raises:
+        DeployError: the endpoint answers nobody.
+    """
     from mardock.deploy import azureml, base
     from mardock.errors import DeployError
 
-    site = _site(project, target)
-    if target == "azureml":
-        return azureml.endpoint(site, name), azureml.SERVED_AS
-    found = base.load(target).status(site, name)
+    chosen = _target(project, target)
+    site, name = _site(project, chosen), base.Name(endpoint)
+    if chosen == "azureml":
+        return azureml.endpoint(site, name), model or azureml.SERVED_AS
+    found = base.load(chosen).status(site, name)
     if found.endpoint is None:
         raise DeployError(
             f"{name} is {found.state} and answers nobody", hint=f"mardock deploy status --endpoint {name}"
         )
-    return found.endpoint, project.settings.model()[1].archive.model_name
+    return found.endpoint, model or project.settings.model()[1].archive.model_name
 
 
 def _shares(texts: list[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
     from mardock.client.inference import InferenceClient
+    from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
     from mardock.registration import LogPosition
     from mardock.settings.project import Project
@@ -54,6 +55,7 @@ class Job:
     Attributes:
         concurrency: requests under way at once.
         timeout: seconds the server may stay silent.
+        endpoint: where a deployed model answers; this project's running server when None.
     """
 
     project: Project
@@ -63,6 +65,7 @@ class Job:
     content_type: Optional[str] = None
     concurrency: int = 1
     timeout: float = 150.0
+    endpoint: Optional[Endpoint] = None
 
     def run(self) -> list[Answer]:
         """Send every file and return the answers in the files' order; a failure is kept with its file.
@@ -70,23 +73,29 @@ class Job:
         Raises:
             EngineNotRunningError: there is no server to ask.
         """
+        from mardock.registration import LogPosition
+
+        if self.endpoint is not None:
+            return self._send(self.endpoint)
+        engine = context.running_engine(self.project)
+        since = LogPosition.now(engine)
+        return self._explained(self._send(engine.endpoint()), engine, since)
+
+    def _send(self, endpoint: Endpoint) -> list[Answer]:
         from concurrent.futures import ThreadPoolExecutor
 
         from mardock.client.inference import InferenceClient
-        from mardock.registration import LogPosition
 
-        engine = context.running_engine(self.project)
-        since = LogPosition.now(engine)
         answers: list[Answer] = []
         with (
-            InferenceClient(engine.endpoint()) as client,
+            InferenceClient(endpoint) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
             console.progress(f"predicting {self.model}") as advance,
         ):
             for answer in pool.map(lambda file: self._one(client, file), self.files):
                 answers.append(answer)
                 advance(len(answers), len(self.files))
-        return self._explained(answers, engine, since)
+        return answers
 
     def _one(self, client: InferenceClient, file: Path) -> Answer:
         try:

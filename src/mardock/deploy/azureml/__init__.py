@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mardock.deploy.azureml import images, render, rollout, traffic
-from mardock.deploy.azureml.options import check_name, read
+from mardock.deploy.azureml.options import check_deployment, check_name, read
 from mardock.deploy.azureml.workspace import connect
 from mardock.deploy.base import Deployment, Name, Plan
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
@@ -95,7 +95,7 @@ def endpoint(site: Site, name: Name) -> Endpoint:
 def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
     """Yield the container's last log lines; see `DeployTarget.logs`."""
     options = read(site)
-    check_name(name)
+    check_deployment(name)
     with connect(options) as client:
         yield from rollout.log_lines(client, name, tail)
 

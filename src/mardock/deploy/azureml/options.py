@@ -77,6 +77,13 @@ def read(site: Site) -> Options:
         raise ConfigError(f"[deploy.azureml] {key}: {finding['msg']}", hint=f"its keys are: {known}") from error
 
 
+def check_deployment(name: Name) -> None:
+    """Refuse a name that names no deployment, or one Azure would refuse; raises ConfigError."""
+    check_name(name)
+    if not name.deployment:
+        raise ConfigError("which deployment of the endpoint?", hint="--deployment blue")
+
+
 def check_name(name: Name) -> None:
     """Refuse an endpoint or a deployment that Azure would refuse by its name.
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mardock.deploy.azureml.options import Options, check_name
+from mardock.deploy.azureml.options import Options, check_deployment
 from mardock.deploy.base import Name, Plan
 from mardock.deploy.experiment import SPEC, Experiment, Source
 from mardock.errors import ConfigError
@@ -63,9 +63,7 @@ _START = (
 
 def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
     """Render what an experiment becomes behind an endpoint; raises ConfigError for a name or a key Azure refuses."""
-    check_name(name)
-    if not name.deployment:
-        raise ConfigError("which deployment of the endpoint?", hint="--deployment blue")
+    check_deployment(name)
     image = image_reference(options, experiment)
     documents = (
         (MODEL, model(experiment)),

@@ -186,6 +186,20 @@ def test_an_interrupted_wait_is_taken_up_again(site: Site, stub: Tir, heard: Hea
     assert changes(stub) == made == ["POST serving/model/", "POST serving/inference/"]
 
 
+def test_an_interrupted_upload_is_taken_up_again(site: Site, heard: Heard, tmp_path: Path) -> None:
+    plan = planned(site, tmp_path)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    heard.on_advance = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        tir.apply(site, plan, heard)
+    heard.on_advance = lambda done, total: None
+    tir.apply(site, plan, heard)
+    assert "mnist/1.0/model-store/mnist.mar: resumed" in heard.notes
+
+
 def test_a_new_version_that_fails_leaves_what_ran_before(
     site: Site, stub: Tir, s3: Any, heard: Heard, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import requests
 
-from mardock.client.addressing import authorization, split_address
+from mardock.client.addressing import authorization
 from mardock.client.refusals import sanitized
 from mardock.deploy.tir.options import Options, Secrets
 from mardock.errors import DeployError
@@ -46,12 +46,11 @@ class TirApi:
         pause: waits that many seconds.
 
     Raises:
-        ConfigError: the address is no URL or the token no token.
+        ConfigError: the token is no token.
         DeployError: of every method: the API refused, could not be reached, or answered what is not its own.
     """
 
     def __init__(self, options: Options, secrets: Secrets, *, pause: Callable[[float], None] = time.sleep) -> None:
-        split_address(options.api_url)
         self._url = options.api_url.rstrip("/")
         self._secrets = secrets.values
         self._pause = pause

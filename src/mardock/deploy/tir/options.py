@@ -20,6 +20,7 @@ Seconds = Annotated[float, Gt(0)]
 
 PREFIX = "MARDOCK_TIR_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_URL = re.compile(r"https?://[^\s/]")
 _FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}
 
 
@@ -105,6 +106,9 @@ class Options:
     def __post_init__(self) -> None:
         if (self.storage_type == "managed") != (self.bucket is None):
             raise ValueError("bucket belongs to storage_type e2e_s3 and external, and to these only")
+        for key in ("api_url", "object_store_url", "inference_url"):
+            if not _URL.match(getattr(self, key)):
+                raise ValueError(f"{key} {getattr(self, key)!r} is no http(s) URL")
 
 
 @dataclass(frozen=True)

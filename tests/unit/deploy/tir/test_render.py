@@ -119,6 +119,7 @@ def test_planning_needs_no_keys_and_shows_none(tmp_path: Path) -> None:
             Name("digits"),
             "belong together",
         ),
+        ({**MINIMAL, "api_url": "ftp://tir"}, {}, Name("digits"), "api_url 'ftp://tir' is no http"),
         (MINIMAL, {}, Name("Digits_1"), "'Digits_1' is none that TIR takes"),
         (MINIMAL, {}, Name("d" * 64), "is none that TIR takes"),
         (MINIMAL, {}, Name("digits", "blue"), "has no deployments"),

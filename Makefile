@@ -19,12 +19,18 @@ models_port ?=
 exp ?= $(model_name)
 version ?= $(model_version)
 data ?=
+filetype ?=
+endpoint ?=
+deployment ?=
+traffic ?=
 
 option = $(if $($(2)),$(1) $($(2)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train up down status logs doctor mar register-model \
         try watch torchserve-archive torchserve-local \
+        torchserve-build torchserve-deploy torchserve-delete \
+        endpoint-create endpoint-traffic endpoint-invoke endpoint-delete \
         docker-build docker-run docker-start docker-exec docker-stop docker-rm \
         serve-build serve-run serve-start serve-stop serve-rm
 
@@ -74,9 +80,14 @@ doctor: $(base) ## Check this machine and say how to mend it
 mar: $(torch) ## Archive a model into artifacts/ (model_name= model_version=)
 	@$(MARDOCK) mar $(model_name) $(call option,--version,model_version)
 
-register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=)
+register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=), or in Azure ML (exp= version= filetype=mar)
+ifneq ($(filter-out file,$(origin exp)),)
+	@$(if $(filter-out mar,$(filetype)),$(error filetype=$(filetype): only mar is registered))$(MARDOCK) deploy register $(exp) \
+	  $(call option,--version,version)
+else
 	@$(MARDOCK) register $(model_name) $(call option,--model-url,model_url) $(call option,--num-workers,num_workers) \
 	  $(call option,--tserve-url,tserve_url) $(call option,--models-port,models_port)
+endif
 
 ## One experiment at a time: exp= names a model of mardock.toml
 try: $(torch) ## Run a handler without a server (exp= data=)
@@ -90,6 +101,32 @@ torchserve-archive: $(torch) ## Archive an experiment (exp= version=)
 
 torchserve-local: $(torch) ## Serve an experiment as /predictions/model, its log in this terminal (exp=)
 	@$(MARDOCK) local $(exp)
+
+## The same archive in Azure ML: [deploy.azureml] of mardock.toml says where
+azure := --target azureml
+
+torchserve-build: $(base) ## Build an experiment's image and push it to the registry (exp=)
+	@$(MARDOCK) deploy build $(exp)
+
+torchserve-deploy: $(base) ## Deploy an experiment behind an endpoint (exp= version= endpoint= deployment=)
+	@$(MARDOCK) deploy apply $(exp) $(azure) $(call option,--version,version) $(call option,--endpoint,endpoint) \
+	  $(call option,--deployment,deployment)
+
+torchserve-delete: $(base) ## Delete a deployment that gets no traffic (endpoint= deployment=)
+	@$(if $(deployment),,$(error deployment= is missing; endpoint-delete deletes the whole endpoint))$(MARDOCK) deploy destroy $(azure) \
+	  $(call option,--endpoint,endpoint) --deployment $(deployment)
+
+endpoint-create: $(base) ## Create an online endpoint (endpoint=)
+	@$(MARDOCK) deploy endpoint $(endpoint)
+
+endpoint-traffic: $(base) ## Share out an endpoint's traffic (endpoint= traffic='blue=90 green=10')
+	@$(MARDOCK) deploy traffic $(traffic) $(call option,--endpoint,endpoint)
+
+endpoint-invoke: $(base) ## Send a file to an endpoint (endpoint= data=)
+	@$(MARDOCK) deploy invoke $(data) $(azure) $(call option,--endpoint,endpoint)
+
+endpoint-delete: $(base) ## Delete an endpoint that serves no traffic (endpoint=)
+	@$(MARDOCK) deploy destroy $(azure) $(call option,--endpoint,endpoint)
 
 ## The dev container
 docker-build: $(base) ## Build the dev image

@@ -17,6 +17,7 @@ from mardock.cli import (
     console,
     context,
     debugging,
+    deploying,
     images,
     inference,
     inspecting,
@@ -96,6 +97,7 @@ for _group in (
     debugging,
     benching,
     tuning,
+    deploying,
 ):
     _group.add_to(app)
 app.add_typer(images.dev, rich_help_panel="Containers")

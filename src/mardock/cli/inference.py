@@ -81,15 +81,25 @@ def predict(
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
     grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
     timeout: context.Timeout = 150.0,
+    endpoint: Annotated[
+        Optional[str], typer.Option("--endpoint", help="Ask this endpoint of a cloud instead.", metavar="NAME")
+    ] = None,
+    target: Annotated[Optional[str], typer.Option("--target", help="Its cloud: azureml or tir.")] = None,
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
     from mardock.cli import predicting
 
     project = context.project()
+    where, called = None, predicting.model_name(project, model)
+    if endpoint is not None:
+        from mardock.cli import deploying
+
+        where, called = deploying.served(project, target, endpoint)
     job = predicting.Job(
         project=project,
-        model=predicting.model_name(project, model),
+        model=called,
+        endpoint=where,
         files=predicting.sources(project, model, files or [], pick),
         version=version,
         content_type=content_type,

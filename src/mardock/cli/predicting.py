@@ -59,6 +59,7 @@ class Job:
         concurrency: requests under way at once.
         timeout: seconds the server may stay silent.
         protocol: `http` or `grpc`.
+        endpoint: where a deployed model answers; this project's running server when None.
     """
 
     project: Project
@@ -69,6 +70,7 @@ class Job:
     concurrency: int = 1
     timeout: float = 150.0
     protocol: str = "http"
+    endpoint: Optional[Endpoint] = None
 
     def run(self) -> list[Answer]:
         """Send every file and return the answers in the files' order; a failure is kept with its file.
@@ -76,22 +78,27 @@ class Job:
         Raises:
             EngineNotRunningError: there is no server to ask.
         """
-        from concurrent.futures import ThreadPoolExecutor
-
         from mardock.registration import LogPosition
 
+        if self.endpoint is not None:
+            return self._send(self.endpoint)
         engine = context.running_engine(self.project)
         since = LogPosition.now(engine)
+        return self._explained(self._send(engine.endpoint()), engine, since)
+
+    def _send(self, endpoint: Endpoint) -> list[Answer]:
+        from concurrent.futures import ThreadPoolExecutor
+
         answers: list[Answer] = []
         with (
-            predictor(engine.endpoint(), self.protocol) as client,
+            predictor(endpoint, self.protocol) as client,
             ThreadPoolExecutor(self.concurrency) as pool,
             console.progress(f"predicting {self.model}") as advance,
         ):
             for answer in pool.map(lambda file: self._one(client, file), self.files):
                 answers.append(answer)
                 advance(len(answers), len(self.files))
-        return self._explained(answers, engine, since)
+        return answers
 
     def _one(self, client: Predictor, file: Path) -> Answer:
         try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from mardock import process
 from mardock.engines.docker.daemon import sdk
@@ -89,13 +89,18 @@ def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> Non
 def build_own(
     root: Path, tag: str, machine: Machine, environ: Mapping[str, str], notify: Callable[[str], None]
 ) -> None:
-    """Build torchserve/Dockerfile with the machine's base image and build network.
+    """Build torchserve/Dockerfile with the machine's base image and build network; see `build`."""
+    build(root, build_argv(tag, machine, environ), tag, environ, notify)
+
+
+def build(root: Path, argv: Sequence[str], tag: str, environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
+    """Run a docker command that builds an image.
 
     Raises:
         EngineError: the build failed; `details` holds its last lines.
     """
     try:
-        for line in process.stream(build_argv(tag, machine, environ), cwd=root, env=environ):
+        for line in process.stream(argv, cwd=root, env=environ):
             notify(line)
     except EngineError as error:
         raise EngineError(
@@ -105,10 +110,17 @@ def build_own(
         ) from error
 
 
-def build_argv(tag: str, machine: Machine, environ: Mapping[str, str]) -> list[str]:
-    """Return the docker command that builds torchserve/Dockerfile; what pip is told stays in the environment."""
-    argv = ["docker", "build", "--file", "torchserve/Dockerfile", "--tag", tag]
-    argv += ["--build-arg", f"BASE_IMAGE={machine.base_image}", "--network", machine.build_network]
+def build_argv(
+    tag: str,
+    machine: Machine,
+    environ: Mapping[str, str],
+    *,
+    dockerfile: str = "torchserve/Dockerfile",
+    base: Optional[str] = None,
+) -> list[str]:
+    """Return the docker command that builds a Dockerfile; what pip is told stays in the environment."""
+    argv = ["docker", "build", "--file", dockerfile, "--tag", tag]
+    argv += ["--build-arg", f"BASE_IMAGE={base or machine.base_image}", "--network", machine.build_network]
     for name in _FROM_ENVIRONMENT:
         if environ.get(name):
             argv += ["--build-arg", name]  # without its value, which may hold a password

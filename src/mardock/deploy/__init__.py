@@ -1,0 +1,1 @@
+"""Sending an archive elsewhere: an experiment is planned as the target's own files, then applied."""

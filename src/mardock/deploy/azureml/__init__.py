@@ -1,0 +1,134 @@
+"""Azure ML managed online endpoints: a DeployTarget, and what only this target has, its images, models and traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mardock.deploy.azureml import images, render, rollout, traffic
+from mardock.deploy.azureml.options import check_deployment, check_name, read
+from mardock.deploy.azureml.workspace import connect
+from mardock.deploy.base import Deployment, Name, Plan
+from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
+from mardock.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.experiment import Experiment, Source
+
+SERVED_AS = render.SERVED_AS
+
+
+def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
+    """Render the YAML of `az ml` and the Dockerfile, without a network; see `DeployTarget.plan`."""
+    return render.plan(read(site), experiment, name)
+
+
+def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
+    """Build, push, register and deploy, each unless it is done already; see `DeployTarget.apply`."""
+    options = read(site)
+    files = dict(plan.files)
+    images.provide(site, options, plan.experiment, listener)
+    with connect(options) as client:
+        rollout.register_model(client, options, plan.experiment, listener)
+        rollout.create_environment(client, files[render.ENVIRONMENT])
+        rollout.create_endpoint(client, options, files[render.ENDPOINT], listener)
+        rollout.create_deployment(client, options, plan, listener)
+        return _deployment(client, plan.name)
+
+
+def build_image(site: Site, source: Source, listener: Listener) -> str:
+    """Return the experiment's image once the registry has it."""
+    return images.provide(site, read(site), source, listener)
+
+
+def register_model(site: Site, experiment: Experiment, listener: Listener) -> None:
+    """Upload the archive and register it as its version of the model; refused when that exists with other content."""
+    options = read(site)
+    with connect(options) as client:
+        rollout.register_model(client, options, experiment, listener)
+
+
+def create_endpoint(site: Site, endpoint: str, listener: Listener) -> None:
+    """Create an endpoint without deployments, unless it is there."""
+    options = read(site)
+    check_name(Name(endpoint))
+    with connect(options) as client:
+        rollout.create_endpoint(client, options, render.to_yaml(render.endpoint(options, endpoint)), listener)
+
+
+def set_traffic(site: Site, endpoint: str, shares: Mapping[str, int], listener: Listener) -> None:
+    """Give each deployment its percentage of an endpoint's traffic."""
+    options = read(site)
+    check_name(Name(endpoint))
+    traffic.check_shares(shares)
+    with connect(options) as client:
+        traffic.set_traffic(client, options, endpoint, shares, listener)
+
+
+def status(site: Site, name: Name) -> Deployment:
+    """Say what runs; see `DeployTarget.status`."""
+    options = read(site)
+    check_name(name)
+    with connect(options) as client:
+        return _deployment(client, name)
+
+
+def endpoint(site: Site, name: Name) -> Endpoint:
+    """Return where an endpoint answers, with its key; `model` is what its model is called.
+
+    Raises:
+        DeployError: there is no such endpoint.
+    """
+    options = read(site)
+    check_name(name)
+    with connect(options) as client:
+        scoring = urlsplit(client.online_endpoints.get(name.endpoint).scoring_uri)
+        keys = client.online_endpoints.get_keys(name.endpoint)
+    token = getattr(keys, "primary_key", None) or getattr(keys, "access_token", None)
+    return Endpoint(f"{scoring.scheme}://{scoring.netloc}", inference_token=token)
+
+
+def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
+    """Yield the container's last log lines; see `DeployTarget.logs`."""
+    options = read(site)
+    check_deployment(name)
+    with connect(options) as client:
+        yield from rollout.log_lines(client, name, tail)
+
+
+def destroy(site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
+    """Delete a deployment, or with no deployment named the whole endpoint; see `DeployTarget.destroy`."""
+    options = read(site)
+    check_name(name)
+    with connect(options) as client:
+        if name.deployment:
+            traffic.delete_deployment(client, options, name, listener, drain=drain)
+        else:
+            traffic.delete_endpoint(client, options, name.endpoint, listener, drain=drain)
+
+
+def _deployment(client: MLClient, name: Name) -> Deployment:
+    where = rollout.found(lambda: client.online_endpoints.get(name.endpoint))
+    if where is None:
+        return Deployment(name, "absent")
+    shares = where.traffic or {}
+    address = Endpoint("{0.scheme}://{0.netloc}".format(urlsplit(where.scoring_uri or "")))
+    if not name.deployment:
+        details = {f"traffic to {one}": f"{percent}%" for one, percent in shares.items()}
+        return Deployment(name, rollout.state_of(where), address, details=details)
+    present = rollout.found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
+    if present is None:
+        return Deployment(name, "absent")
+    tags = present.tags or {}
+    return Deployment(
+        name,
+        rollout.state_of(present),
+        address,
+        commit=tags.get(COMMIT_TAG, ""),
+        digest=tags.get(DIGEST_TAG, ""),
+        details={**rollout.deployed(present), "traffic": f"{int(shares.get(name.deployment, 0))}%"},
+    )

@@ -1,0 +1,126 @@
+"""Experiment: a model of mardock.toml with its archive, its deployment spec and the commit they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from mardock.archive.read import ModelArchive, read
+from mardock.deploy import provenance
+from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG, Provenance
+from mardock.errors import ConfigError, DeployError
+
+if TYPE_CHECKING:
+    from mardock.settings.project import Project
+    from mardock.settings.schema import Serving
+
+SPEC = "torchserve-deployment.yaml"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The part of an experiment that git holds, and that its image is built from.
+
+    Attributes:
+        name: the model's name in mardock.toml.
+        folder: `torchserve/NAME`, relative to the project's folder.
+        dockerfile: its own Dockerfile, relative to the project's folder; `None` when it has none.
+        requirements: its own requirements.txt likewise.
+    """
+
+    name: str
+    folder: Path
+    dockerfile: Optional[Path]
+    requirements: Optional[Path]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Experiment(Source):
+    """What is deployed, read once: planning with it needs no further look at the disk.
+
+    Attributes:
+        spec: the parsed `torchserve-deployment.yaml`, the YAML of `az ml online-deployment`.
+        archive: the `.mar`, whose version is the version deployed.
+        serving: how the model is served, for what the spec leaves open.
+    """
+
+    spec: Mapping[str, Any]
+    archive: ModelArchive
+    serving: Serving
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the target is to keep beside the archive and the deployment: the commit and the archive's SHA-256."""
+        return {COMMIT_TAG: self.provenance.revision, DIGEST_TAG: self.archive.sha256}
+
+
+def load_source(project: Project, name: Optional[str], *, allow_dirty: bool) -> Source:
+    """Read what an experiment's image is built from; its archive need not exist yet.
+
+    Args:
+        name: a model of mardock.toml, the only one when not given.
+        allow_dirty: take files that are not those of the commit.
+
+    Raises:
+        ConfigError: there is no such model.
+        DeployError: the tree is dirty, or there is no git repository.
+    """
+    name, _ = project.settings.model(name)
+    folder = Path("torchserve", name)
+    found = provenance.of(project.root)
+    if not allow_dirty:
+        found.require_clean()
+    return Source(
+        name=name,
+        folder=folder,
+        dockerfile=_optional(project.root, folder / "Dockerfile"),
+        requirements=_optional(project.root, folder / "requirements.txt"),
+        provenance=found,
+    )
+
+
+def load(project: Project, name: Optional[str], *, version: Optional[str] = None, allow_dirty: bool) -> Experiment:
+    """Read an experiment of the project; parameters and errors as in `load_source`, and besides
+
+    Args:
+        version: the version to deploy; that of the archive when not given.
+
+    Raises:
+        ConfigError: its spec is missing or is no YAML mapping.
+        ArchiveError: the archive is missing or damaged.
+        DeployError: the archive has another version.
+    """
+    name, model = project.settings.model(name)
+    spec = _read_spec(project.root, Path("torchserve", name, SPEC))
+    archive = read(project.model_store / f"{model.archive.model_name}.mar")
+    if version is not None and version != archive.version:
+        raise DeployError(
+            f"{archive.path.name} has version {archive.version}, not {version}",
+            hint=f"mardock archive {name} --version {version}",
+        )
+    source = load_source(project, name, allow_dirty=allow_dirty)
+    return Experiment(**vars(source), spec=spec, archive=archive, serving=model.serving)
+
+
+def _read_spec(root: Path, path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        spec = yaml.safe_load((root / path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no {path}",
+            hint="write instance_type and instance_count into it, as az ml online-deployment has them",
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint=f"mend {path}") from error
+    if not isinstance(spec, dict):
+        raise ConfigError(f"{path} is no mapping", hint="it holds keys such as instance_type: Standard_DS3_v2")
+    return spec
+
+
+def _optional(root: Path, path: Path) -> Optional[Path]:
+    return path if (root / path).is_file() else None

@@ -1,0 +1,75 @@
+"""Provenance: the git commit a deployment is made from, and whether the files are those of the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mardock import process
+from mardock.errors import DeployError, EngineNotFoundError
+
+COMMIT_TAG = "mardock_commit"
+DIGEST_TAG = "mardock_sha256"
+_SHOWN = 10
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A commit, and the files of the project that differ from it or are not in it.
+
+    Attributes:
+        commit: 40 hex digits.
+        changed: paths relative to the project's folder; files git ignores are not among them.
+    """
+
+    commit: str
+    changed: tuple[str, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """What a deployment is labelled with: the commit, with `+dirty` when files differ from it."""
+        return f"{self.commit}+dirty" if self.changed else self.commit
+
+    def require_clean(self) -> None:
+        """Refuse files that are not those of the commit.
+
+        Raises:
+            DeployError: with their names.
+        """
+        if not self.changed:
+            return
+        more = [f"and {len(self.changed) - _SHOWN} more"] if len(self.changed) > _SHOWN else []
+        raise DeployError(
+            f"what would be deployed is not what git has: {len(self.changed)} files differ from {self.commit[:12]}",
+            details="\n".join([*self.changed[:_SHOWN], *more]),
+            hint="git add and git commit them, or --allow-dirty",
+        )
+
+
+def of(root: Path) -> Provenance:
+    """Return the provenance of the project in `root`.
+
+    Raises:
+        DeployError: git is missing, or `root` is in no repository with a commit.
+    """
+    commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
+    listing = _git(root, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+    prefix = _git(root, "rev-parse", "--show-prefix").rstrip("\n")
+    return Provenance(commit, tuple(entry[3:][len(prefix) :] for entry in listing.split("\0") if entry))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = process.run(["git", "--no-optional-locks", *arguments], cwd=root, timeout=_TIMEOUT_S)
+    except EngineNotFoundError as error:
+        raise DeployError(
+            "git is not installed, and a deployment carries the commit it is made from", hint="install git"
+        ) from error
+    if done.returncode != 0:
+        raise DeployError(
+            f"{root} is in no git repository with a commit, and a deployment carries the commit it is made from",
+            details=done.stderr.strip() or None,
+            hint="git init && git add . && git commit",
+        )
+    return done.stdout

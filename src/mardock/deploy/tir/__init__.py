@@ -1,0 +1,135 @@
+"""TIR of E2E Networks: a DeployTarget, and what only this target has, starting, stopping and restarting an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from mardock.deploy.base import Deployment, Name, Plan
+from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
+from mardock.deploy.tir import render, samples
+from mardock.deploy.tir.options import Options, check_name, read, read_secrets
+from mardock.endpoint import Endpoint
+from mardock.errors import DeployError
+
+if TYPE_CHECKING:
+    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.experiment import Experiment
+    from mardock.deploy.tir.api import TirApi
+
+ABSENT = "absent"
+
+Action = Literal["start", "stop", "restart"]
+
+
+def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
+    """Render the repository, the bucket's files and the endpoint, without a network; see `DeployTarget.plan`."""
+    return render.plan(read(site), experiment, name)
+
+
+def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
+    """Upload and deploy, each unless it is done already; see `DeployTarget.apply`."""
+    from mardock.deploy.tir import rollout
+
+    options = read(site)
+    with _connect(site, options) as api:
+        repository, bucket = rollout.provide_bucket(site, options, api, plan, listener)
+        rollout.upload(options, bucket, plan, listener)
+        rollout.provide_endpoint(options, api, plan, repository, listener)
+        return _deployment(site, options, api, plan.name)
+
+
+def status(site: Site, name: Name) -> Deployment:
+    """Say what an endpoint serves, and how to call it; see `DeployTarget.status`."""
+    check_name(name)
+    options = read(site)
+    with _connect(site, options) as api:
+        return _deployment(site, options, api, name)
+
+
+def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
+    """Yield the last lines of an endpoint's log; see `DeployTarget.logs`."""
+    with _connect(site, read(site)) as api:
+        lines = api.logs(_number(api, name))
+    return iter(lines[-tail:] if tail else [])
+
+
+def control(site: Site, name: Name, action: Action, listener: Listener) -> Deployment:
+    """Start, stop or restart an endpoint and wait until it is done.
+
+    Raises:
+        DeployError: there is no such endpoint, or it does not come to run or to rest.
+    """
+    from mardock.deploy.tir import rollout
+
+    options = read(site)
+    with _connect(site, options) as api:
+        number = _number(api, name)
+        api.act(number, action)
+        wanted = rollout.STOPPED if action == "stop" else rollout.RUNNING
+        rollout.wait(options, api, number, str(name), listener, wanted=wanted)
+        return _deployment(site, options, api, name)
+
+
+def destroy(site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
+    """Delete an endpoint, a running one only with `drain`, which stops it first; see `DeployTarget.destroy`.
+
+    Its files stay in the bucket: another endpoint may load them.
+    """
+    from mardock.deploy.tir import rollout
+
+    check_name(name)
+    options = read(site)
+    with _connect(site, options) as api:
+        found = api.endpoint(name.endpoint)
+        if found is None:
+            return
+        number = int(found["id"])
+        if str(found.get("status", "")).lower() in rollout.RUNNING:
+            if not drain:
+                raise DeployError(f"the endpoint {name} runs, and may be in use", hint="stop it first: --drain")
+            api.act(number, "stop")
+            rollout.wait(options, api, number, str(name), listener, wanted=rollout.STOPPED)
+        listener.note(f"deleting the endpoint {name}")
+        api.delete_endpoint(number)
+
+
+def _connect(site: Site, options: Options) -> TirApi:
+    from mardock.deploy.tir.api import TirApi
+
+    return TirApi(options, read_secrets(site.environ))
+
+
+def _number(api: TirApi, name: Name) -> int:
+    found = api.endpoint(name.endpoint)
+    if found is None:
+        raise DeployError(
+            f"TIR has no endpoint {name}", hint=f"mardock deploy apply EXP --target tir --endpoint {name}"
+        )
+    return int(found["id"])
+
+
+def _deployment(site: Site, options: Options, api: TirApi, name: Name) -> Deployment:
+    from mardock.deploy.tir import rollout
+
+    found = api.endpoint(name.endpoint)
+    if found is None:
+        return Deployment(name, ABSENT)
+    number, variables = int(found["id"]), rollout.labels(found)
+    state = str(found.get("status", ""))
+    token = site.environ.get("TIR_INFERENCE_TOKEN") or site.environ.get("TIR_TOKEN")
+    url = samples.inference_url(options, number)
+    model = variables.get(render.MODEL_TAG, "MODEL")
+    return Deployment(
+        name,
+        state,
+        endpoint=Endpoint(url, inference_token=token) if state.lower() in rollout.RUNNING else None,
+        commit=variables.get(COMMIT_TAG, ""),
+        digest=variables.get(DIGEST_TAG, ""),
+        details={
+            "model": model,
+            "URL": url,
+            "REST": samples.rest(options, number, model),
+            "gRPC": samples.grpc(options, number, model),
+        },
+    )

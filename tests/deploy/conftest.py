@@ -1,0 +1,139 @@
+"""What the deploy tests share: a committed project, a Listener that remembers, and the parts of a cloud."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from tests.conftest import Require
+from tests.deploy import azure_emulator, cloud_parts
+
+from mardock.archive.build import build
+from mardock.deploy import experiment
+from mardock.deploy.base import Site
+from mardock.settings.project import Project
+
+TOML = """
+[models.digits.archive]
+handler = "torchserve/digits/handler.py"
+version = "3"
+
+[models.digits.serving]
+startup_timeout = 90
+"""
+SPEC = """
+instance_type: Standard_DS3_v2
+instance_count: 2
+request_settings:
+  request_timeout_ms: 30000
+readiness_probe:
+  initial_delay: 20
+"""
+
+
+class Heard:
+    """A Listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.advances: list[tuple[int, int]] = []
+        self.on_advance: Callable[[int, int], None] = lambda done, total: None
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        def advance(done: int, total: int) -> None:
+            self.advances.append((done, total))
+            self.on_advance(done, total)
+
+        yield advance
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git as somebody, at a fixed time, so that a commit's name depends on its content alone."""
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+    date = "2026-01-01T00:00:00Z"
+    environ = {**os.environ, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, env=environ)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A committed project in a subfolder of its repository, its model archived as version 3."""
+    root = tmp_path / "repository" / "project"
+    folder = root / "torchserve" / "digits"
+    folder.mkdir(parents=True)
+    (root / "mardock.toml").write_text(TOML, encoding="utf-8")
+    (root / ".gitignore").write_text("artifacts/\n.mardock/\n", encoding="utf-8")
+    (root / "torchserve/config.properties").write_text("inference_address=http://0.0.0.0:8080\n", encoding="utf-8")
+    (folder / "handler.py").write_text("def handle(data, context):\n    return data\n", encoding="utf-8")
+    (folder / experiment.SPEC).write_text(SPEC, encoding="utf-8")
+    made = Project(root)
+    made.model_store.mkdir()
+    build(made.settings.models["digits"].archive, root, made.model_store)
+    git(root.parent, "init", "-q")
+    git(root.parent, "add", ".")
+    git(root.parent, "commit", "-qm", "first")
+    return made
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="session")
+def blob_url(require: Require, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real blob store's URL, with the container the workspace names."""
+    program = cloud_parts.azurite_program()
+    if program is None:
+        require("azurite", "npm install azurite, and MARDOCK_AZURITE names the folder")
+    storage = pytest.importorskip("azure.storage.blob")
+    with cloud_parts.azurite(program, tmp_path_factory.mktemp("azurite")) as url:
+        credential = {"account_name": cloud_parts.ACCOUNT, "account_key": cloud_parts.ACCOUNT_KEY}
+        storage.ContainerClient(url, "models", credential=credential).create_container()
+        yield url
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[azure_emulator.Azure]:
+    """An empty workspace, and the login to it in the environment."""
+    pytest.importorskip("azure.ai.ml")
+    certificate, key = cloud_parts.certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("AZURE_TENANT_ID", azure_emulator.TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "client")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", azure_emulator.CLIENT_SECRET)
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK overwrites it: restored with the others
+    storage = {"account": cloud_parts.ACCOUNT, "key": cloud_parts.ACCOUNT_KEY, "container": "models"}
+    with azure_emulator.serving(azure_emulator.Azure(storage=storage), certificate, key) as running:
+        yield running
+
+
+@pytest.fixture
+def azure_options(azure: azure_emulator.Azure) -> dict[str, Any]:
+    """The `[deploy.azureml]` table that leads to the emulator; nothing answers at its blob store and its registry."""
+    return {
+        "subscription_id": "sub",
+        "resource_group": "group",
+        "workspace": "space",
+        "registry": "127.0.0.1:9",
+        "resource_manager_url": azure.url,
+        "authority_url": azure.url,
+        "blob_url": f"http://127.0.0.1:9/{cloud_parts.ACCOUNT}",
+        "poll_seconds": 0.05,
+        "timeout": 60,
+    }
+
+
+@pytest.fixture
+def site(project: Project, azure_options: dict[str, Any]) -> Site:
+    """Where the emulator is, for a project."""
+    return Site(project.root, azure_options, dict(os.environ))

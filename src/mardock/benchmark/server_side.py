@@ -10,6 +10,27 @@ from mardock.endpoint import Endpoint
 
 
 @dataclass(frozen=True)
+class Counters:
+    """TorchServe's sums for one model; latencies in microseconds."""
+
+    requests: int = 0
+    inference_us: float = 0.0
+    queue_us: float = 0.0
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return both together."""
+        return Counters(
+            self.requests + other.requests, self.inference_us + other.inference_us, self.queue_us + other.queue_us
+        )
+
+    def __sub__(self, before: Counters) -> Counters:
+        """Return what was counted between two looks."""
+        return Counters(
+            self.requests - before.requests, self.inference_us - before.inference_us, self.queue_us - before.queue_us
+        )
+
+
+@dataclass(frozen=True)
 class ServerSide:
     """What TorchServe counted while a run lasted, other clients' requests of the same model among them.
 
@@ -24,24 +45,13 @@ class ServerSide:
     mean_inference_ms: Optional[float]
     mean_queue_ms: Optional[float]
 
-
-@dataclass(frozen=True)
-class Counters:
-    """TorchServe's sums for one model since it started; latencies in microseconds."""
-
-    requests: int = 0
-    inference_us: float = 0.0
-    queue_us: float = 0.0
-
-    def since(self, before: Counters) -> ServerSide:
-        """Return what was counted between two looks."""
-        requests = self.requests - before.requests
-        if requests <= 0:
-            return ServerSide(0, None, None)
-        inference, queue = self.inference_us - before.inference_us, self.queue_us - before.queue_us
-        if not inference:
-            return ServerSide(requests, None, None)
-        return ServerSide(requests, inference / requests / 1000, queue / requests / 1000)
+    @classmethod
+    def of(cls, counted: Counters) -> ServerSide:
+        """Return the means of what was counted."""
+        requests = counted.requests
+        if requests <= 0 or counted.inference_us < 1:  # the sums are products of floats: nothing may differ from 0
+            return cls(max(requests, 0), None, None)
+        return cls(requests, counted.inference_us / requests / 1000, counted.queue_us / requests / 1000)
 
 
 def read_counters(endpoint: Endpoint, model: str, version: Optional[str]) -> Counters:

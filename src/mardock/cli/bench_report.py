@@ -73,24 +73,28 @@ def _row(run: LoadResult) -> tuple[object, ...]:
         run.label,
         run.requests,
         f"{errors} ({run.error_rate:.2%})" if errors else 0,
-        f"{run.throughput:.1f}",
+        f"{run.throughput:.1f}{_spread(run)}",
         *(_figure(value, "ms") for value in percentiles),
         f"{run.ceiling:.0f} req/s",
     )
 
 
+def _spread(run: LoadResult) -> str:
+    """Return the slowest and the fastest round."""
+    return f" ({min(run.rounds):.1f}-{max(run.rounds):.1f})" if run.rounds else ""
+
+
 def _show_server_side(runs: Sequence[LoadResult]) -> None:
-    """Print requests, mean inference and mean queue latency: a row per figure, a column per run."""
+    """Print requests, mean inference and mean queue latency of each run."""
     sides = [(run.label, run.server) for run in runs if run.server is not None]
     if not sides:
         return
     console.data("\nTorchServe's own count")
     console.table(
-        ("", *(label for label, _ in sides)),
+        ("LOAD", "TOTAL REQUESTS", "MEAN INFERENCE LATENCY", "MEAN QUEUE LATENCY"),
         [
-            ("total requests", *(side.requests for _, side in sides)),
-            ("mean inference latency", *(_figure(side.mean_inference_ms, "ms") for _, side in sides)),
-            ("mean queue latency", *(_figure(side.mean_queue_ms, "ms") for _, side in sides)),
+            (label, side.requests, _figure(side.mean_inference_ms, "ms"), _figure(side.mean_queue_ms, "ms"))
+            for label, side in sides
         ],
     )
 

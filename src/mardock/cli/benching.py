@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -10,16 +9,14 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.cli import console, context
-from mardock.errors import ConfigError, MardockError, ServingError
+from mardock.errors import MardockError, ServingError
 
 if TYPE_CHECKING:
+    from mardock.benchmark.bench import Bench
     from mardock.benchmark.report import BenchReport
     from mardock.endpoint import Endpoint
     from mardock.settings.project import Project
 
-_MAX_BODIES = 256 * 1024 * 1024
-_MAX_CONCURRENCY = 10_000
-_MAX_WORKERS = 256
 _OPEN_LOOP_CONNECTIONS = "100"  # what TorchServe lets wait in a model's queue, unless told otherwise
 _CLOSED_LOOP_CONNECTIONS = "8"
 
@@ -62,12 +59,17 @@ def run(
         Optional[float],
         typer.Option("--rate", min=0.001, max=1e6, help="Open loop: requests per second, whatever the server does."),
     ] = None,
-    duration: Annotated[float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure.")] = 10,
+    duration: Annotated[
+        float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure, in each round.")
+    ] = 10,
     warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = 2,
     workers: Annotated[
         Optional[str],
         typer.Option("--workers", help="Scale the model to each of these, e.g. 1,4, and put it back afterwards."),
     ] = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, max=100, help="Take the settings in turn, that many times over.")
+    ] = 1,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = 30,
     version: Annotated[
         Optional[str], typer.Option("--version", help="A version; the default one when left out.")
@@ -91,45 +93,28 @@ def run(
     counted from the moment a request was due, so that a stall is charged for all that it delayed.
     """
     from mardock.benchmark.bench import Bench, BenchPlan
-    from mardock.cli import bench_report, predicting
+    from mardock.cli import bench_options, predicting
 
-    if not all(map(math.isfinite, (duration, warmup, timeout, rate or 0.0))):
-        raise ConfigError("--duration, --warmup, --timeout and --rate must be finite", hint="mardock bench --help")
+    bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
+    bench_options.check_writable(csv, html)
     project = context.project()
     connections = _OPEN_LOOP_CONNECTIONS if rate else _CLOSED_LOOP_CONNECTIONS
     plan = BenchPlan(
         model=predicting.model_name(project, model),
-        bodies=_bodies(project, model, files or []),
+        bodies=bench_options.bodies(project, model, files or []),
         version=version,
         content_type=content_type,
-        concurrency=_numbers("--concurrency", concurrency or connections, 1, _MAX_CONCURRENCY),
+        concurrency=bench_options.numbers("--concurrency", concurrency or connections, most=10_000),
         rate=rate,
         duration=duration,
         warmup=warmup,
         timeout=timeout,
-        workers=_numbers("--workers", workers, 1, _MAX_WORKERS) if workers else (),
-        protocol=_protocol(protocol),
+        workers=bench_options.numbers("--workers", workers, most=256) if workers else (),
+        rounds=rounds,
+        protocol=bench_options.protocol(protocol),
     )
-    for path in (csv, html):
-        _check_writable(path)
     job = Bench(_endpoint(project, url), plan, allow_remote=yes, tell=console.note)
-    failure: Optional[MardockError] = None
-    try:
-        job.run()
-    except MardockError as error:
-        failure = error
-    finally:
-        report = job.report
-        if report.runs:  # kept also when the server died or the user had seen enough
-            bench_report.show(report, as_json=as_json)
-            bench_report.write(report, csv=csv, html=html)
-    failure = failure or _verdict(report, max_error_rate)
-    if failure is None:
-        return
-    if as_json and report.runs:  # stdout holds one JSON value, and that is the report
-        console.warn(failure.message)
-        raise typer.Exit(failure.exit_code)
-    raise failure
+    _carry_out(job, max_error_rate, as_json=as_json, csv=csv, html=html)
 
 
 @bench.command()
@@ -151,42 +136,27 @@ def _endpoint(project: Project, url: Optional[str]) -> Endpoint:
     return Endpoint(url.rstrip("/")) if url else context.endpoint(project)
 
 
-def _bodies(project: Project, model: Optional[str], files: list[Path]) -> tuple[bytes, ...]:
-    from mardock.cli import predicting
+def _carry_out(job: Bench, max_error_rate: float, *, as_json: bool, csv: Optional[Path], html: Optional[Path]) -> None:
+    """Run a benchmark and report it, also when the server died or the user had seen enough."""
+    from mardock.cli import bench_report
 
-    found = predicting.sources(project, model, files)
-    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
-        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
-    return tuple(predicting.read(file) for file in found)
-
-
-def _protocol(text: str) -> str:
-    if text not in ("http", "grpc"):
-        raise ConfigError(f"--protocol {text!r}: http or grpc is wanted", hint="mardock bench --help")
-    return text
-
-
-def _numbers(option: str, text: str, least: int, most: int) -> tuple[int, ...]:
-    """Read `1,4,16`.
-
-    Raises:
-        ConfigError: a part of it is no whole number within the limits, or stands there twice.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and least <= int(part) <= most for part in parts):
-        raise ConfigError(
-            f"{option} {text!r}: whole numbers from {least} to {most} are wanted", hint=f"e.g. {option} 1,4"
-        )
-    numbers = tuple(int(part) for part in parts)
-    if len(set(numbers)) < len(numbers):
-        raise ConfigError(f"{option} {text!r} names a number twice", hint=f"e.g. {option} 1,4")
-    return numbers
-
-
-def _check_writable(path: Optional[Path]) -> None:
-    """Refuse a report that could not be written after minutes of measuring."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise ConfigError(f"cannot write {path}", hint="name a file in a folder that exists")
+    failure: Optional[MardockError] = None
+    try:
+        job.run()
+    except MardockError as error:
+        failure = error
+    finally:
+        report = job.report
+        if report.runs:
+            bench_report.show(report, as_json=as_json)
+            bench_report.write(report, csv=csv, html=html)
+    failure = failure or _verdict(report, max_error_rate)
+    if failure is None:
+        return
+    if as_json and report.runs:  # stdout holds one JSON value, and that is the report
+        console.warn(failure.message)
+        raise typer.Exit(failure.exit_code)
+    raise failure
 
 
 def _verdict(report: BenchReport, max_error_rate: float) -> Optional[ServingError]:

@@ -73,7 +73,7 @@ def _run(
     plan = session.Plan(candidates, options.tolerance, options.threads, options.rounds, options.timeout)
     report = session.compile_model(name, source.load, sample, plan, built, console.note)
     if source.module_file and project.root in source.module_file.parents:
-        sources = compiled.digests(project.root, [str(source.module_file.relative_to(project.root))])
+        sources |= compiled.digests(project.root, [str(source.module_file.relative_to(project.root))])
     report = report.with_sources(sources)
     if options.save is None:
         return report
@@ -105,7 +105,8 @@ def _source(
 
     root = project.root
     if options.module is not None:
-        return Source(module=options.module, folders=[root / "src", root]), []
+        known = compiled.sources(settings.archive) if settings else []
+        return Source(module=options.module, folders=[root / "src", root]), [f for f in known if (root / f).exists()]
     assert settings is not None
     from mardock.archive import manifest
     from mardock.handler.worker_process import unpack

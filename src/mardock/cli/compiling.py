@@ -43,7 +43,9 @@ def compile_model(
         Optional[str], typer.Option("--save", metavar="[NAME|all]", help="Keep the fastest, this one, or all.")
     ] = None,
     rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = 1e-3,
-    atol: Annotated[float, typer.Option("--atol", min=0, help="Absolute tolerance.")] = 1e-4,
+    atol: Annotated[
+        float, typer.Option("--atol", min=0, help="Tolerance, relative to the output's largest value.")
+    ] = 1e-5,
     threads: Annotated[Optional[int], typer.Option("--threads", min=1, max=1024, help="Torch's; all cores.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=3, max=1000, help="How often each is timed, in turns.")] = 5,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for each candidate.")] = 600,

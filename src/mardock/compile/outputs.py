@@ -58,8 +58,7 @@ def compare(
     """Compare two flattened answers leaf by leaf; NaN equals NaN.
 
     Args:
-        like: an answer of the same model, whose size `tolerance.share` is a share of where it is larger than
-            that of `expected`.
+        like: an answer of the same model, whose largest value counts where it is larger than that of `expected`.
     """
     if expected.keys() != found.keys():
         missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
@@ -102,12 +101,11 @@ def _compare_leaf(path: str, expected: Any, found: Any, tolerance: Tolerance, li
     difference = torch.where(left == right, 0.0, (left - right).abs()).nan_to_num(nan=0.0)
     largest = float(difference.max()) if difference.numel() else 0.0
     size = max(_size(left), _size(_wide(like)) if isinstance(like, torch.Tensor) else 0.0)
-    allowed = (
-        tolerance.absolute + tolerance.relative * left.abs().nan_to_num(nan=0.0, posinf=0.0) + tolerance.share * size
-    )
+    absolute = tolerance.absolute * max(1.0, size) + tolerance.share * size
+    allowed = absolute + tolerance.relative * left.abs().nan_to_num(nan=0.0, posinf=0.0)
     if bool((difference > allowed).any()):
         return Comparison(largest, path, f"{label} differs by up to {largest:.2g}")
-    if tolerance.ranks and _ranks_differ(left, right, tolerance.absolute):
+    if tolerance.ranks and _ranks_differ(left, right, absolute):
         return Comparison(largest, path, f"{label} ranks its top {_MOST_CLASSES} otherwise")
     return Comparison(largest, path, None)
 

@@ -16,16 +16,16 @@ from mardock.benchmark.comparison import compare
 from mardock.benchmark.csv_report import csv_text
 from mardock.benchmark.html_report import html_text
 from mardock.benchmark.measurement import TIMEOUT, Measurement
-from mardock.benchmark.report import BenchReport, LoadResult, read_report
+from mardock.benchmark.report import BenchReport, LoadResult, Part, read_report
 from mardock.benchmark.schedule import SECOND
-from mardock.benchmark.server_side import Counters
+from mardock.benchmark.server_side import Counters, ServerSide
 from mardock.errors import ConfigError
 
 MS = SECOND // 1000
 HOSTILE = "500 <script>alert(1)</script>"
 
 
-def run(concurrency: int, latency_ms: int, workers: int | None = None) -> LoadResult:
+def run(concurrency: int, latency_ms: int, workers: int | None = None, rounds: int = 1) -> LoadResult:
     """A second in which each connection got its answers after the same time, then one timeout."""
     measurement = Measurement()
     measurement.begin(0, SECOND)
@@ -33,8 +33,9 @@ def run(concurrency: int, latency_ms: int, workers: int | None = None) -> LoadRe
         for _ in range(concurrency):
             measurement.answered(start, start + latency_ms * MS, 10)
     measurement.failed(TIMEOUT, HOSTILE)
-    server = Counters(30, 60_000.0, 9_000.0).since(Counters(10, 20_000.0, 1_000.0))
-    return LoadResult.of(measurement, workers=workers, concurrency=concurrency, rate=None, ceiling=1e6, server=server)
+    counted = Counters(30, 60_000.0, 9_000.0) - Counters(10, 20_000.0, 1_000.0)
+    parts = [Part(measurement, counted)] * rounds
+    return LoadResult.of(parts, workers=workers, concurrency=concurrency, rate=None, ceiling=1e6)
 
 
 def report(*runs: LoadResult) -> BenchReport:
@@ -68,6 +69,26 @@ def test_the_servers_figures_are_differences() -> None:
 
     assert side is not None
     assert (side.requests, side.mean_inference_ms, side.mean_queue_ms) == (20, 2.0, 0.4)
+
+
+def test_requests_over_grpc_have_no_latencies_on_the_server() -> None:
+    rounding = Counters(30, 1e-9, 0.0)
+
+    assert ServerSide.of(rounding) == ServerSide(30, None, None)
+
+
+def test_rounds_are_pooled() -> None:
+    one, three = run(4, 20), run(4, 20, rounds=3)
+
+    assert three.requests == 3 * one.requests
+    assert three.seconds == 3 * one.seconds
+    assert three.throughput == one.throughput
+    assert three.rounds == (one.throughput,) * 3
+    assert three.errors == {kind: 3 * count for kind, count in one.errors.items()}
+    assert three.latency.p50_ms == one.latency.p50_ms
+    assert three.windows == one.windows * 3
+    assert three.server is not None
+    assert (three.server.requests, three.server.mean_queue_ms) == (60, 0.4)
 
 
 def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -109,7 +130,7 @@ def test_the_page_needs_no_network_and_escapes_what_servers_say() -> None:
     [
         lambda: [run(1, 10)],
         lambda: [run(load, 10 * load) for load in (1, 2, 4, 8, 16, 32, 50, 64)],
-        lambda: [LoadResult.of(Measurement(), workers=None, concurrency=1, rate=None, ceiling=0.0, server=None)],
+        lambda: [LoadResult.of([Part(Measurement())], workers=None, concurrency=1, rate=None, ceiling=0.0)],
     ],
     ids=["one", "eight", "nothing-answered"],
 )

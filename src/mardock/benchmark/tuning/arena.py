@@ -32,8 +32,8 @@ from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
 _CONFIG = "model-config.yaml"
-_AGAIN_S = 0.2  # of load before a window of a version that was measured before
-_FIRST_S = 0.5
+_FIRST_S = 0.5  # at least, of load before the first window of a version
+_FILLING = 0.25  # of a run, while the first answers are on their way: counting it would favour small batches
 _DEFAULT_TIMEOUT_S = 120
 
 
@@ -127,12 +127,14 @@ class Arena:
         if not known:
             self._enter(setting)
         try:
-            measurement = self.loaded(setting, seconds, warmup=_AGAIN_S if known else max(_FIRST_S, seconds / 2))
+            warmup = 0.0 if known else max(_FIRST_S, seconds / 2)
+            measurement = self.loaded(setting, seconds / (1 - _FILLING), warmup=warmup)
         finally:
             if setting not in self._kept:
                 self._leave(setting)
+        windows = measurement.windows[round(_FILLING * len(measurement.windows)) :]
         p99 = measurement.latency.percentile(99) or measurement.latency.largest
-        return Reading(measurement.throughput, None if p99 is None else p99 / 1e6, seconds)
+        return Reading(sum(windows) / len(windows), None if p99 is None else p99 / 1e6, seconds)
 
     def loaded(self, setting: Setting, seconds: float, *, warmup: float) -> Measurement:
         """Return what a window of load counts; raises like `measure`."""
@@ -142,7 +144,7 @@ class Arena:
         )
         timeout = float(self.served.response_timeout_s or _DEFAULT_TIMEOUT_S)
         with LoadGenerator(target, load.concurrency, timeout=timeout) as generator:
-            for length in (warmup, seconds):
+            for length in (warmup, seconds) if warmup else (seconds,):
                 measurement = Measurement()
                 generator.run(measurement, seconds=length)
                 if measurement.cut_short:

@@ -12,7 +12,7 @@ from mardock.benchmark.tuning.setting import Setting, Space
 
 _WINDOWS = 60  # of the shortest kind that fit into a budget, with what it takes to start workers
 _SHORTEST_S, _LONGEST_S = 0.3, 10.0
-_EXPLORING, _HALVING = 0.5, 0.65  # shares of the budget after which the next stage begins, come what may
+_EXPLORING, _HALVING = 0.45, 0.55  # shares of the budget after which the next stage begins, come what may
 _ROUNDS = 5
 _FEWEST_ROUNDS = 3
 _CLEAR = 0.2  # a gain that needs no more rounds to be believed
@@ -102,10 +102,10 @@ class Search:
             best = self._climb(best, self._space.more_workers(best))
         larger = self._climb(best, self._space.larger_batches(best))
         best = self._climb(best, self._space.smaller_batches(best)) if larger == best else larger
-        self._try_all(self._space.delays(best))
+        self._try_all(self._space.compiled(best))
+        self._try_all(self._space.delays(self.scores.best(self.scores.readings)[0]))
         best = self.scores.best(self.scores.readings)[0]
         self._try_all([replace(best, workers=shape.workers, threads=shape.threads) for shape in others])
-        self._try_all(self._space.compiled(self.scores.best(self.scores.readings)[0]))
 
     def _climb(self, start: Setting, steps: Iterable[Setting]) -> Setting:
         """Take steps while they gain; one that does not may be chance, so the one behind it is looked at too."""

@@ -16,7 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require",
         default="",
         metavar="NAMES",
-        help="comma-separated parts of the machine whose absence fails the tests that need them: docker, torchserve",
+        help="comma-separated parts of the machine whose absence fails the tests that need them: "
+        "docker, torchserve, azurite, registry",
     )
 
 

@@ -63,6 +63,12 @@ def check_finite(*values: float) -> None:
         raise ConfigError("--duration, --warmup, --timeout and --rate must be finite", hint=_HELP)
 
 
+def check_one_place(url: Optional[str], endpoint: Optional[str]) -> None:
+    """Refuse --url and --endpoint together."""
+    if url is not None and endpoint is not None:
+        raise ConfigError("--url and --endpoint name two places", hint="leave one of them out")
+
+
 def check_writable(*reports: Optional[Path]) -> None:
     """Refuse a report that could not be written after minutes of measuring."""
     for path in reports:

@@ -9,11 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.cli import console, context
+from mardock.cli.deploy_options import Behind, Elsewhere, Target
 from mardock.errors import MardockError, ServingError
 
 if TYPE_CHECKING:
     from mardock.benchmark.bench import Bench
     from mardock.benchmark.report import BenchReport
+    from mardock.deploy.base import Served
     from mardock.endpoint import Endpoint
     from mardock.settings.project import Project
 
@@ -82,6 +84,9 @@ def run(
     url: Annotated[
         Optional[str], typer.Option("--url", help="Another Inference API, e.g. http://127.0.0.1:9000.")
     ] = None,
+    endpoint: Elsewhere = None,
+    deployment: Behind = "",
+    target: Target = None,
     yes: Annotated[bool, typer.Option("--yes", help="Load a machine that is not this one.")] = False,
     csv: Annotated[Optional[Path], typer.Option("--csv", help="Write the runs as CSV.", metavar="FILE")] = None,
     html: Annotated[Optional[Path], typer.Option("--html", help="Write a page with plots.", metavar="FILE")] = None,
@@ -93,15 +98,18 @@ def run(
     counted from the moment a request was due, so that a stall is charged for all that it delayed.
     """
     from mardock.benchmark.bench import Bench, BenchPlan
-    from mardock.cli import bench_options, predicting
+    from mardock.cli import bench_options, deployed
 
     bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
     bench_options.check_writable(csv, html)
+    bench_options.check_one_place(url, endpoint)
     project = context.project()
+    found = deployed.find(project, target, endpoint, deployment)
+    asked, called = deployed.names(project, found, model)
     connections = _OPEN_LOOP_CONNECTIONS if rate else _CLOSED_LOOP_CONNECTIONS
     plan = BenchPlan(
-        model=predicting.model_name(project, model),
-        bodies=bench_options.bodies(project, model, files or []),
+        model=called,
+        bodies=bench_options.bodies(project, asked, files or []),
         version=version,
         content_type=content_type,
         concurrency=bench_options.numbers("--concurrency", concurrency or connections, most=10_000),
@@ -113,7 +121,7 @@ def run(
         rounds=rounds,
         protocol=bench_options.protocol(protocol),
     )
-    job = Bench(_endpoint(project, url), plan, allow_remote=yes, tell=console.note)
+    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes, tell=console.note)
     _carry_out(job, max_error_rate, as_json=as_json, csv=csv, html=html)
 
 
@@ -130,9 +138,11 @@ def compare(
     bench_report.show_comparison((before, after), read_report(before), read_report(after), as_json=as_json)
 
 
-def _endpoint(project: Project, url: Optional[str]) -> Endpoint:
+def _endpoint(project: Project, found: Optional[Served], url: Optional[str]) -> Endpoint:
     from mardock.endpoint import Endpoint
 
+    if found is not None:
+        return found.endpoint
     return Endpoint(url.rstrip("/")) if url else context.endpoint(project)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.cli.deploy_options import Behind, Elsewhere, Target
 from mardock.errors import ConfigError
 
 PANEL = "One model, served"
@@ -81,26 +82,22 @@ def predict(
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
     grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
     timeout: context.Timeout = 150.0,
-    endpoint: Annotated[
-        Optional[str], typer.Option("--endpoint", help="Ask this endpoint of a cloud instead.", metavar="NAME")
-    ] = None,
-    target: Annotated[Optional[str], typer.Option("--target", help="Its cloud: azureml or tir.")] = None,
+    endpoint: Elsewhere = None,
+    deployment: Behind = "",
+    target: Target = None,
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
-    from mardock.cli import predicting
+    from mardock.cli import deployed, predicting
 
     project = context.project()
-    where, called = None, predicting.model_name(project, model)
-    if endpoint is not None:
-        from mardock.cli import deploying
-
-        where, called = deploying.served(project, target, endpoint)
+    found = deployed.find(project, target, endpoint, deployment)
+    asked, called = deployed.names(project, found, model)
     job = predicting.Job(
         project=project,
         model=called,
-        endpoint=where,
-        files=predicting.sources(project, model, files or [], pick),
+        endpoint=found.endpoint if found else None,
+        files=predicting.sources(project, asked, files or [], pick),
         version=version,
         content_type=content_type,
         concurrency=concurrency,
@@ -136,12 +133,17 @@ def metrics(
         Optional[tuple[Path, Path]],
         typer.Option("--compare", help="Show two captures (--json > FILE) side by side.", metavar="A B"),
     ] = None,
+    endpoint: Elsewhere = None,
+    target: Target = None,
 ) -> None:
     """Show requests, mean inference latency and mean queue latency of each model."""
-    from mardock.cli import measuring
+    from mardock.cli import deployed, measuring
 
     if compare is not None:
         before, after = (measuring.read_capture(path) for path in compare)
         measuring.show_comparison(compare, before, after, as_json=as_json)
         return
-    measuring.show(context.endpoint(context.project()), as_json=as_json)
+    project = context.project()
+    if endpoint is not None:
+        raise deployed.no_metrics(project, target, endpoint)
+    measuring.show(context.endpoint(project), as_json=as_json)

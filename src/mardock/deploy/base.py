@@ -82,6 +82,22 @@ class Deployment:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Served:
+    """A deployed model as its callers meet it.
+
+    Attributes:
+        endpoint: where it answers; it has no other API than predictions.
+        called: its name in a call.
+        models: what is served there, by the names of mardock.toml or of the archives, e.g. two while traffic is shared
+            between them; empty when the target does not know.
+    """
+
+    endpoint: Endpoint
+    called: str
+    models: tuple[str, ...] = ()
+
+
 class Listener(Protocol):
     """Who is told how far a long job is; `cli.console` is one."""
 
@@ -115,6 +131,15 @@ class DeployTarget(Protocol):
 
     def status(self, site: Site, name: Name) -> Deployment:
         """Say what runs; a deployment that does not exist has the state `absent`."""
+        ...
+
+    def served(self, site: Site, name: Name) -> Served:
+        """Say where an endpoint answers, or the one deployment behind it that `name` names.
+
+        Raises:
+            ConfigError: there is no such deployment.
+            DeployError: the endpoint answers nobody.
+        """
         ...
 
     def logs(self, site: Site, name: Name, *, tail: int) -> Iterator[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mardock.deploy.azureml import images, render, rollout, traffic
+from mardock.deploy.azureml import images, render, rollout, scoring, traffic
 from mardock.deploy.azureml.options import check_deployment, check_name, read
 from mardock.deploy.azureml.workspace import connect
-from mardock.deploy.base import Deployment, Name, Plan
+from mardock.deploy.base import Deployment, Name, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
 from mardock.endpoint import Endpoint
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from mardock.deploy.base import Listener, Site
     from mardock.deploy.experiment import Experiment, Source
-
-SERVED_AS = render.SERVED_AS
 
 
 def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
@@ -77,19 +75,12 @@ def status(site: Site, name: Name) -> Deployment:
         return _deployment(client, name)
 
 
-def endpoint(site: Site, name: Name) -> Endpoint:
-    """Return where an endpoint answers, with its key; `model` is what its model is called.
-
-    Raises:
-        DeployError: there is no such endpoint.
-    """
+def served(site: Site, name: Name) -> Served:
+    """Say where an endpoint or one of its deployments answers, with its key; see `DeployTarget.served`."""
     options = read(site)
     check_name(name)
     with connect(options) as client:
-        scoring = urlsplit(client.online_endpoints.get(name.endpoint).scoring_uri)
-        keys = client.online_endpoints.get_keys(name.endpoint)
-    token = getattr(keys, "primary_key", None) or getattr(keys, "access_token", None)
-    return Endpoint(f"{scoring.scheme}://{scoring.netloc}", inference_token=token)
+        return scoring.served(client, name)
 
 
 def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:

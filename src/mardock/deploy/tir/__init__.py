@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from mardock.deploy.base import Deployment, Name, Plan
+from mardock.deploy.base import Deployment, Name, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
 from mardock.deploy.tir import render, samples
 from mardock.deploy.tir.options import Options, check_name, read, read_secrets
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mardock.deploy.tir.api import TirApi
 
 ABSENT = "absent"
+MODEL = "model"
+"""The detail that holds the name the model is served under, when mardock deployed it."""
 
 Action = Literal["start", "stop", "restart"]
 
@@ -45,6 +47,18 @@ def status(site: Site, name: Name) -> Deployment:
     options = read(site)
     with _connect(site, options) as api:
         return _deployment(site, options, api, name)
+
+
+def served(site: Site, name: Name) -> Served:
+    """Say where an endpoint answers, and what its model is called; see `DeployTarget.served`."""
+    found = status(site, name)
+    if found.endpoint is None:
+        raise DeployError(
+            f"the endpoint {name} is {found.state} and answers nobody",
+            hint=f"mardock deploy status --target tir --endpoint {name}",
+        )
+    model = found.details.get(MODEL, "")
+    return Served(found.endpoint, called=model, models=(model,) if model else ())
 
 
 def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
@@ -119,7 +133,8 @@ def _deployment(site: Site, options: Options, api: TirApi, name: Name) -> Deploy
     state = str(found.get("status", ""))
     token = site.environ.get("TIR_INFERENCE_TOKEN") or site.environ.get("TIR_TOKEN")
     url = samples.inference_url(options, number)
-    model = variables.get(render.MODEL_TAG, "MODEL")
+    known = {MODEL: variables[render.MODEL_TAG]} if render.MODEL_TAG in variables else {}
+    model = known.get(MODEL, "MODEL")
     return Deployment(
         name,
         state,
@@ -127,7 +142,7 @@ def _deployment(site: Site, options: Options, api: TirApi, name: Name) -> Deploy
         commit=variables.get(COMMIT_TAG, ""),
         digest=variables.get(DIGEST_TAG, ""),
         details={
-            "model": model,
+            **known,
             "URL": url,
             "REST": samples.rest(options, number, model),
             "gRPC": samples.grpc(options, number, model),

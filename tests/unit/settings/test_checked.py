@@ -52,7 +52,10 @@ def test_every_type_of_field_is_read() -> None:
         "inner": {"it": {"size": 3}},
         "plain": {"any": 1},
     }
-    assert read(Outer, table) == Outer("b", 2.0, True, Path("/"), ("one",), (1, 2.0), {"it": Inner(3)}, {"any": 1})
+    inner = {"it": Inner(3)}
+    assert read(Outer, table) == Outer(
+        "b", 2.0, on=True, root=Path("/"), words=("one",), pair=(1, 2.0), inner=inner, plain={"any": 1}
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def main() -> None:
 
 def commands(group: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield each command with the first line of its help; of groups only what they hold."""
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         if hasattr(command, "commands"):
             yield from commands(command, f"{path} {name}")
         else:

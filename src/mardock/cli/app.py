@@ -1,4 +1,4 @@
-"""The `mardock` command: its groups, and the one boundary where an error becomes text and an exit code."""
+"""The `mardock` command, and the one boundary where an error becomes text and an exit code."""
 
 from __future__ import annotations
 
@@ -11,25 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from mardock import __version__
-from mardock.cli import (
-    benching,
-    compiling,
-    console,
-    context,
-    debugging,
-    deploying,
-    images,
-    inference,
-    inspecting,
-    lifecycle,
-    local,
-    model,
-    models,
-    setup,
-    trying,
-    tuning,
-    watching,
-)
+from mardock.cli import console, context
+from mardock.cli.commands import ModuleCommands
 from mardock.errors import MardockError
 
 INTERRUPTED = 130
@@ -58,9 +41,13 @@ class Boundary(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
+class _Mardock(Boundary, ModuleCommands):
+    """The commands, inside the boundary."""
+
+
 app = typer.Typer(
     name="mardock",
-    cls=Boundary,
+    cls=_Mardock,
     help="Take a trained PyTorch model to a served endpoint on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a bug shows Python's own traceback, and no local variables with tokens in them
@@ -82,27 +69,6 @@ def _root(
     ] = False,
 ) -> None:
     context.set_start(project)
-
-
-for _group in (
-    setup,
-    lifecycle,
-    local,
-    model,
-    inspecting,
-    compiling,
-    trying,
-    inference,
-    watching,
-    debugging,
-    benching,
-    tuning,
-    deploying,
-):
-    _group.add_to(app)
-app.add_typer(images.dev, rich_help_panel="Containers")
-app.add_typer(images.serve, rich_help_panel="Containers")
-app.add_typer(models.app, rich_help_panel="One model, served")
 
 
 def _terminate(number: int, frame: Optional[FrameType]) -> None:

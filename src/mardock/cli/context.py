@@ -105,6 +105,8 @@ def forward_to_torch(project: Project) -> None:
 
     Under the native engine, and in the dev container itself, it returns and the command runs in place.
     """
+    if project.settings.machine.engine == "native":
+        return
     chosen = torch_engine(project)
     if chosen.name == "docker":
         raise typer.Exit(chosen.exec(["mardock", *_without_engine(sys.argv[1:])], interactive=sys.stdin.isatty()))

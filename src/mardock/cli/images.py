@@ -23,6 +23,12 @@ serve = typer.Typer(name="serve", help="The TorchServe container.", no_args_is_h
 _NEXT = {"dev": "mardock dev exec, then make mar in there", "serve": "mardock register"}
 
 
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    for group in (dev, serve):
+        app.add_typer(group, rich_help_panel="Containers")
+
+
 def _engine() -> DockerEngine:
     from mardock.engines.docker.engine import DockerEngine
 

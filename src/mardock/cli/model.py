@@ -93,7 +93,6 @@ def build(
         ConfigError: it has not been trained yet, or files are missing; see `ArchiveSpec.resolve` and `spec_of`.
     """
     from mardock.archive.build import build as build_archive
-    from mardock.cli.compiled import spec_of
 
     settings = project.settings.models[model]
     spec = settings.archive
@@ -102,6 +101,8 @@ def build(
             f"{model} has no weights yet: there is no {spec.serialized_file}", hint=f"mardock train {model}"
         )
     if compiled is not None:
+        from mardock.cli.compiled import spec_of
+
         spec = spec_of(project, model, compiled)
     if version is not None:
         spec = dataclasses.replace(spec, version=version)

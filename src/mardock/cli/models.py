@@ -12,9 +12,15 @@ from mardock.cli import console, context, thread_notes
 if TYPE_CHECKING:
     from mardock.client.management import ManagementClient
 
-app = typer.Typer(
+models = typer.Typer(
     name="models", help="What is registered: list, describe, scale, set the default, unregister.", no_args_is_help=True
 )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.add_typer(models, rich_help_panel="One model, served")
+
 
 Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
 Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
@@ -28,7 +34,7 @@ def _client() -> ManagementClient:
     return ManagementClient(context.endpoint(context.project()))
 
 
-@app.command("list")
+@models.command("list")
 def list_models(as_json: context.Json = False) -> None:
     """List the registered models."""
     with _client() as client:
@@ -39,7 +45,7 @@ def list_models(as_json: context.Json = False) -> None:
         console.table(("MODEL", "URL"), [(model.name, model.url) for model in found])
 
 
-@app.command()
+@models.command()
 def describe(model: Registered, version: OneVersion = None, as_json: context.Json = False) -> None:
     """Describe every version of a model and its workers."""
     with _client() as client:
@@ -58,7 +64,7 @@ def describe(model: Registered, version: OneVersion = None, as_json: context.Jso
             console.table(("  WORKER", "STATUS", "PID", "MEMORY"), [(f"  {row[0]}", *row[1:]) for row in rows])
 
 
-@app.command()
+@models.command()
 def scale(
     model: Registered,
     min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=1024, help="Workers to keep.")],
@@ -80,7 +86,7 @@ def scale(
     thread_notes.show(project, engine, model, status.url, status.ready_workers)
 
 
-@app.command("set-default")
+@models.command("set-default")
 def set_default(model: Registered, version: Version) -> None:
     """Let a version answer the predictions that name none."""
     with _client() as client:
@@ -88,7 +94,7 @@ def set_default(model: Registered, version: Version) -> None:
     console.success(f"{model} is served by version {version}", f"mardock predict {model}")
 
 
-@app.command()
+@models.command()
 def unregister(model: Registered, version: OneVersion = None) -> None:
     """Remove a model, or one version of it; the archive stays in the model store."""
     from mardock import registration

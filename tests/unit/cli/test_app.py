@@ -20,7 +20,8 @@ REPOSITORY = Path(__file__).parents[3]
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command below one, with the words that call it; of groups only what they hold."""
-    for name, found in command.commands.items():
+    for name in command.list_commands(None):
+        found = command.get_command(None, name)
         if hasattr(found, "commands"):
             yield from walk(found, (*path, name))
         else:

@@ -14,7 +14,6 @@ from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.server_side import Counters, ServerSide
 from mardock.benchmark.steady import why_unsteady
 from mardock.errors import ConfigError
-from mardock.settings.checked import MistakesError, read
 
 _NEAR_CEILING = 0.8
 _LATE_MS = 1.0
@@ -208,11 +207,13 @@ def read_report(path: Path) -> BenchReport:
     Raises:
         ConfigError: it cannot be read, or is none.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return read(BenchReport, json.loads(path.read_text(encoding="utf-8")), ignore_unknown=True)
+        return TypeAdapter(BenchReport).validate_python(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=f"ls -l {path}") from error
-    except (ValueError, RecursionError, MistakesError) as error:
+    except (ValueError, RecursionError, ValidationError) as error:
         raise ConfigError(
             f"{path} is no report of a benchmark", details=str(error)[:500], hint="mardock bench MODEL --json > REPORT"
         ) from error

@@ -1,4 +1,4 @@
-"""Read both files, and name file, line and key of what is wrong in them."""
+"""Read both files, let pydantic check them, and name file, line and key of what is wrong."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
-from mardock.settings.checked import NO_TEXT, Mistake, MistakesError, read
 from mardock.settings.env_file import read_env_file
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 
 def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: Any) -> Settings:
@@ -30,6 +33,8 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
     Raises:
         ConfigError: something is wrong in them, with file, line and key.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     environ = os.environ if environ is None else environ
     text, tables = _read_project_file(root / PROJECT_FILE)
     env_file = root / ".env"
@@ -47,9 +52,9 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
         if isinstance(archive, dict):
             archive.setdefault("model_name", name)
     try:
-        return read(Settings, {**tables, "root": root, "machine": machine})
-    except MistakesError as error:
-        raise _explained(error.mistakes, text, env_file) from error
+        return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
+    except ValidationError as error:
+        raise _explained(error, text, env_file) from error
 
 
 def _read_project_file(path: Path) -> tuple[str, dict[str, Any]]:
@@ -75,29 +80,29 @@ def _tables(value: object) -> list[tuple[str, dict[str, Any]]]:
     return [(k, v) for k, v in value.items() if isinstance(v, dict)] if isinstance(value, dict) else []
 
 
-def _explained(mistakes: list[Mistake], text: str, env_file: Path) -> ConfigError:
+def _explained(error: ValidationError, text: str, env_file: Path) -> ConfigError:
     # A misspelt key is also a missing one: the misspelling is what the user can see.
-    ordered = sorted(mistakes, key=lambda mistake: mistake.kind != "unknown")
-    first, *others = [_sentence(mistake, text, env_file) for mistake in ordered]
+    findings = sorted(error.errors(), key=lambda finding: finding["type"] != "unexpected_keyword_argument")
+    first, *others = [_sentence(finding, text, env_file) for finding in findings]
     return ConfigError(first[0], details="\n".join(sentence for sentence, _ in others) or None, hint=first[1])
 
 
-def _sentence(mistake: Mistake, text: str, env_file: Path) -> tuple[str, str]:
-    """Turn a mistake into a sentence with its place, and a hint."""
-    location = list(mistake.place)
+def _sentence(finding: ErrorDetails, text: str, env_file: Path) -> tuple[str, str]:
+    """Turn one of pydantic's findings into a sentence with its place, and a hint."""
+    location = [str(part) for part in finding["loc"]]
+    problem = finding["msg"].replace("Value error, ", "")
     if location[:1] == ["machine"]:
-        with_value = f"{mistake.problem} (it is {mistake.value!r})"
-        return _machine_sentence(location, with_value, mistake.problem, text, env_file)
+        return _machine_sentence(location, f"{problem} (it is {finding['input']!r})", problem, text, env_file)
     key = ".".join(location)
     line = _line(text, location)
     where = f"{PROJECT_FILE}:{line}" if line else PROJECT_FILE
-    if mistake.kind == "unknown":
+    if finding["type"] == "unexpected_keyword_argument":
         return f"{where}: unknown key {key}", _nearest(location)
-    if mistake.kind == "missing":
+    if finding["type"] == "missing":
         return f"{where}: {key} is missing", f"add {location[-1]} = … under [{'.'.join(location[:-1])}]"
-    quoted = f'{location[-1]} = "{mistake.value}"'
-    hint = f"write {quoted}" if mistake.problem == NO_TEXT else f"mend {key} in {PROJECT_FILE}"
-    return f"{where}: {key}: {mistake.problem} (it is {mistake.value!r})", hint
+    quoted = f'{location[-1]} = "{finding["input"]}"'
+    hint = f"write {quoted}" if finding["type"] == "string_type" else f"mend {key} in {PROJECT_FILE}"
+    return f"{where}: {key}: {problem} (it is {finding['input']!r})", hint
 
 
 def _machine_sentence(
@@ -120,7 +125,7 @@ def _nearest(location: Sequence[str]) -> str:
     if location[:1] == ["models"]:
         tables = {"archive": ArchiveSpec, "serving": Serving, "train": Training}
         owner = tables.get(location[2], ModelSettings) if len(location) > 3 else ModelSettings
-    known = [name for name in owner.__dataclass_fields__ if name not in ("root", "machine")]
+    known = [name for name in owner.__dataclass_fields__ if name not in ("__pydantic_config__", "root", "machine")]
     close = difflib.get_close_matches(location[-1], known, n=1)
     return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
 

@@ -6,16 +6,19 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, ClassVar, Literal, Optional
+
+from annotated_types import Ge, Interval, MinLen
 
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
-from mardock.settings.checked import between, not_empty
 
 EngineChoice = Literal["auto", "docker", "native"]
-Port = Annotated[int, between(1, 65535)]
-Name = Annotated[str, not_empty]
-Threads = Annotated[int, between(1, 1024)]
+Port = Annotated[int, Interval(ge=1, le=65535)]
+Name = Annotated[str, MinLen(1)]
+Threads = Annotated[int, Interval(ge=1, le=1024)]
+
+_FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}  # read by pydantic from a dataclass's __pydantic_config__
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Machine:
         fast_workers: whether a process that has torch imported forks the workers.
         threads_per_worker: threads each worker computes with; the cores shared out among the workers when not set.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     engine: EngineChoice = "auto"
     project_name: Optional[Name] = None
@@ -67,6 +72,7 @@ ENVIRONMENT_NAMES: dict[str, str] = {
         "base_image": "BASE_IMAGE",
     }.get(name, f"MARDOCK_{name.upper()}")
     for name in Machine.__dataclass_fields__
+    if name != "__pydantic_config__"
 }
 COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE")
 """Variables of docker-compose.yml that .env may set for plain `docker compose`; mardock itself computes them."""
@@ -85,11 +91,13 @@ class Serving:
         threads_per_worker: threads a worker computes with, instead of the machine's; needs fast workers.
     """
 
-    initial_workers: Annotated[int, between(0, 1024)] = 1
-    batch_size: Annotated[int, between(1)] = 1
-    max_batch_delay: Annotated[int, between(0)] = 100
-    response_timeout: Annotated[int, between(1)] = 120
-    startup_timeout: Annotated[int, between(1)] = 120
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    initial_workers: Annotated[int, Interval(ge=0, le=1024)] = 1
+    batch_size: Annotated[int, Ge(1)] = 1
+    max_batch_delay: Annotated[int, Ge(0)] = 100
+    response_timeout: Annotated[int, Ge(1)] = 120
+    startup_timeout: Annotated[int, Ge(1)] = 120
     threads_per_worker: Optional[Threads] = None
 
 
@@ -103,14 +111,18 @@ class Training:
         outputs: files it writes.
     """
 
-    command: Annotated[tuple[str, ...], not_empty]
-    outputs: Annotated[tuple[str, ...], not_empty]
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    command: Annotated[tuple[str, ...], MinLen(1)]
+    outputs: Annotated[tuple[str, ...], MinLen(1)]
     inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModelSettings:
     """One model: what is archived, how it is served, a sample to predict, how it is trained."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     archive: ArchiveSpec
     serving: Serving = field(default_factory=Serving)
@@ -127,6 +139,8 @@ class Settings:
         models: by the name they have in mardock.toml.
         deploy: the `[deploy.*]` tables, each checked by its own deploy target.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     root: Path
     machine: Machine = field(default_factory=Machine)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional
+
+from annotated_types import Gt, MinLen
 
 from mardock.errors import ConfigError
-from mardock.settings import checked
-from mardock.settings.checked import above, not_empty
 
 if TYPE_CHECKING:
     from mardock.deploy.base import Name, Site
 
-Text = Annotated[str, not_empty]
-Seconds = Annotated[float, above(0)]
+Text = Annotated[str, MinLen(1)]
+Seconds = Annotated[float, Gt(0)]
 
 PREFIX = "MARDOCK_AZUREML_"
 _NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -34,6 +34,8 @@ class Options:
         poll_seconds: between two looks at a long operation.
         timeout: seconds to wait for one; it goes on without being watched, and is found again by the next command.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     subscription_id: Text
     resource_group: Text
@@ -55,22 +57,24 @@ def read(site: Site) -> Options:
     Raises:
         ConfigError: a key is missing, unknown or of the wrong type.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     values = dict(site.options)
     for field in fields(Options):
         value = site.environ.get(PREFIX + field.name.upper())
         if value:
             values[field.name] = value
     try:
-        return checked.read(Options, values)
-    except checked.MistakesError as error:
-        mistake = error.mistakes[0]
-        key = ".".join(mistake.place)
-        if mistake.kind == "missing":
+        return TypeAdapter(Options).validate_python(values)
+    except ValidationError as error:
+        finding = error.errors()[0]
+        key = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "missing":
             raise ConfigError(
                 f"[deploy.azureml] lacks {key}", hint=f"set {key} in mardock.toml, or {PREFIX}{key.upper()}"
             ) from error
         known = ", ".join(field.name for field in fields(Options))
-        raise ConfigError(f"[deploy.azureml] {key}: {mistake.problem}", hint=f"its keys are: {known}") from error
+        raise ConfigError(f"[deploy.azureml] {key}: {finding['msg']}", hint=f"its keys are: {known}") from error
 
 
 def check_deployment(name: Name) -> None:

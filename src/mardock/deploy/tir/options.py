@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional
+
+from annotated_types import Ge, Gt, MinLen
 
 from mardock.errors import ConfigError
-from mardock.settings import checked
-from mardock.settings.checked import above, between, not_empty
 
 if TYPE_CHECKING:
     from mardock.deploy.base import Name, Site
 
-Text = Annotated[str, not_empty]
-Count = Annotated[int, between(1)]
-Seconds = Annotated[float, above(0)]
+Text = Annotated[str, MinLen(1)]
+Count = Annotated[int, Ge(1)]
+Seconds = Annotated[float, Gt(0)]
 
 PREFIX = "MARDOCK_TIR_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _URL = re.compile(r"https?://[^\s/]")
+_FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,11 @@ class AutoScale:
         custom_metric_name: TorchServe's name of it, for `metric = "custom"`, e.g. `ts_queue_latency_microseconds`.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
     max_replicas: Count
     value: Count
-    min_replicas: Annotated[int, between(0)] = 1
+    min_replicas: Annotated[int, Ge(0)] = 1
     metric: Literal["concurrency", "requestRate", "custom"] = "concurrency"
     custom_metric_name: Optional[Text] = None
     watch_period: Count = 60
@@ -52,6 +55,8 @@ class AutoScale:
 @dataclass(frozen=True)
 class Disk:
     """A disk that outlives a restart, so that the model is not downloaded again; `size` in GB."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     size: Count
     mount_path: Text
@@ -76,6 +81,8 @@ class Options:
         poll_seconds: between two looks at an endpoint that starts.
         timeout: seconds to wait for it; it goes on without being watched.
     """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
     project_id: Count
     location: Text
@@ -123,23 +130,26 @@ def read(site: Site) -> Options:
     Raises:
         ConfigError: a key is missing, unknown or of the wrong type.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     values = dict(site.options)
     for each in fields(Options):
         value = site.environ.get(PREFIX + each.name.upper())
         if value:
             values[each.name] = value
     try:
-        return checked.read(Options, values)
-    except checked.MistakesError as error:
-        mistake = error.mistakes[0]
-        key = ".".join(mistake.place)
-        if mistake.kind == "missing":
+        return TypeAdapter(Options).validate_python(values)
+    except ValidationError as error:
+        finding = error.errors()[0]
+        key = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "missing":
             raise ConfigError(
                 f"[deploy.tir] lacks {key}", hint=f"set {key} in mardock.toml, or {PREFIX}{key.upper()}"
             ) from error
         known = ", ".join(each.name for each in fields(Options))
+        problem = finding["msg"].replace("Value error, ", "")
         where = f"[deploy.tir] {key}".rstrip()
-        raise ConfigError(f"{where}: {mistake.problem}", hint=f"its keys are: {known}") from error
+        raise ConfigError(f"{where}: {problem}", hint=f"its keys are: {known}") from error
 
 
 def read_secrets(environ: Mapping[str, str]) -> Secrets:

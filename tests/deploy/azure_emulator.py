@@ -1,4 +1,4 @@
-"""An emulator of Azure's control plane, of its login and of its registry's token exchange, as one HTTPS server.
+"""An emulator of Azure's control plane, its login, its registry's token exchange and its scoring, as one HTTPS server.
 
 It keeps what it is given and answers in the service's own shapes, so that the vendor's SDK runs unchanged against it.
 Faults are laid in wait with `fail`; what it was asked for stands in `calls`.
@@ -50,16 +50,18 @@ class Azure:
     Attributes:
         resources: by path below the workspace, in the service's JSON.
         calls: `METHOD path` of every call, in order.
-        scoring_url: what endpoints say they are scored on.
+        scored: the deployment that answered, for each prediction.
+        key: what the endpoints' callers have to know.
         looks: how many looks an operation takes to end; `None` for one that never does.
         outcome: how the next deployments end, with the reason.
         log: what a deployment's container wrote.
     """
 
-    scoring_url: str = "http://127.0.0.1:9/score"
     storage: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    scored: list[str] = field(default_factory=list)
+    key: str = ENDPOINT_KEY
     faults: list[Fault] = field(default_factory=list)
     looks: Optional[int] = 1
     outcome: tuple[str, str, str] = ("Succeeded", "", "")
@@ -112,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.azure.lock:
-            self.azure.calls.append(f"{self.command} {path}")
+            scores = path.startswith("/predictions/")
+            if not scores:
+                self.azure.calls.append(f"{self.command} {path}")
             fault = self.azure.fault(self.command, path)
             if fault is not None and fault.status is None:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
@@ -121,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and fault.status is not None:
                 status, headers, value = fault.status, fault.headers, _error(fault.code, fault.message)
             else:
-                status, headers, value = self._answer(path, body)
+                status, headers, value = self._score(path, body) if scores else self._answer(path, body)
         text = b"" if value is None else json.dumps(value).encode()
         self.send_response(status)
         for key, content in {"Content-Type": "application/json", "Content-Length": str(len(text)), **headers}.items():
@@ -143,6 +147,18 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.startswith(WORKSPACE):
             return 404, {}, _error("SubscriptionNotFound", f"nothing at {path}")
         return self._resource(path[len(WORKSPACE) :], body)
+
+    def _score(self, path: str, body: bytes) -> Answer:
+        """Predict with the deployment that the header names, or else with the one that gets most of the traffic."""
+        if self.headers.get("Authorization") != f"Bearer {self.azure.key}":
+            return 401, {}, _error("Unauthorized", f"not with {self.headers.get('Authorization')}")
+        endpoint = min(one for one in self.azure.resources if one.startswith("/onlineEndpoints/"))
+        traffic = self.azure.resources[endpoint]["properties"]["traffic"]
+        chosen = self.headers.get("azureml-model-deployment") or max(traffic, key=traffic.get, default="")
+        if f"{endpoint}/deployments/{chosen}" not in self.azure.resources:
+            return 404, {}, _error("DeploymentNotFound", f"there is no deployment {chosen!r}")
+        self.azure.scored.append(chosen)
+        return 200, {}, {"path": path, "deployment": chosen, "bytes": len(body)}
 
     def _login(self, path: str, body: bytes) -> Answer:
         base = f"{self.azure.url}/{TENANT}"
@@ -217,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
             endpoint = "/deployments/" not in path
             properties["provisioningState"] = "Creating" if made else "Updating"
             if endpoint:
-                properties.update({"scoringUri": self.azure.scoring_url, "swaggerUri": None})
+                properties.update({"scoringUri": f"{self.azure.url}/score", "swaggerUri": None})
                 properties.setdefault("traffic", {})
             elif path.rpartition("/deployments/")[0] not in self.azure.resources:
                 return 404, {}, _error("ResourceNotFound", "there is no such endpoint")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from azure.storage.blob import ContainerClient
 from tests.conftest import Require
 from tests.deploy import azure_emulator, cloud_parts
 
@@ -95,19 +96,18 @@ def blob_url(require: Require, tmp_path_factory: pytest.TempPathFactory) -> Iter
     program = cloud_parts.azurite_program()
     if program is None:
         require("azurite", "npm install azurite, and MARDOCK_AZURITE names the folder")
-    storage = pytest.importorskip("azure.storage.blob")
     with cloud_parts.azurite(program, tmp_path_factory.mktemp("azurite")) as url:
         credential = {"account_name": cloud_parts.ACCOUNT, "account_key": cloud_parts.ACCOUNT_KEY}
-        storage.ContainerClient(url, "models", credential=credential).create_container()
+        ContainerClient(url, "models", credential=credential).create_container()
         yield url
 
 
 @pytest.fixture
 def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[azure_emulator.Azure]:
     """An empty workspace, and the login to it in the environment."""
-    pytest.importorskip("azure.ai.ml")
     certificate, key = cloud_parts.certificate(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(variable, str(certificate))
     monkeypatch.setenv("AZURE_TENANT_ID", azure_emulator.TENANT)
     monkeypatch.setenv("AZURE_CLIENT_ID", "client")
     monkeypatch.setenv("AZURE_CLIENT_SECRET", azure_emulator.CLIENT_SECRET)
@@ -137,3 +137,11 @@ def azure_options(azure: azure_emulator.Azure) -> dict[str, Any]:
 def site(project: Project, azure_options: dict[str, Any]) -> Site:
     """Where the emulator is, for a project."""
     return Site(project.root, azure_options, dict(os.environ))
+
+
+@pytest.fixture
+def azure_project(project: Project, azure_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of which the environment says where the emulator is, also to commands of their own process."""
+    for key, value in azure_options.items():
+        monkeypatch.setenv(f"MARDOCK_AZUREML_{key.upper()}", str(value))
+    return project

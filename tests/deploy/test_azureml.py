@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from tests.deploy import cloud_parts
 from tests.deploy.azure_emulator import ENDPOINT_KEY, SECRETS, Azure
+from tests.deploy.azure_rollout import deploy, planned, register
 from tests.deploy.conftest import Heard, git
 
 from mardock.archive.build import build
 from mardock.deploy import azureml, experiment
-from mardock.deploy.azureml import blobs, render, rollout
-from mardock.deploy.azureml.options import read
-from mardock.deploy.azureml.workspace import connect
-from mardock.deploy.base import Name, Plan, Site
+from mardock.deploy.azureml import blobs
+from mardock.deploy.base import Name, Site
 from mardock.errors import ConfigError, DeployError
 from mardock.settings.project import Project
 
@@ -29,19 +28,6 @@ QUOTA = "OutOfQuota: Not enough quota available for Standard_DS3_v2"
 def store(site: Site, blob_url: str) -> Site:
     """A site whose blob store answers."""
     return dataclasses.replace(site, options={**site.options, "blob_url": blob_url})
-
-
-def planned(project: Project, site: Site, name: Name) -> Plan:
-    return azureml.plan(site, experiment.load(project, "digits", allow_dirty=True), name)
-
-
-def deploy(site: Site, plan: Plan, heard: Heard) -> None:
-    """Roll a plan out, but for its image, which needs a Docker Engine."""
-    options, files = read(site), dict(plan.files)
-    with connect(options) as client:
-        rollout.create_environment(client, files[render.ENVIRONMENT])
-        rollout.create_endpoint(client, options, files[render.ENDPOINT], heard)
-        rollout.create_deployment(client, options, plan, heard)
 
 
 def traffic(azure: Azure) -> dict[str, int]:
@@ -255,9 +241,3 @@ def test_traffic_goes_to_what_is_there(site: Site, azure: Azure, heard: Heard) -
 
     with pytest.raises(ConfigError, match="shop has no deployment blue"):
         azureml.set_traffic(site, "shop", {"blue": 100}, heard)
-
-
-def register(azure: Azure, project: Project) -> None:
-    """Have the model version registered already, where its blob does not matter."""
-    found = experiment.load(project, "digits", allow_dirty=True)
-    azure.add_model(found.name, found.archive.version, found.labels, render.model(found)["path"])

@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.conftest import Require
-from tests.deploy import cloud_parts
-from tests.deploy.azure_emulator import ENDPOINT_KEY, REFRESH_TOKEN, SECRETS, TENANT, Azure
+from tests.deploy import cloud_parts, loud
+from tests.deploy.azure_emulator import REFRESH_TOKEN, SECRETS, TENANT, Azure
 
 from mardock.engines.docker.daemon import engine_answers
 from mardock.settings.project import Project
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
-
-
-class Scoring(BaseHTTPRequestHandler):
-    """Answers a prediction with what it was asked."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        known = self.headers["Authorization"] == f"Bearer {ENDPOINT_KEY}"
-        answer = f"{self.path} {known} ".encode() + body
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def scoring() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Scoring) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/score"
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -60,38 +30,27 @@ def registry(require: Require, tmp_path: Path) -> Iterator[str]:
 
 
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:
-    """Run a command with every logger open, and return all it printed, which no secret may stand in."""
-    loud = "import logging; logging.basicConfig(level=logging.DEBUG); from mardock.__main__ import main; main()"
     group = [] if arguments[0] == "predict" else ["deploy"]
-    argv = [sys.executable, "-c", loud, *group, *arguments]
-    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, errors="replace", timeout=240)
-    told = done.stdout + done.stderr
-    assert done.returncode == code, told
-    assert [secret for secret in (*SECRETS, cloud_parts.ACCOUNT_KEY) if secret in told] == []
-    return done.stdout if code == 0 else told
+    return loud.mardock(project.root, *group, *arguments, code=code, secrets=(*SECRETS, cloud_parts.ACCOUNT_KEY))
 
 
 @pytest.fixture
 def deployable(
-    project: Project,
+    azure_project: Project,
     azure: Azure,
-    azure_options: dict[str, Any],
     blob_url: str,
     registry: str,
-    scoring: str,
     require: Require,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Project:
     """A project whose settings, given by the environment, lead to parts that all answer."""
     if not engine_answers():
         require("docker", "no Docker Engine answers")
-    azure.scoring_url = scoring
-    options = {**azure_options, "blob_url": blob_url, "registry": registry, "registry_url": azure.url}
-    for key, value in options.items():
-        monkeypatch.setenv(f"MARDOCK_AZUREML_{key.upper()}", str(value))
+    for key, value in {"blob_url": blob_url, "registry": registry, "registry_url": azure.url}.items():
+        monkeypatch.setenv(f"MARDOCK_AZUREML_{key.upper()}", value)
     monkeypatch.setenv("TORCHSERVE_IMAGE", "debian:bookworm-slim")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    return project
+    return azure_project
 
 
 @pytest.mark.timeout(600)
@@ -116,9 +75,9 @@ def test_from_the_commit_to_an_answer_and_away(deployable: Project, azure: Azure
     assert json.loads(mardock(deployable, "status", *blue, "--json"))["current"] is False
     assert "files differ from" in mardock(deployable, "apply", *blue, code=6)
 
-    assert mardock(deployable, "invoke", str(digit), *where) == "/predictions/model True \ufffdPNG"
-    asked = mardock(deployable, "predict", "digits", str(digit), str(digit), *where)
-    assert asked.count("/predictions/model True") == 2
+    answer = json.loads(mardock(deployable, "invoke", str(digit), *where))
+    assert answer == {"path": "/predictions/model", "deployment": "blue", "bytes": 4}
+    assert mardock(deployable, "predict", "digits", str(digit), str(digit), *where).count('"blue"') == 2
     assert "gets 100% of the traffic" in mardock(deployable, "destroy", *blue, code=6)
     assert "adds up to 110" in mardock(deployable, "traffic", "blue=110", "--endpoint", "shop", code=2)
     mardock(deployable, "destroy", *where, "--drain")

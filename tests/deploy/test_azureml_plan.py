@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai import ml
 
 from mardock.deploy import azureml, base, experiment
 from mardock.deploy.base import Name, Plan, Site
@@ -46,7 +47,6 @@ def test_the_native_files_are_the_golden_ones(planned: Experiment) -> None:
 
 
 def test_the_vendors_loaders_read_the_files(planned: Experiment) -> None:
-    ml = pytest.importorskip("azure.ai.ml")
     files = dict(plan(planned).files)
 
     deployment = ml.load_online_deployment(io.StringIO(files["deployment.yml"]))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
 from tests.conftest import Require
+from tests.deploy import loud
 from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
 from tests.deploy.tir_stub import API_KEY, LOCATION, PROJECT, TOKEN, Tir
 from tests.deploy.tir_stub import tir as run_stub
@@ -46,14 +45,7 @@ def stub(project: Project, require: Require, tmp_path: Path, monkeypatch: pytest
 
 
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:
-    """Run a command with every logger open, and return all it printed, which no secret may stand in."""
-    loud = "import logging; logging.basicConfig(level=logging.DEBUG); from mardock.__main__ import main; main()"
-    argv = [sys.executable, "-c", loud, "deploy", *arguments, *ON]
-    done = subprocess.run(argv, cwd=project.root, capture_output=True, text=True, errors="replace", timeout=240)
-    told = done.stdout + done.stderr
-    assert done.returncode == code, told
-    assert [secret for secret in (API_KEY, TOKEN, SECRET_KEY) if secret in told] == []
-    return done.stdout if code == 0 else told
+    return loud.mardock(project.root, "deploy", *arguments, *ON, code=code, secrets=(API_KEY, TOKEN, SECRET_KEY))
 
 
 def test_an_experiment_lives_and_dies_on_tir(project: Project, stub: Tir, tmp_path: Path) -> None:

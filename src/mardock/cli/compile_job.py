@@ -42,13 +42,17 @@ def run(project: Project, name: str, settings: Optional[ModelSettings], options:
     """Compile one model of the project here and now, and save what was asked for.
 
     Raises:
-        ConfigError: the model, its sample or a candidate cannot be used; see `session.compile_model`.
+        ConfigError: the model or its sample cannot be used, or there is no such candidate; see
+            `session.compile_model`. One that was named and is not packable is no error here: nothing is saved then.
         ArchiveError: what is to be kept cannot be written.
     """
     from mardock.compile import session
+    from mardock.compile.candidates import CANDIDATES
 
-    named = options.save if options.save not in (None, WINNER, ALL) else None
-    candidates = session.chosen(options.only, (*options.also, *filter(None, [named])))
+    named = [options.save] if options.save not in (None, WINNER, ALL) else []
+    candidates = session.chosen(options.only, (*options.also, *named))
+    if any(not CANDIDATES[candidate].suffix for candidate in named):
+        raise ConfigError(f"TorchServe loads no file of {named[0]}", hint=f"try it without --save: --only {named[0]}")
     with tempfile.TemporaryDirectory(prefix="compile-", dir=_workspace(project)) as made:
         folder = Path(made).resolve()
         return _run(project, name, settings, options, candidates, folder)
@@ -75,10 +79,11 @@ def _run(
     if source.module_file and project.root in source.module_file.parents:
         sources |= compiled.digests(project.root, [str(source.module_file.relative_to(project.root))])
     report = report.with_sources(sources)
-    if options.save is None:
+    kept = _kept(report, options.save)
+    if kept is None:
         return report
-    kept = [built / f"{c}{CANDIDATES[c].suffix}" for c in _kept(report, options.save)]
-    return saving.save(report, kept, compiled.folder(project, name), project.root)
+    files = [built / f"{candidate}{CANDIDATES[candidate].suffix}" for candidate in kept]
+    return saving.save(report, files, compiled.folder(project, name), project.root)
 
 
 def _sample(
@@ -124,13 +129,15 @@ def _source(
     return Source(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec)
 
 
-def _kept(report: CompileReport, save: str) -> list[str]:
+def _kept(report: CompileReport, save: Optional[str]) -> Optional[list[str]]:
+    """Return the candidates to save; None when what was saved before is to stay."""
+    if save is None:
+        return None
     if save == ALL:
-        return [c.name for c in report.candidates if c.verified and c.servable]
+        return [candidate.name for candidate in report.candidates if candidate.packable]
     if save == WINNER:
         return [report.winner.name] if report.winner else []
-    compiled.refuse_unverified(report, report.candidate(save))
-    return [save]
+    return [save] if report.candidate(save).packable else None
 
 
 def _workspace(project: Project) -> Optional[Path]:

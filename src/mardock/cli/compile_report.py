@@ -9,7 +9,7 @@ from mardock.cli import console
 if TYPE_CHECKING:
     from mardock.compile.report import CandidateReport, CompileReport
 
-_HEADERS = ("CANDIDATE", "STATUS", "MEDIAN", "IQR", "GAIN", "MAX DIFFERENCE", "SERVABLE", "NOTE")
+_HEADERS = ("CANDIDATE", "STATUS", "MEDIAN", "IQR", "GAIN", "MAX DIFFERENCE", "RELATIVE", "SERVABLE", "NOTE")
 _NOISE = "no gain beyond noise"
 
 
@@ -19,11 +19,11 @@ def show(report: CompileReport, *, as_json: bool) -> None:
         console.data_json(report.to_dict())
     else:
         console.table(_HEADERS, [_row(candidate) for candidate in report.candidates])
-        tolerances = ", ".join(dict.fromkeys(c.tolerance for c in report.candidates if c.tolerance))
         console.data(
-            f"\n{', '.join(report.sample)}; {report.threads} threads; {report.rounds} interleaved rounds; "
+            f"\n{', '.join(report.sample)}; threads: {report.threads}; {report.rounds} interleaved rounds; "
             f"torch {report.torch}, {report.machine}"
         )
+        tolerances = "; other numerics ".join(dict.fromkeys(c.tolerance for c in report.candidates if c.tolerance))
         console.data(f"verified with {len(report.inputs)} inputs ({', '.join(report.inputs)}), within {tolerances}")
         if report.left_out:
             console.data(f"left out, as eager does not take them: {', '.join(report.left_out)}")
@@ -43,6 +43,7 @@ def _row(candidate: CandidateReport) -> tuple[object, ...]:
         seconds(candidate.iqr_s),
         _gain(candidate),
         difference,
+        "-" if candidate.relative_difference is None else f"{candidate.relative_difference:.2g}",
         "yes" if candidate.servable else "-",
         candidate.reason,
     )

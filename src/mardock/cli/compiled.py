@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.cli.candidate_option import WINNER
-from mardock.compile.report import OTHER_NUMERICS, CandidateReport, CompileReport, read_report
+from mardock.compile.report import CandidateReport, CompileReport, read_report
 from mardock.compile.saving import REPORT_NAME, sha256
 from mardock.errors import ConfigError
 
@@ -82,7 +82,9 @@ def _chosen(report: CompileReport, name: str) -> CandidateReport:
     """Return the candidate of that name, or the fastest of those that were saved and answer as eager does."""
     if name != WINNER:
         found = report.candidate(name)
-        refuse_unverified(report, found)
+        failure = refusal(report, found)
+        if failure:
+            raise failure
         return found
     saved = [candidate for candidate in report.candidates if candidate.file is not None and candidate.verified]
     if not saved:
@@ -93,19 +95,16 @@ def _chosen(report: CompileReport, name: str) -> CandidateReport:
     return min(saved, key=lambda candidate: candidate.median_s or 0.0)
 
 
-def refuse_unverified(report: CompileReport, candidate: CandidateReport) -> None:
-    """Refuse what must not be served in the model's place.
-
-    Raises:
-        ConfigError: the candidate was not verified, or TorchServe loads no file of it.
-    """
-    if not candidate.verified and candidate.status != OTHER_NUMERICS:
-        difference = f", largest difference {candidate.max_difference:.2g}" if candidate.max_difference else ""
-        raise ConfigError(
-            f"{report.model}: {candidate.name} is not packed: {candidate.status}: {candidate.reason}{difference}",
-            hint=f"mardock compile {report.model} shows which can be",
-        )
-    if not candidate.servable:
-        raise ConfigError(
-            f"{report.model}: TorchServe loads no file of {candidate.name}", hint="name a candidate that is servable"
-        )
+def refusal(report: CompileReport, candidate: CandidateReport) -> Optional[ConfigError]:
+    """Return why a candidate must not be served in the model's place; None when it may be."""
+    if candidate.packable:
+        return None
+    others = ", ".join(other.name for other in report.candidates if other.packable)
+    hint = f"what can be packed: {others}" if others else "archive the model as it is"
+    if candidate.agrees:
+        return ConfigError(f"{report.model}: TorchServe loads no file of {candidate.name}", hint=hint)
+    difference = f", largest difference {candidate.max_difference:.2g}" if candidate.max_difference else ""
+    return ConfigError(
+        f"{report.model}: {candidate.name} is not packed: {candidate.status}: {candidate.reason}{difference}",
+        hint=hint,
+    )

@@ -81,7 +81,14 @@ def compile_model(
     )
     report = compile_job.run(project, name, settings, plan)
     compile_report.show(report, as_json=as_json)
-    _tell_saved(project, name, report, save)
+    failure = _refusal(report, save)
+    if failure is None:
+        _tell_saved(project, name, report, save)
+    elif as_json:  # stdout holds one JSON value, and that is the report
+        console.warn(failure.message)
+        raise typer.Exit(failure.exit_code)
+    else:
+        raise failure
 
 
 def _model(project: Project, model: Optional[str], module: Optional[str]) -> tuple[str, Optional[ModelSettings]]:
@@ -93,6 +100,13 @@ def _model(project: Project, model: Optional[str], module: Optional[str]) -> tup
 
 def _names(text: Optional[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+
+
+def _refusal(report: CompileReport, save: Optional[str]) -> Optional[ConfigError]:
+    """Return why the candidate that was to be kept by its name was not."""
+    from mardock.cli import compiled
+
+    return None if save in (None, WINNER, ALL) else compiled.refusal(report, report.candidate(save))
 
 
 def _tell_saved(project: Project, name: str, report: CompileReport, save: Optional[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -18,7 +19,7 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from mardock.compile.candidates import Candidate, NotHereError
-from mardock.compile.outputs import compare, leaves
+from mardock.compile.outputs import Comparison, compare, leaves
 from mardock.compile.probes import SAMPLE, Inputs, copies, probes
 from mardock.compile.reasons import death, first_line
 from mardock.compile.reference import Answers
@@ -67,6 +68,7 @@ class CandidateProcess:
 
     def __init__(self, work: Callable[[Connection], None], log: Path) -> None:
         self._here, there = _FORK.Pipe()
+        self._log = log
         self._process = _FORK.Process(target=_live, args=(work, there, log))
         self._process.start()
         there.close()
@@ -98,7 +100,8 @@ class CandidateProcess:
             if isinstance(error, TimeoutError):
                 raise
             self._process.join(1.0)
-            raise EOFError(death(self._process.exitcode or 0)) from error
+            said = self._log.read_text(encoding="utf-8", errors="replace").strip() if self._log.exists() else ""
+            raise EOFError(death(self._process.exitcode or 0, said.rpartition("\n")[2])) from error
 
 
 def run(candidate: Candidate, job: Job, pipe: Connection) -> None:
@@ -125,28 +128,36 @@ def verify(
     candidate: Candidate, call: Callable[..., Any], sample: Inputs, expected: Answers, tolerance: Tolerance
 ) -> CandidateReport:
     """Compare the candidate's answers to every probe with eager's; the first that is refused ends it."""
-    largest, where, status = 0.0, "", VERIFIED
+    worst, status, held_to = Comparison(0.0, "", None), VERIFIED, tolerance
     all_inputs = probes(sample)
     with torch.inference_mode():
         for label, answer in expected.items():
             try:
                 found = leaves(call(*copies(all_inputs[label])))
             except Exception as error:
-                return CandidateReport(
-                    candidate.name, DIVERGES, f"{label}: raises where eager answers: {first_line(error)}"
-                )
+                reason = f"{label}: raises where eager answers: {first_line(error)}"
+                return CandidateReport(candidate.name, DIVERGES, reason, tolerance=str(tolerance))
             result = compare(answer, found, tolerance)
             if result.why and candidate.other_numerics:
-                status = OTHER_NUMERICS
-                result = compare(answer, found, LOOSE, like=expected[SAMPLE])
-            if result.largest >= largest:
-                largest, where = result.largest, result.where
+                status, held_to = OTHER_NUMERICS, LOOSE
+                result = compare(answer, found, held_to, like=expected[SAMPLE])
             if result.why:
-                return CandidateReport(
-                    candidate.name, DIVERGES, f"{label}: {result.why}", result.largest, result.where, str(tolerance)
-                )
+                return _judged(candidate, DIVERGES, f"{label}: {result.why}", result, held_to)
+            if result.largest >= worst.largest:
+                worst = result
+    return _judged(candidate, status, "", worst, held_to)
+
+
+def _judged(candidate: Candidate, status: str, reason: str, worst: Comparison, tolerance: Tolerance) -> CandidateReport:
+    measured = math.isfinite(worst.largest)
     return CandidateReport(
-        candidate.name, status, "", largest, where, str(LOOSE if status == OTHER_NUMERICS else tolerance)
+        candidate.name,
+        status,
+        reason,
+        max_difference=worst.largest if measured else None,
+        where=worst.where,
+        relative_difference=worst.largest / worst.size if measured and worst.size else None,
+        tolerance=str(tolerance),
     )
 
 

@@ -21,11 +21,13 @@ class Comparison(NamedTuple):
         largest: the largest absolute difference of two numbers; infinite when there is no number to compare.
         where: the leaf it is in, e.g. `.logits`; empty when the answer is a single tensor.
         why: why the answer is refused; None when it is within the tolerance.
+        size: the largest value that was expected there.
     """
 
     largest: float
     where: str
     why: Optional[str]
+    size: float = 0.0
 
 
 def leaves(answer: Any) -> dict[str, Any]:
@@ -104,10 +106,10 @@ def _compare_leaf(path: str, expected: Any, found: Any, tolerance: Tolerance, li
     absolute = tolerance.absolute * max(1.0, size) + tolerance.share * size
     allowed = absolute + tolerance.relative * left.abs().nan_to_num(nan=0.0, posinf=0.0)
     if bool((difference > allowed).any()):
-        return Comparison(largest, path, f"{label} differs by up to {largest:.2g}")
+        return Comparison(largest, path, f"{label} differs by up to {largest:.2g}", size)
     if tolerance.ranks and _ranks_differ(left, right, absolute):
-        return Comparison(largest, path, f"{label} ranks its top {_MOST_CLASSES} otherwise")
-    return Comparison(largest, path, None)
+        return Comparison(largest, path, f"{label} ranks its top {_MOST_CLASSES} otherwise", size)
+    return Comparison(largest, path, None, size)
 
 
 def _ranks_differ(expected: torch.Tensor, found: torch.Tensor, tie: float) -> bool:

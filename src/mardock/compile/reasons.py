@@ -22,9 +22,9 @@ def first_line(error: BaseException) -> str:
     return first[:_LONGEST] + where
 
 
-def death(exit_code: int) -> str:
-    """Return how a process ended that was to answer."""
+def death(exit_code: int, said: str) -> str:
+    """Return how a process ended that was to answer, and what it said last."""
     if exit_code >= 0:
-        return f"its process ended with exit code {exit_code}"
+        return f"its process ended with exit code {exit_code}" + (f": {said[:_LONGEST]}" if said else "")
     name = signal.Signals(-exit_code).name
     return f"its process died of {name}" + (", as of too little memory" if name == "SIGKILL" else "")

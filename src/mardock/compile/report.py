@@ -71,6 +71,7 @@ class CandidateReport:
         reason: why it is not verified, or what to know about it; one line.
         max_difference: the largest absolute difference from eager over all inputs; None when nothing was compared.
         where: the output it is in, e.g. `.logits`.
+        relative_difference: the same as a share of the largest value eager answered there.
         tolerance: what it was held against.
         servable: whether TorchServe's BaseHandler loads the file `--save` writes.
         median_s, iqr_s: seconds for one call with the sample, median and interquartile range of all rounds.
@@ -84,6 +85,7 @@ class CandidateReport:
     reason: str = ""
     max_difference: Optional[float] = None
     where: str = ""
+    relative_difference: Optional[float] = None
     tolerance: str = ""
     servable: bool = False
     median_s: Optional[float] = None
@@ -97,6 +99,16 @@ class CandidateReport:
     def verified(self) -> bool:
         """Whether it answers as eager does."""
         return self.status == VERIFIED
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it answers as eager does, or as nearly as its other numbers let it."""
+        return self.status in (VERIFIED, OTHER_NUMERICS)
+
+    @property
+    def packable(self) -> bool:
+        """Whether TorchServe may be given it when it is named; without a name it has to be `verified` as well."""
+        return self.agrees and self.servable
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for JSON."""

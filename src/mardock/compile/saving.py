@@ -1,14 +1,12 @@
-"""Candidates and their report written beside each other, each as a whole or not at all."""
+"""Candidates and their report written beside each other, all of them or none."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable
 
 from mardock.compile.report import CompileReport
 from mardock.errors import ArchiveError
@@ -36,30 +34,28 @@ def save(report: CompileReport, files: Sequence[Path], folder: Path, root: Path)
         the report with the saved files.
 
     Raises:
-        ArchiveError: they cannot be written; what cannot be written as a whole is not there.
+        ArchiveError: they cannot be written; what was saved before is still there then.
     """
+    drafts = folder / ".drafts"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        saved = {}
+        shutil.rmtree(drafts, ignore_errors=True)  # of a run that was killed
+        drafts.mkdir(parents=True)
+        report = report.with_files(
+            {file.stem: (str((folder / file.name).relative_to(root)), sha256(file)) for file in files}
+        )
         for file in files:
-            target = folder / file.name
-            _put(target, lambda draft, file=file: shutil.copyfile(file, draft))  # type: ignore[misc]
-            saved[file.stem] = (str(target.relative_to(root)), sha256(target))
-        report = report.with_files(saved)
-        text = json.dumps(report.to_dict(), indent=2) + "\n"
-        _put(folder / REPORT_NAME, lambda draft: draft.write_text(text, encoding="utf-8"))
+            shutil.copyfile(file, drafts / file.name)
+        (drafts / REPORT_NAME).write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+        names = [*(file.name for file in files), REPORT_NAME]  # the report last: it vouches for the others
+        for name in names:
+            (drafts / name).replace(folder / name)
         for old in folder.iterdir():
-            if old.is_file() and old.name not in (REPORT_NAME, *(file.name for file in files)):
+            if old.is_file() and old.name not in names:
                 old.unlink()
     except OSError as error:
-        raise ArchiveError(f"cannot write into {folder}: {error}", hint=f"ls -ld {folder}; df {folder}") from error
-    return report
-
-
-def _put(target: Path, write: Callable[[Path], object]) -> None:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        write(draft)
-        draft.replace(target)
+        raise ArchiveError(
+            f"cannot write into {folder}: {error.strerror or error}", hint=f"ls -ld {folder}; df {folder}"
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        shutil.rmtree(drafts, ignore_errors=True)
+    return report

@@ -124,7 +124,12 @@ def _ask_eager(job: Job, timeout: float, tell: Tell) -> Reference:
         except ConfigError as error:
             pipe.send(error_parts(error))
             return
-        torch.save(found.answers, job.answers)
+        try:
+            torch.save(found.answers, job.answers)
+        except (OSError, RuntimeError) as error:  # RuntimeError is torch's own for a full disk
+            failure = ConfigError(f"cannot write what eager answers: {error}", hint=f"df {job.folder.parent}")
+            pipe.send(error_parts(failure))
+            return
         pipe.send(replace(found, answers={label: {} for label in found.answers}))
 
     tell("eager: answering what the others are compared with")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.full_disk import one_mebibyte_for
 
 from mardock.archive.build import build
 from mardock.archive.read import read
@@ -174,26 +174,8 @@ def test_a_file_that_changes_is_archived_again_but_only_once(project: Path, spec
         assert _store(project) == []
 
 
-@contextmanager
-def _one_mebibyte_for(store: Path) -> Iterator[None]:
-    """A store on a disk of 1 MiB where this user may mount one, else a limit of 1 MiB per file."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(store)]
-    if os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0:
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", str(store)], check=True)
-    else:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_says_what_is_needed_and_keeps_the_old_archive(project: Path, spec: ArchiveSpec) -> None:
-    with _one_mebibyte_for(project / "artifacts"):
+    with one_mebibyte_for(project / "artifacts"):
         before = build(spec, project, project / "artifacts").archive.sha256
         (project / "weights.pt").write_bytes(bytes(8 << 20))
         with pytest.raises(ArchiveError, match=r"no room for mnist\.mar: it needs 8,\d+,\d+ bytes, .* free"):

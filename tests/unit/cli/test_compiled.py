@@ -1,8 +1,9 @@
-"""`archive --compiled`: which candidate is packed, and what is refused."""
+"""`archive --compiled`: which candidate is packed, and what is refused; what `compile` shows and refuses."""
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any, Optional
 import pytest
 from tests.unit.cli.conftest import Run
 
-from mardock.compile.report import DIVERGES, OTHER_NUMERICS, VERIFIED, CandidateReport, CompileReport
+from mardock.cli import compile_report
+from mardock.compile.report import DIVERGES, FAILED, OTHER_NUMERICS, VERIFIED, CandidateReport, CompileReport
 from mardock.compile.saving import save, sha256
 
 CONFIG = "# how it is served\nresponseTimeout: 30\n"
@@ -154,11 +156,58 @@ def _own_pt2(kept: Kept) -> None:
     ],
 )
 def test_what_is_refused_leaves_no_archive(prepare: Any, words: list[str], said: str, kept: Kept, run: Run) -> None:
-    import re
-
     prepare(kept)
     refused = run("archive", "net", "--compiled", *words)
     assert refused.exit_code == 2
     assert re.search(f"error: .*{said}", refused.stderr)
     assert "hint: " in refused.stderr
     assert not (kept.root / "artifacts" / "net.mar").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["net", "--input-shape", "1x4", "--save", "compile"], "TorchServe loads no file of compile"),
+        (["--module", "net:Net"], "there is no sample input for Net"),
+        (["net"], "there is no sample input for net"),
+        (["net", "--only", "fast"], "there is no candidate 'fast'"),
+    ],
+)
+def test_what_cannot_be_compiled_says_so_before_any_work(words: list[str], said: str, kept: Kept, run: Run) -> None:
+    refused = run("compile", *words)
+    assert (refused.exit_code, f"error: {said}" in refused.stderr) == (2, True)
+
+
+SHOWN = CompileReport(
+    "net",
+    "2.13",
+    "x86_64",
+    2,
+    5,
+    ["float32 [1, 4]"],
+    ["sample", "negated"],
+    ["larger"],
+    [
+        CandidateReport("eager", VERIFIED, median_s=0.002, iqr_s=0.0001, tolerance="rtol 0.001"),
+        CandidateReport("script", FAILED, "no source (net.py:3)"),
+        replace(FREEZE, max_difference=1.9, relative_difference=2e-6, where=".logits", tolerance="rtol 0.001"),
+        replace(INT8, gain=0.3, beyond_noise=False, tolerance="5%"),
+        replace(FREEZE, name="trace"),
+    ],
+    warnings=["eager itself answers NaN to: negated"],
+)
+
+
+def test_the_table_says_how_each_candidate_did_and_what_is_wrong_with_the_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    compile_report.show(SHOWN, as_json=False)
+    printed = capsys.readouterr()
+    rows = {line.split("  ")[0]: line for line in printed.out.splitlines()}
+    assert "no source (net.py:3)" in rows["script"]
+    assert {"+10%", "1.9 in .logits", "2e-06"} <= set(re.split(r"\s{2,}", rows["freeze"]))
+    assert "no gain beyond noise" in rows["int8"]
+    assert "within rtol 0.001; other numerics 5%" in printed.out
+    assert "left out, as eager does not take them: larger" in printed.out
+    assert "net: eager itself answers NaN to: negated" in printed.err
+    assert "net cannot be scripted; its trace answers as eager does" in printed.err

@@ -34,7 +34,7 @@ def test_what_it_prints_goes_to_its_log_and_what_it_sends_comes_back(tmp_path: P
         (lambda: os._exit(3), "its process ended with exit code 3"),
         (lambda: (faulthandler.disable(), os.kill(os.getpid(), signal.SIGSEGV)), "its process died of SIGSEGV"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "its process died of SIGKILL, as of too little memory"),
-        (lambda: 1 / 0, "its process ended with exit code 1"),
+        (lambda: 1 / 0, "its process ended with exit code 1: ZeroDivisionError: division by zero"),
     ],
 )
 def test_how_it_died_is_said(end: object, said: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.full_disk import one_mebibyte_for
 
 from mardock.compile.candidates import CANDIDATES
 from mardock.compile.report import (
@@ -87,6 +88,22 @@ def test_saved_files_stand_beside_a_report_that_knows_them_and_nothing_older(tmp
     assert (kept.file, kept.sha256) == ("compiled/net/freeze.pt", sha256(built))
     assert sorted(path.name for path in folder.iterdir()) == ["freeze.pt", "report.json"]
     assert json.loads((folder / "report.json").read_text())["winner"] == "freeze"
+
+
+def test_a_full_disk_leaves_what_was_saved_before(tmp_path: Path) -> None:
+    folder, built = tmp_path / "compiled" / "net", [tmp_path / "script.pt", tmp_path / "freeze.pt"]
+    folder.mkdir(parents=True)
+    both = report(candidate("script", 3.0), candidate("freeze", 2.0))
+    with one_mebibyte_for(folder):
+        for file in built:
+            file.write_bytes(b"weights")
+        save(both, built, folder, tmp_path)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        built[1].write_bytes(bytes(2 << 20))
+        with pytest.raises(ArchiveError, match=f"cannot write into {folder}: ") as raised:
+            save(both, built, folder, tmp_path)
+        assert str(raised.value).endswith(("No space left on device", "File too large"))
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def test_the_leaf_that_differs_is_named_with_the_largest_difference() -> None:
     report = verify(CANDIDATES["trace"], off, ROW, expected, Tolerance())
     assert (report.status, report.where, report.max_difference) == (DIVERGES, ".hidden", pytest.approx(0.25))
     assert report.reason == "sample: .hidden differs by up to 0.25"
+    assert report.relative_difference == pytest.approx(0.25 / 2.5)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,7 @@ def test_what_else_an_answer_can_have_wrong(answer: Any, reason: str) -> None:
     report = verify(CANDIDATES["trace"], answer, ROW, expected, Tolerance())
     assert report.status == DIVERGES
     assert report.reason.startswith(reason)
+    assert report.max_difference is None
 
 
 def test_ranks_have_to_be_the_same_even_within_a_wide_tolerance() -> None:

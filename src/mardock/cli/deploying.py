@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mardock.cli import console, context, deploy_options, endpoints
+from mardock.cli import console, context, deploy_options, endpoints, rehearsing
 from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, Target, Version
 
 deploy = typer.Typer(name="deploy", help="The same archive in a cloud: azureml or tir.", no_args_is_help=True)
@@ -13,6 +13,7 @@ deploy = typer.Typer(name="deploy", help="The same archive in a cloud: azureml o
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     endpoints.add_to(deploy)
+    rehearsing.add_to(deploy)
     app.add_typer(deploy, rich_help_panel="The same archive elsewhere")
 
 

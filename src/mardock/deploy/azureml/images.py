@@ -43,6 +43,23 @@ def provide(site: Site, options: Options, source: Source, listener: Listener) ->
     return image
 
 
+def have_here(site: Site, options: Options, source: Source, listener: Listener) -> str:
+    """Return the experiment's image once this machine has it; one of a commit is built once.
+
+    Raises:
+        EngineError: no Docker Engine answers, or the build failed.
+    """
+    from mardock.engines.docker.daemon import sdk
+    from mardock.engines.docker.images import is_local
+
+    image = render.image_reference(options, source)
+    with sdk() as client:
+        here = is_local(client, image)
+    if source.provenance.changed or not here:
+        _build(site.root, source, image, site.environ, listener)
+    return image
+
+
 def _build(root: Path, source: Source, image: str, environ: Mapping[str, str], listener: Listener) -> None:
     from mardock.engines.docker.daemon import sdk
     from mardock.engines.docker.images import build, build_argv, chosen

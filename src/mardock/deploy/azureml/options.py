@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, MinLen(1)]
 Seconds = Annotated[float, Gt(0)]
+Megabytes = Annotated[float, Gt(0)]
 
 PREFIX = "MARDOCK_AZUREML_"
 _NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -31,6 +32,8 @@ class Options:
         resource_manager_url, authority_url, portal_url: another cloud than the public one, or an emulator.
         blob_url: the storage account's blob service, when it is not the one the workspace names.
         registry_url: where the registry trades a token of the vendor's login for its own.
+        max_archive_mb: what the disk of the instances leaves for an archive; the vendor names no limit, so a rehearsal
+            knows none unless it is set.
         poll_seconds: between two looks at a long operation.
         timeout: seconds to wait for one; it goes on without being watched, and is found again by the next command.
     """
@@ -47,6 +50,7 @@ class Options:
     portal_url: Text = "https://ml.azure.com"
     blob_url: Optional[Text] = None
     registry_url: Optional[Text] = None
+    max_archive_mb: Optional[Megabytes] = None
     poll_seconds: Seconds = 5.0
     timeout: Seconds = 3600.0
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Text = Annotated[str, MinLen(1)]
 Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Gt(0)]
+Megabytes = Annotated[float, Gt(0)]
 
 PREFIX = "MARDOCK_TIR_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -75,6 +76,8 @@ class Options:
             its keys come from the environment.
         folder: what holds model-store/ and config/ in the bucket, MODEL/VERSION when not given: replicas of an older
             version keep loading theirs. Empty is the bucket itself.
+        max_archive_mb: what the replicas have room for; the vendor names no limit, so a rehearsal knows that of `disk`
+            alone unless it is set.
         replace: overwrite another archive of the same version in the bucket.
         inference_url: where predictions are sent; `{project_id}` and `{endpoint_id}` are filled in.
         grpc_address: host and port for gRPC; the host of `inference_url` and 443 when not given.
@@ -95,6 +98,7 @@ class Options:
     folder: Optional[str] = None
     auto_scale: Optional[AutoScale] = None
     disk: Optional[Disk] = None
+    max_archive_mb: Optional[Megabytes] = None
     replace: bool = False
     api_url: Text = "https://api.e2enetworks.com/myaccount/api/v1/gpu"
     object_store_url: Text = "https://objectstore.e2enetworks.net"

@@ -27,7 +27,9 @@ MODEL_TAG = "mardock_model"
 PLAN_TAG = "mardock_plan"
 """The one that holds a digest of all the files it was made of."""
 
-_MOUNT = "/mnt/models"
+MOUNT = "/mnt/models"
+"""Where the bucket's folder is found in the container."""
+
 _INFERENCE_PORT = 8080
 # The defaults of `az ml`, whose YAML the spec is.
 _PROBE_DEFAULTS = {
@@ -97,7 +99,7 @@ def _config(experiment: Experiment) -> str:
         "metrics_address": "http://0.0.0.0:8082",
         "grpc_inference_address": "0.0.0.0",  # noqa: S104 - of the container
         "grpc_inference_port": "7070",
-        "model_store": f"{_MOUNT}/model-store",
+        "model_store": f"{MOUNT}/model-store",
         "load_models": archive.path.name,
         "models": json.dumps({archive.name: {archive.version: version}}),
         "metrics_format": "prometheus",  # the name in TIR's sample
@@ -157,8 +159,8 @@ def _container(options: Options, spec: Mapping[str, Any]) -> dict[str, Any]:
 def _arguments() -> list[str]:
     return [
         *("torchserve", "--start", "--foreground", "--ncs"),
-        f"--model-store={_MOUNT}/model-store",
-        f"--ts-config={_MOUNT}/config/config.properties",
+        f"--model-store={MOUNT}/model-store",
+        f"--ts-config={MOUNT}/config/config.properties",
         "--disable-token-auth",  # with tokens on, /ping answers 400 and the probes fail; TIR asks for its own
     ]
 

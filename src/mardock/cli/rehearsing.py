@@ -1,0 +1,81 @@
+"""`mardock deploy rehearse`: a deployment tried in a container here, under the contract of its cloud."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context, deploy_options
+from mardock.cli.deploy_options import AllowDirty, Experiment, Target, Version
+
+if TYPE_CHECKING:
+    from mardock.deploy.rehearsal.rehearse import Report
+    from mardock.settings.project import Project
+
+Data = Annotated[
+    Optional[Path], typer.Option("--data", help="What to predict at the end, instead of the model's sample.")
+]
+
+
+def add_to(deploy: typer.Typer) -> None:
+    """Add this command to the group `deploy`."""
+    deploy.command()(rehearse)
+
+
+def rehearse(
+    exp: Experiment = None,
+    target: Target = None,
+    version: Version = None,
+    data: Data = None,
+    allow_dirty: AllowDirty = False,
+    as_json: context.Json = False,
+) -> None:
+    """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
+    from mardock.cli.registering import sources_of
+    from mardock.deploy import experiment
+    from mardock.deploy.rehearsal import contract
+    from mardock.deploy.rehearsal.rehearse import rehearse as run
+
+    project = context.project()
+    chosen = deploy_options.target(project, target)
+    rehearsed = contract.load(chosen)
+    found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
+    sample = _sample(project, found.name, data)
+    agreed = rehearsed.contract(deploy_options.site(project, chosen), found, console)
+    report = run(
+        agreed,
+        found.archive,
+        project.state,
+        console,
+        sample=sample,
+        sources=sources_of(project, found.archive.name),
+    )
+    _show(report, as_json=as_json)
+    if report.failure is not None:
+        raise report.failure
+    console.success(
+        f"{found.name} {found.archive.version} would be served by {chosen}",
+        f"mardock deploy apply {found.name} --target {chosen} --endpoint NAME",
+    )
+
+
+def _sample(project: Project, name: str, given: Optional[Path]) -> Optional[bytes]:
+    """Return what to predict: the file given, else the first of the model's samples, else nothing."""
+    from mardock.cli import predicting
+
+    if given is None and project.settings.model(name)[1].sample is None:
+        return None
+    return predicting.read(predicting.sources(project, name, [given] if given else [])[0])
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    answer = report.answer.decode("utf-8", "replace").strip() if report.answer is not None else None
+    if as_json:
+        if report.failure is None:
+            console.data_json({"checks": [asdict(check) for check in report.checks], "prediction": answer})
+        return
+    rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in report.checks]
+    console.table(("CHECK", "OUTCOME", "FIGURES"), rows)

@@ -1,0 +1,84 @@
+"""How Azure ML would run an experiment: the planned image, mount, environment, routes, probes and request timeout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mardock.deploy.azureml import images, render
+from mardock.deploy.azureml.options import read
+from mardock.deploy.base import Name
+from mardock.deploy.experiment import SPEC
+from mardock.deploy.rehearsal.contract import Contract, Limit, Sources, archive_limit, number
+from mardock.deploy.rehearsal.places import Place, in_text, in_yaml
+from mardock.deploy.rehearsal.prober import Probe
+
+if TYPE_CHECKING:
+    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.experiment import Experiment
+
+_NAME = Name("rehearsal", "rehearsal")
+_MODELS = "/var/azureml-app/azureml-models"
+_REQUEST_TIMEOUT_MS = 5000  # the service's own default
+_CONFIG = Path("torchserve/config.properties")
+
+
+def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
+    """Read the contract from the planned YAML; the image is built unless it is here; see `Rehearsed.contract`."""
+    import yaml
+
+    options = read(site)
+    files = dict(render.plan(options, experiment, _NAME).files)
+    planned = yaml.safe_load(files[render.DEPLOYMENT])
+    routes = yaml.safe_load(files[render.ENVIRONMENT])["inference_config"]
+    archive, sources = experiment.archive, _sources(site.root, experiment)
+    folder = f"{planned.get('model_mount_path') or _MODELS}/{experiment.name}/{archive.version}"
+    given = planned.get("environment_variables") or {}
+    config = site.root / _CONFIG
+    return Contract(
+        target="azureml",
+        image=images.have_here(site, options, experiment, listener),
+        command=(),
+        environment={**{str(key): str(value) for key, value in given.items()}, "AZUREML_MODEL_DIR": folder},
+        files={f"{folder}/{archive.path.name}": archive.path},
+        config=config.read_text(encoding="latin-1") if config.is_file() else "",
+        model=routes["scoring_route"]["path"].rpartition("/")[2],
+        version=archive.version,
+        port=routes["scoring_route"]["port"],
+        liveness=_probe("liveness", routes, planned),
+        readiness=_probe("readiness", routes, planned),
+        request_timeout=_request_timeout(sources, planned),
+        largest_archive=archive_limit(site, "azureml", options.max_archive_mb),
+        sources=sources,
+    )
+
+
+def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], planned: Mapping[str, Any]) -> Probe:
+    where = f"{kind}_probe"
+    given = planned.get(where) or {}
+    return Probe(
+        kind,
+        routes[f"{kind}_route"]["path"],
+        initial_delay=number(given, "initial_delay", Probe.initial_delay, where),
+        period=number(given, "period", Probe.period, where),
+        timeout=number(given, "timeout", Probe.timeout, where),
+        success_threshold=int(number(given, "success_threshold", Probe.success_threshold, where)),
+        failure_threshold=int(number(given, "failure_threshold", Probe.failure_threshold, where)),
+    )
+
+
+def _request_timeout(sources: Sources, planned: Mapping[str, Any]) -> Limit:
+    given = planned.get("request_settings") or {}
+    milliseconds = number(given, "request_timeout_ms", _REQUEST_TIMEOUT_MS, "request_settings")
+    place = in_yaml(sources.root, sources.spec, "request_settings", "request_timeout_ms")
+    return Limit(milliseconds / 1000, "request_timeout_ms", place)
+
+
+def _sources(root: Path, experiment: Experiment) -> Sources:
+    listed = experiment.requirements or experiment.folder / "requirements.txt"
+    packages = Place(listed.as_posix()), f"write the package of {{module}} into {listed.as_posix()}"
+    if experiment.dockerfile is not None:
+        place = in_text(root, experiment.dockerfile, r"\bpip3? install\b", r"^\s*FROM\b")
+        packages = place, "let it RUN pip install the package of {module}"
+    return Sources(root, experiment.folder / SPEC, experiment.dockerfile, _CONFIG, packages)

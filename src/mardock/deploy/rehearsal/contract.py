@@ -1,0 +1,153 @@
+"""Contract: how a cloud would run an experiment, read from the very files that are planned for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
+
+from mardock.deploy.base import EXTRAS
+from mardock.deploy.experiment import SPEC
+from mardock.deploy.rehearsal.places import Place, in_properties, in_text, in_toml, in_yaml
+from mardock.deploy.rehearsal.prober import Probe
+from mardock.engines import config_properties
+from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What may not be exceeded, what it is called, and where it is set."""
+
+    value: float
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The project's files that decide how the container runs; paths relative to `root`.
+
+    Attributes:
+        spec: the experiment's torchserve-deployment.yaml.
+        dockerfile: the experiment's own; None when the image is rendered or given.
+        config: TorchServe's config.properties; None when it is rendered.
+        packages: where the packages that a handler needs are listed, and how.
+    """
+
+    root: Path
+    spec: Path
+    dockerfile: Optional[Path]
+    config: Optional[Path]
+    packages: tuple[Place, str]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the cloud does with an experiment.
+
+    Attributes:
+        image: one that is on this machine.
+        command: the container's arguments; the image's own when empty.
+        environment: the spec's variables and the cloud's own.
+        files: by their path in the container, a file of this machine or a text.
+        config: the text of TorchServe's config.properties.
+        model, version: what TorchServe calls the model there.
+        port: where it is probed and asked.
+        request_timeout: the seconds that a request is given, from outside.
+        largest_archive: in MB; None when nothing is known of a limit.
+    """
+
+    target: str
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    files: Mapping[str, Union[Path, str]]
+    config: str
+    model: str
+    version: str
+    port: int
+    liveness: Probe
+    readiness: Probe
+    request_timeout: Limit
+    largest_archive: Optional[Limit]
+    sources: Sources
+
+    @property
+    def management_url(self) -> str:
+        """Where TorchServe's Management API is to be found within the container."""
+        found = config_properties.parse(self.config).get("management_address")
+        port = found.value.rpartition(":")[2] if found else ""
+        return f"http://127.0.0.1:{port if port.isdigit() else 8081}"
+
+    def probe_place(self, probe: Probe, key: str) -> Place:
+        """Return where a probe's value is set in the spec."""
+        return in_yaml(self.sources.root, self.sources.spec, f"{probe.kind}_probe", key)
+
+    def setting_place(self, key: str, flag: str = "torchserve") -> Place:
+        """Return where the container's value of a key of config.properties comes from.
+
+        Args:
+            flag: what stands in the same line of a Dockerfile when TorchServe's command line decides.
+        """
+        root, variable = self.sources.root, f"TS_{key.upper()}"
+        if variable in self.environment and self._asks_environment():
+            return in_yaml(root, self.sources.spec, "environment_variables", variable)
+        if self.sources.dockerfile is not None:
+            return in_text(root, self.sources.dockerfile, rf"{variable}|{key}", flag, r"^\s*(CMD|ENTRYPOINT)\b")
+        if self.sources.config is not None:
+            return in_properties(root, self.sources.config, key)
+        return Place(self.sources.spec.as_posix())
+
+    def _asks_environment(self) -> bool:
+        found = config_properties.parse(self.config).get("enable_envvars_config")
+        return found is not None and found.value.strip().lower() == "true"
+
+
+class Rehearsed(Protocol):
+    """A deploy target that can be rehearsed; the modules `mardock.deploy.TARGET.rehearsal` satisfy it."""
+
+    def contract(self, site: Site, experiment: Experiment, listener: Listener) -> Contract:
+        """Plan the deployment, have its image on this machine, and say how the cloud would run it.
+
+        Raises:
+            ConfigError: a name, an option or the spec, which the target would refuse.
+            EngineError: the image cannot be had.
+        """
+        ...
+
+
+def load(target: str) -> Rehearsed:
+    """Import what knows a target's contract.
+
+    Raises:
+        ConfigError: there is no such target.
+    """
+    if target not in EXTRAS:
+        raise ConfigError(f"there is no deploy target {target!r}", hint=f"--target {' or '.join(EXTRAS)}")
+    return cast(Rehearsed, importlib.import_module(f"mardock.deploy.{target}.rehearsal"))
+
+
+def archive_limit(site: Site, target: str, megabytes: Optional[float]) -> Optional[Limit]:
+    """Return the limit that the option `max_archive_mb` sets."""
+    if megabytes is None:
+        return None
+    place = in_toml(site.root, Path("mardock.toml"), f"deploy.{target}", "max_archive_mb")
+    return Limit(megabytes, "max_archive_mb", place)
+
+
+def number(given: Mapping[str, Any], key: str, default: float, where: str) -> float:
+    """Return a value of a probe or of the request settings.
+
+    Raises:
+        ConfigError: it is no whole number from 0.
+    """
+    value = given.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError(f"{where}.{key} of {SPEC} is {value!r}", hint=f"write a whole number: {key}: {default:g}")
+    return value

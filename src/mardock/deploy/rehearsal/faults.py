@@ -1,0 +1,171 @@
+"""What is wrong with a deployment that failed its rehearsal: one sentence with file and line, and what mends it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from mardock.client.refusals import INVALID_KEY
+from mardock.deploy.rehearsal.contract import Contract
+from mardock.deploy.rehearsal.prober import Answer, Probe
+from mardock.errors import ApiError, DeployError, MardockError
+from mardock.handler import failures
+from mardock.handler.failures import HandlerFailure
+
+_LOG_LINES = 20
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
+_MARGIN = 1.5  # a cloud's machine may load slower than this one
+
+
+def archive_too_large(contract: Contract, name: str, size: float) -> DeployError:
+    """The archive weighs more than the limit; `size` in MB."""
+    limit = contract.largest_archive
+    assert limit is not None
+    return DeployError(
+        f"{limit.place}: {name} weighs {size:.3g} MB, and {limit.name} allows {limit.value:g} MB",
+        hint=f"see what makes it heavy (mardock inspect {name}), or take a larger disk and raise {limit.name}",
+    )
+
+
+def ended(contract: Contract, code: int, log: Sequence[str]) -> DeployError:
+    """The container ended by itself."""
+    place = contract.setting_place("inference_address", r"^\s*(CMD|ENTRYPOINT)\b")
+    return DeployError(
+        f"{place.path}: the container of {contract.image} ended with code {code} instead of serving",
+        details=_tail(log),
+        hint=f"its last lines are above; mend what they name in {place.path}",
+    )
+
+
+def loopback_only(contract: Contract) -> DeployError:
+    """TorchServe answers within the container alone."""
+    place = contract.setting_place("inference_address")
+    return DeployError(
+        f"{place}: TorchServe listens on 127.0.0.1 of its container, where neither probes nor requests reach it",
+        hint=f"listen on every interface there: inference_address=http://0.0.0.0:{contract.port}",
+    )
+
+
+def probe_refused(contract: Contract, probe: Probe, answer: Answer) -> DeployError:
+    """The probe's path is answered with a status that will not change."""
+    so = f"the {probe.kind} probe never succeeds"
+    if answer.status == 400 and INVALID_KEY in answer.text:
+        place = contract.setting_place("disable_token_authorization")
+        return DeployError(
+            f"{place}: TorchServe asks for its token, so {probe.path} answers 400 and {so}",
+            hint="turn tokens off, the cloud asks for its own: --disable-token-auth,"
+            " or TS_DISABLE_TOKEN_AUTHORIZATION: 'true' where it is set in the environment",
+        )
+    place = contract.setting_place("inference_address", r"^\s*(CMD|ENTRYPOINT)\b")
+    return DeployError(
+        f"{place}: what listens on port {contract.port} answers {probe.path} with {answer.status}, so {so}",
+        details=answer.text or None,
+        hint=f"let TorchServe's Inference API listen on port {contract.port}",
+    )
+
+
+def probe_failed(contract: Contract, probe: Probe, answer: Optional[Answer], log: Sequence[str]) -> DeployError:
+    """A probe failed as often as its threshold grants."""
+    end = "the container is restarted, again and again" if probe.kind == "liveness" else "it never gets a request"
+    said = (answer.text if answer.status is None else f"it answers {answer.status}") if answer else "it was not asked"
+    return DeployError(
+        f"{contract.probe_place(probe, 'failure_threshold')}: GET {probe.path} failed {probe.failure_threshold} times"
+        f" within {probe.window:g} s, so {end}: {said}",
+        details=_tail(log),
+        hint=f"read the container's log above; if it only needs longer, raise failure_threshold under"
+        f" {probe.kind}_probe",
+    )
+
+
+def wrong_name(contract: Contract, served: Sequence[str]) -> DeployError:
+    """TorchServe serves no model of the name that is in the cloud's route."""
+    place = contract.setting_place("load_models", r"--models?\b")
+    found = f"serves {', '.join(served)}" if served else "serves no model"
+    return DeployError(
+        f"{place}: requests go to /predictions/{contract.model}, and TorchServe {found}",
+        hint=f"load the archive as {contract.model}: --models {contract.model}=NAME.mar",
+    )
+
+
+def too_early(contract: Contract, ready: float, loaded: float) -> DeployError:
+    """The cloud sends requests before the model is loaded; seconds after the container's start."""
+    probe, limit = contract.readiness, contract.request_timeout
+    return DeployError(
+        f"{contract.probe_place(probe, 'initial_delay')}: the readiness probe is over before the model is loaded:"
+        f" Ready {ready:.1f} s after the start, loaded after {loaded:.1f} s, and a request waits"
+        f" {limit.value:g} s at most ({limit.name}, {limit.place})",
+        hint=f"{probe.path} answers before the model is loaded, so let the probe begin later:"
+        f" initial_delay: {math.ceil(loaded * _MARGIN)} under {probe.kind}_probe",
+    )
+
+
+def never_loaded(contract: Contract, seconds: float, log: Sequence[str]) -> DeployError:
+    """No worker became READY, and none was seen to die."""
+    place = contract.setting_place("default_startup_timeout")
+    return DeployError(
+        f"{place}: {contract.model} is not loaded {seconds:.0f} s after TorchServe began to listen",
+        details=_tail(log),
+        hint="look for what blocks in initialize(): mardock try",
+    )
+
+
+def handler_failed(
+    contract: Contract, log: Sequence[str], sources: Mapping[str, str], error: Optional[MardockError] = None
+) -> DeployError:
+    """The handler could not be loaded, or with `error` raised on the sample.
+
+    Args:
+        sources: the project's path of each Python file of the archive.
+    """
+    failure = failures.find(log, contract.model, contract.version, sources)
+    doing = "the sample cannot be predicted" if error else "the model cannot be loaded"
+    if failure is None:
+        reason = error.message if error else "its worker died"
+        return DeployError(
+            f"{contract.model}: {doing}: {reason}", details=_tail(log), hint="run it without a server: mardock try"
+        )
+    module = _MISSING.search(failure.exception)
+    if module:
+        return _missing_package(contract, module[1], failure)
+    where = f"{failure.user_frame}: " if failure.user_frame else ""
+    return DeployError(
+        f"{where}{doing}: {failure.exception.partition(chr(10))[0][:200]}",
+        details=failure.traceback or None,
+        hint=failure.hint or "mend it, then archive and rehearse again",
+    )
+
+
+def too_slow(contract: Contract) -> DeployError:
+    """The sample was not answered within the time the cloud grants."""
+    limit = contract.request_timeout
+    return DeployError(
+        f"{limit.place}: the sample is not answered within {limit.value:g} s, the {limit.name}",
+        hint=f"make the handler faster, or raise {limit.name}",
+    )
+
+
+def refused(contract: Contract, error: ApiError) -> Optional[DeployError]:
+    """What an error status means that tells of the configuration, not of the handler."""
+    if error.status == 404:
+        return wrong_name(contract, ())
+    if error.status == 413:
+        return DeployError(
+            f"{contract.setting_place('max_request_size')}: the sample is larger than TorchServe's max_request_size",
+            hint="raise max_request_size (bytes; 6553500 unless set)",
+        )
+    return None
+
+
+def _missing_package(contract: Contract, module: str, failure: HandlerFailure) -> DeployError:
+    place, edit = contract.sources.packages
+    return DeployError(
+        f"{place}: the handler needs {module}, which the image {contract.image} does not have",
+        details=failure.traceback or None,
+        hint=f"{edit.format(module=module)}; a module of your own belongs in extra_files of mardock.toml",
+    )
+
+
+def _tail(log: Sequence[str]) -> Optional[str]:
+    return "\n".join(log[-_LOG_LINES:]) or None

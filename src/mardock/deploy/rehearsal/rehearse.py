@@ -1,0 +1,118 @@
+"""A whole rehearsal: the archive weighed, its container run and watched, one prediction made, and nothing left."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from mardock.deploy.rehearsal import faults
+from mardock.deploy.rehearsal.prober import asker
+from mardock.deploy.rehearsal.stage import Check, Fault, Stage
+from mardock.engines.docker.throwaway import Throwaway, throwaway
+
+if TYPE_CHECKING:
+    from mardock.archive.read import ModelArchive
+    from mardock.deploy.base import Listener
+    from mardock.deploy.rehearsal.contract import Contract
+    from mardock.errors import DeployError
+
+_MB = 1e6
+_EVERYBODY_READS = 0o004
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a rehearsal.
+
+    Attributes:
+        checks: in the order they were made; only the last one may have failed.
+        failure: what to mend; None when the cloud would serve the model.
+        answer: the prediction for the sample, if there was one.
+    """
+
+    checks: tuple[Check, ...]
+    failure: Optional[DeployError] = None
+    answer: Optional[bytes] = None
+
+
+def rehearse(
+    contract: Contract,
+    archive: ModelArchive,
+    workspace: Path,
+    listener: Listener,
+    *,
+    sample: Optional[bytes],
+    sources: Mapping[str, str],
+) -> Report:
+    """Run a deployment here as its cloud would, for as long as that takes to be Ready.
+
+    Args:
+        workspace: a folder of this project for files that are gone afterwards, made when it is missing.
+        sample: a body to predict at the end.
+        sources: the project's path of each Python file of the archive, for tracebacks.
+
+    Raises:
+        EngineError: the Docker Engine refuses.
+    """
+    checks: list[Check] = []
+    try:
+        checks.append(_weigh(contract, archive))
+        with _laid_out(contract, workspace) as files, _running(contract, files) as container:
+            ask = asker(container.host, container.port)
+            stage = Stage(contract, container, ask, time, sources)
+            try:
+                first = contract.readiness.initial_delay
+                listener.note(f"{contract.image} runs; the readiness probe asks after {first:g} s")
+                stage.watch()
+                answer = stage.request(sample) if sample is not None else None
+            finally:
+                checks += stage.passed
+    except Fault as fault:
+        failed = Check(fault.check, fault.error.message, ok=False)
+        return Report((*checks, failed), fault.error)
+    return Report(tuple(checks), answer=answer)
+
+
+def _weigh(contract: Contract, archive: ModelArchive) -> Check:
+    size, limit = archive.size / _MB, contract.largest_archive
+    if limit is not None and size > limit.value:
+        raise Fault("archive", faults.archive_too_large(contract, archive.path.name, size))
+    allowed = f", {limit.name} allows {limit.value:g} MB" if limit is not None else ""
+    return Check("archive", f"{archive.path.name} weighs {size:.3g} MB{allowed}")
+
+
+@contextmanager
+def _laid_out(contract: Contract, workspace: Path) -> Iterator[dict[str, Path]]:
+    """Yield every file of the contract as a file that whoever the container runs as may read."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=workspace) as folder:
+        files = {}
+        for number, (target, content) in enumerate(contract.files.items()):
+            copy = Path(folder, str(number))
+            if isinstance(content, str):
+                copy.write_text(content, encoding="utf-8")
+            elif content.is_dir() or content.stat().st_mode & _EVERYBODY_READS:
+                files[target] = content
+                continue
+            else:
+                shutil.copyfile(content, copy)
+            copy.chmod(0o644)
+            files[target] = copy
+        yield files
+
+
+def _running(contract: Contract, files: Mapping[str, Path]) -> AbstractContextManager[Throwaway]:
+    return throwaway(
+        contract.image,
+        name="mardock-rehearsal",
+        command=contract.command,
+        environment=contract.environment,
+        files=files,
+        port=contract.port,
+    )

@@ -28,7 +28,9 @@ class Boundary(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command of this context."""
-        gc.enable()
+        if not gc.isenabled():
+            gc.freeze()  # what imports left behind need not be looked through while the command runs
+            gc.enable()
         try:
             return super().invoke(ctx)
         except MardockError as error:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from tests.deploy.conftest import git
 
+from mardock.archive.build import build
+from mardock.compile.saving import REPORT_NAME
 from mardock.deploy import experiment, provenance
 from mardock.errors import ArchiveError, ConfigError, DeployError
 from mardock.settings.project import Project
@@ -77,3 +83,63 @@ def test_names_the_file_that_is_missing(project: Project) -> None:
     (project.root / "torchserve/digits" / experiment.SPEC).write_text("{}", encoding="utf-8")
     with pytest.raises(ArchiveError, match="there is no archive"):
         experiment.load(project, "digits", allow_dirty=True)
+
+
+def test_refuses_an_archive_of_other_files_than_those_of_the_commit(project: Project) -> None:
+    (project.root / "torchserve/digits/handler.py").write_text("def handle(data, context):\n    return []\n")
+    git(project.root, "commit", "-qam", "another handler")
+
+    with pytest.raises(DeployError, match=r"digits\.mar was made of other files .*: handler\.py") as refused:
+        experiment.load(project, "digits", allow_dirty=False)
+
+    assert refused.value.hint == "mardock archive digits, or --allow-dirty"
+    labels = experiment.load(project, "digits", allow_dirty=True).labels
+    assert labels["mardock_commit"].endswith("+dirty")
+    build(project.settings.models["digits"].archive, project.root, project.model_store)
+    assert not experiment.load(project, "digits", allow_dirty=False).provenance.changed
+
+
+def test_an_archive_under_another_version_is_compared_all_the_same(project: Project) -> None:
+    spec = dataclasses.replace(project.settings.models["digits"].archive, version="4")
+    build(spec, project.root, project.model_store)
+
+    assert experiment.load(project, "digits", version="4", allow_dirty=False).archive.version == "4"
+    build(dataclasses.replace(spec, extra_files=("mardock.toml",)), project.root, project.model_store)
+    with pytest.raises(DeployError, match=r"other files .*: mardock\.toml") as refused:
+        experiment.load(project, "digits", allow_dirty=False)
+    assert refused.value.hint == "mardock archive digits --version 4, or --allow-dirty"
+
+
+def test_a_compiled_archive_is_held_against_what_it_was_compiled_from(project: Project) -> None:
+    kept = project.root / "artifacts/compiled/digits"
+    kept.mkdir(parents=True)
+    (project.root / "artifacts/digits.pt").write_bytes(b"weights")
+    (kept / "trace.pt").write_bytes(b"traced weights")
+    sources = {"artifacts/digits.pt": hashlib.sha256(b"weights").hexdigest()}
+    (kept / REPORT_NAME).write_text(json.dumps({"sources": sources}))
+    text = (project.root / "mardock.toml").read_text()
+    (project.root / "mardock.toml").write_text(
+        text.replace('version = "3"', 'version = "3"\nserialized_file = "artifacts/digits.pt"')
+    )
+    git(project.root, "commit", "-qam", "weights")
+    fresh = Project(project.root)
+    spec = dataclasses.replace(
+        fresh.settings.models["digits"].archive,
+        serialized_file="artifacts/compiled/digits/trace.pt",
+        extra_files=(f"artifacts/compiled/digits/{REPORT_NAME}",),
+    )
+    build(spec, fresh.root, fresh.model_store)
+
+    assert not experiment.load(fresh, "digits", allow_dirty=False).provenance.changed
+    (project.root / "artifacts/digits.pt").write_bytes(b"trained again")
+    with pytest.raises(DeployError, match=r"other files .*: artifacts/digits\.pt"):
+        experiment.load(fresh, "digits", allow_dirty=False)
+
+
+def test_an_archive_whose_files_are_gone_needs_leave(project: Project) -> None:
+    (project.root / "torchserve/digits/handler.py").unlink()
+    git(project.root, "commit", "-qam", "no handler")
+
+    with pytest.raises(ConfigError, match="does not exist"):
+        experiment.load(project, "digits", allow_dirty=False)
+    assert experiment.load(project, "digits", allow_dirty=True).labels["mardock_commit"].endswith("+dirty")

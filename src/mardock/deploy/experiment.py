@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.archive.read import ModelArchive, read
 from mardock.deploy import provenance
+from mardock.deploy.freshness import outdated
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG, Provenance
-from mardock.errors import ConfigError, DeployError
+from mardock.errors import ArchiveError, ConfigError, DeployError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
-    from mardock.settings.schema import Serving
+    from mardock.settings.schema import ModelSettings, Serving
 
 SPEC = "torchserve-deployment.yaml"
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def load(project: Project, name: Optional[str], *, version: Optional[str] = None
     Raises:
         ConfigError: its spec is missing or is no YAML mapping.
         ArchiveError: the archive is missing or damaged.
-        DeployError: the archive has another version.
+        DeployError: the archive has another version, or was made of other files than those that are here now.
     """
     name, model = project.settings.model(name)
     spec = _read_spec(project.root, Path("torchserve", name, SPEC))
@@ -102,7 +104,30 @@ def load(project: Project, name: Optional[str], *, version: Optional[str] = None
             hint=f"mardock archive {name} --version {version}",
         )
     source = load_source(project, name, allow_dirty=allow_dirty)
-    return Experiment(**vars(source), spec=spec, archive=archive, serving=model.serving)
+    stale = _outdated(model, project.root, archive, allow_dirty=allow_dirty)
+    if stale and not allow_dirty:
+        raise _stale(name, model, archive, stale)
+    found = source.provenance.with_changed(stale)
+    return Experiment(**{**vars(source), "provenance": found}, spec=spec, archive=archive, serving=model.serving)
+
+
+def _outdated(model: ModelSettings, root: Path, archive: ModelArchive, *, allow_dirty: bool) -> tuple[str, ...]:
+    """Return what of an archive is not of the project's files: all of it, where these are missing and may be."""
+    try:
+        return outdated(model.archive, root, archive)
+    except (ConfigError, ArchiveError):
+        if not allow_dirty:
+            raise
+        return (archive.path.name,)
+
+
+def _stale(name: str, model: ModelSettings, archive: ModelArchive, stale: tuple[str, ...]) -> DeployError:
+    version = "" if archive.version == model.archive.version else f" --version {archive.version}"
+    return DeployError(
+        f"{archive.path.name} was made of other files than those here now: {', '.join(stale[:_SHOWN])}"
+        + (f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""),
+        hint=f"mardock archive {name}{version}, or --allow-dirty",
+    )
 
 
 def _read_spec(root: Path, path: Path) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mardock import process
@@ -30,6 +30,10 @@ class Provenance:
     def revision(self) -> str:
         """What a deployment is labelled with: the commit, with `+dirty` when files differ from it."""
         return f"{self.commit}+dirty" if self.changed else self.commit
+
+    def with_changed(self, names: tuple[str, ...]) -> Provenance:
+        """Return it with more that is not of the commit."""
+        return replace(self, changed=(*self.changed, *names))
 
     def require_clean(self) -> None:
         """Refuse files that are not those of the commit.

@@ -13,9 +13,11 @@ from typing import Optional
 
 import psutil
 import pytest
+from tests.contract.clients import Clients
 from tests.contract.projects import make_project
 
 from mardock import registration
+from mardock.archive.read import read
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
@@ -30,6 +32,8 @@ from mardock.errors import (
     WorkerFailedError,
 )
 from mardock.registration import Candidate, LogPosition, Registered
+from mardock.registration.draining import Drain
+from mardock.registration.stand_in import StandIn
 from mardock.settings.schema import Serving
 
 HANDLER = """
@@ -79,9 +83,11 @@ class Bench:
             file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
         return path
 
-    def register(self, archive: Path, *, replace: bool = False, **serving: int) -> Registered:
-        candidate = Candidate(archive, Serving(**serving), sources=SOURCES)
-        return registration.register(self.endpoint, candidate, engine=self.engine, replace=replace)
+    def register(self, archive: Path, *, replace: bool = False, patience: float = 0, **serving: int) -> Registered:
+        sample = self.store / "sample"
+        sample.write_bytes(b"x")
+        candidate = Candidate(archive, Serving(**serving), sources=SOURCES, sample=sample)
+        return registration.register(self.endpoint, candidate, engine=self.engine, replace=replace, patience=patience)
 
     def predict(self, model: str) -> bytes:
         with InferenceClient(self.endpoint) as client:
@@ -137,7 +143,44 @@ def test_a_changed_archive_is_refused_with_both_digests_and_put_in_place_on_requ
     assert new.digest in refused.value.message
     assert bench.predict("changed") == b"new"
     assert bench.pinned("changed") == [new.url]
-    assert "changed.next" not in bench.models()
+    assert_nothing_stands_in(bench, "changed")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_request_is_lost_while_a_version_is_replaced(bench: Bench, workers: int) -> None:
+    slow = "time.sleep(0.05); return [{!r}] * len(data)"
+    bench.register(bench.archive("busy", handle=slow.format("old")), initial_workers=workers)
+    with Clients(bench.endpoint, "busy", 4) as clients:
+        clients.until(b"old")
+        archive = bench.archive("busy", handle=slow.format("new"))
+        assert bench.register(archive, replace=True, patience=2, initial_workers=workers).drained
+        clients.until(b"new")
+    assert clients.errors == []
+    assert_nothing_stands_in(bench, "busy")
+    registration.unregister(bench.endpoint, "busy", store=bench.store, patience=0)
+
+
+def test_requests_that_outlast_the_patience_are_told(bench: Bench) -> None:
+    handle = "print('at work', flush=True); time.sleep(600 * (data[0]['body'] == b'long')); return ['old']"
+    bench.register(bench.archive("patient", handle=handle))
+    since = LogPosition.now(bench.engine)
+    with Clients(bench.endpoint, "patient", 1, b"long", timeout=5):
+        await_line(bench.engine, since, "patient.*at work")
+        replaced = bench.register(bench.archive("patient", handle="return ['new']"), replace=True, patience=0.5)
+    assert (replaced.outcome, replaced.drained) == ("replaced", False)
+    assert bench.predict("patient") == b"new"
+
+
+def test_what_a_killed_replacement_left_goes_with_the_next_one(bench: Bench) -> None:
+    archive = bench.archive("halfway")
+    bench.register(archive)
+    with ManagementClient(bench.endpoint) as client:
+        stand_in = StandIn(client, bench.store, "halfway", "1.0", Drain(bench.endpoint))
+        stand_in.unpack(read(archive))
+        client.register(stand_in.url, model_name="halfway", initial_workers=1)
+        client.set_default("halfway", stand_in.version)
+    assert bench.register(archive).default_version == "1.0"
+    assert_nothing_stands_in(bench, "halfway")
 
 
 def test_other_settings_are_a_change_too(bench: Bench) -> None:
@@ -157,15 +200,16 @@ def test_a_replacement_that_fails_leaves_the_old_one_serving_untouched(bench: Be
         assert client.describe("kept")[0].workers[0].pid == worker
     assert bench.predict("kept") == b"old"
     assert bench.pinned("kept") == [old.url]
-    assert "kept.next" not in bench.models()
+    assert_nothing_stands_in(bench, "kept")
 
 
 def test_the_old_one_comes_back_when_the_new_one_fails_only_in_its_place(bench: Bench) -> None:
     bench.register(bench.archive("back", handle="return [b'old']"), batch_size=4)
-    second_time = "if context.model_name == 'back': raise KeyError('second')"
+    second_time = "if not context.manifest['model']['modelVersion'].endswith('-next'): raise KeyError('second')"
     with pytest.raises(WorkerFailedError, match="KeyError: 'second'"):
         bench.register(bench.archive("back", initialize=second_time), replace=True, batch_size=4)
     assert bench.predict("back") == b"old"
+    assert_nothing_stands_in(bench, "back")
     with ManagementClient(bench.endpoint) as client:
         assert client.describe("back")[0].batch_size == 4
 
@@ -290,10 +334,21 @@ def test_a_folder_of_the_store_is_registered_like_an_archive(bench: Bench) -> No
         bench.register(bench.store / "folder")
 
 
+def test_requests_under_way_are_answered_before_a_model_is_unregistered_and_new_ones_are_refused(bench: Bench) -> None:
+    bench.register(bench.archive("going", handle="time.sleep(0.05); return ['there'] * len(data)"))
+    with Clients(bench.endpoint, "going", 4) as clients:
+        clients.until(b"there")
+        assert registration.unregister(bench.endpoint, "going", store=bench.store, sample=b"x")
+    assert {error.status for error in clients.errors if isinstance(error, ApiError)} <= {503, 404}
+    assert all(isinstance(error, ApiError) for error in clients.errors)
+    assert_gone(bench, "going")
+    assert bench.pinned("going") == []
+
+
 def test_unregistering_takes_every_version_and_the_pinned_archives(bench: Bench) -> None:
     for version in ("1.0", "2.0"):
         bench.register(bench.archive("leaving", version=version))
-    registration.unregister(bench.endpoint, "leaving", store=bench.store)
+    registration.unregister(bench.endpoint, "leaving", store=bench.store)  # which waits for nothing: nobody asked
     assert_gone(bench, "leaving")
     assert (bench.store / "leaving.mar").exists()
     with pytest.raises(ModelNotFoundError):
@@ -374,6 +429,12 @@ def await_line(engine: NativeEngine, since: LogPosition, pattern: str) -> None:
 
 def alive(pids: list[int]) -> list[psutil.Process]:
     return [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+
+
+def assert_nothing_stands_in(bench: Bench, name: str) -> None:
+    with ManagementClient(bench.endpoint) as client:
+        assert [status.version for status in client.describe(name)] == ["1.0"]
+    assert list(bench.store.glob(f".{name}-*-next")) == []
 
 
 def assert_gone(bench: Bench, name: str) -> None:

@@ -6,14 +6,17 @@ place would write into what is served.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Optional
 
 from mardock.archive import manifest
 from mardock.archive.members import MANIFEST_NAME, SourceFile
+from mardock.archive.read import UNSOUND, ModelArchive
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ArchiveError
 
@@ -51,6 +54,29 @@ def lay_out(
     except BaseException as error:
         remove(folder)
         if isinstance(error, OSError):
+            raise ArchiveError(f"cannot lay out {folder.name}: {error}", hint=f"ls -ld {folder.parent}") from error
+        raise
+
+
+def unpack(archive: ModelArchive, folder: Path, version: str) -> None:
+    """Make the folder of another version of an archive that was found sound, in the place of what has its name.
+
+    Raises:
+        ArchiveError: the archive cannot be read any more, or the store cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    text = {**archive.manifest, "model": {**archive.manifest["model"], "modelVersion": version}}
+    try:
+        if archive.path.is_dir():
+            for member in archive.members:
+                _place(archive.path / member.name, _prepared(folder / member.name), None)
+        else:
+            with zipfile.ZipFile(archive.path) as file:
+                file.extractall(folder)
+        (folder / MANIFEST_NAME).write_text(json.dumps(text, indent=2), encoding="utf-8")
+    except BaseException as error:
+        remove(folder)
+        if isinstance(error, UNSOUND):
             raise ArchiveError(f"cannot lay out {folder.name}: {error}", hint=f"ls -ld {folder.parent}") from error
         raise
 

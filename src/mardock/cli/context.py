@@ -26,6 +26,10 @@ EngineOption = Annotated[
 ModelArgument = Annotated[
     Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
 ]
+Drain = Annotated[
+    float,
+    typer.Option("--drain", min=0, metavar="SECONDS", help="How long requests under way may take to be answered."),
+]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")]
 
 _start: Optional[Path] = None

@@ -47,6 +47,7 @@ def register(
     models_port: Annotated[
         Optional[int], typer.Option("--models-port", min=1, max=65535, help="The port of its Management API.")
     ] = None,
+    drain: context.Drain = 10.0,
     engine: context.EngineOption = None,
 ) -> None:
     """Register a model and return when its workers are READY."""
@@ -59,9 +60,18 @@ def register(
             "--unpacked is for one model's own files and this project's own server", hint="mardock register --help"
         )
     if every:
-        registering.every(project, target, replace=replace)
+        registering.every(project, target, replace=replace, patience=drain)
         return
-    registering.one(project, target, model, url=model_url, workers=num_workers, replace=replace, unpacked=unpacked)
+    registering.one(
+        project,
+        target,
+        model,
+        url=model_url,
+        workers=num_workers,
+        replace=replace,
+        patience=drain,
+        unpacked=unpacked,
+    )
 
 
 def predict(

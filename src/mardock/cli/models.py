@@ -95,10 +95,17 @@ def set_default(model: Registered, version: Version) -> None:
 
 
 @models.command()
-def unregister(model: Registered, version: OneVersion = None) -> None:
-    """Remove a model, or one version of it; the archive stays in the model store."""
+def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = 10.0) -> None:
+    """Remove a model, or one version of it, when its requests are answered; the archive stays in the model store."""
     from mardock import registration
+    from mardock.cli.registering import sample_of
 
     project = context.project()
-    registration.unregister(context.endpoint(project), model, version, store=project.model_store)
+    endpoint, sample = context.endpoint(project), sample_of(project, model)
+    with console.waiting(f"unregistering {model}"):
+        drained = registration.unregister(
+            endpoint, model, version, store=project.model_store, sample=sample, patience=drain
+        )
+    if not drained:
+        console.warn(f"requests of {model} were cut off; give them more time: --drain SECONDS")
     console.success(f"{model} is no longer served", f"mardock register {model}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 LOCK_TIMEOUT_S = 300.0
+DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def one(
     workers: Optional[int] = None,
     served_as: Optional[str] = None,
     replace: bool = False,
+    patience: float = DRAIN_S,
     unpacked: bool = False,
 ) -> Registered:
     """Register one model and return when its workers are READY.
@@ -69,6 +71,7 @@ def one(
         url: what to hand to TorchServe instead of the model's own archive.
         workers: how many, instead of what mardock.toml says.
         served_as: the name to serve it under, instead of its archive's.
+        patience: seconds to wait for the requests of what is replaced.
         unpacked: serve the project's files themselves, without an archive.
     """
     from mardock import registration
@@ -81,18 +84,18 @@ def one(
         candidate = _candidate(project, where, model, url, workers)
         if served_as is not None:
             candidate = dataclasses.replace(candidate, model_name=served_as)
-        done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace)
+        done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace, patience=patience)
     _tell(project, where, done)
     return done
 
 
-def every(project: Project, where: Target, *, replace: bool) -> None:
+def every(project: Project, where: Target, *, replace: bool, patience: float = DRAIN_S) -> None:
     """Register all models of mardock.toml.
 
     Raises:
         ServingError: some failed; the others are served.
     """
-    _all(project, where, list(project.settings.models), replace=replace)
+    _all(project, where, list(project.settings.models), replace=replace, patience=patience)
 
 
 def archived(project: Project, endpoint: Endpoint) -> None:
@@ -115,7 +118,13 @@ def archived(project: Project, endpoint: Endpoint) -> None:
 
 
 def _all(
-    project: Project, where: Target, names: Sequence[str], *, replace: bool, urls: Optional[Mapping[str, str]] = None
+    project: Project,
+    where: Target,
+    names: Sequence[str],
+    *,
+    replace: bool,
+    urls: Optional[Mapping[str, str]] = None,
+    patience: float = DRAIN_S,
 ) -> None:
     from mardock import registration
 
@@ -123,7 +132,9 @@ def _all(
     _warn_of_requirements(project, where, names)
     title = f"registering {', '.join(names)}" if names else "nothing to register"
     with console.waiting(title), _alone(project, where):
-        results = registration.register_all(where.endpoint, candidates, engine=where.engine, replace=replace)
+        results = registration.register_all(
+            where.endpoint, candidates, engine=where.engine, replace=replace, patience=patience
+        )
     failures = []
     for name, result in zip(names, results):
         if isinstance(result, MardockError):
@@ -170,6 +181,7 @@ def _candidate(
         model_name=None if ours else spec.model_name,
         sources=_sources(spec),
         allow_remote="://" in url,
+        sample=project.first_sample(settings),
     )
 
 
@@ -190,6 +202,16 @@ def _warn_of_requirements(project: Project, where: Target, names: Sequence[str])
                 f"{name}: TorchServe does not install its {file}, for install_py_dep_per_model is not true in"
                 " torchserve/config.properties; set it, then mardock down && mardock up"
             )
+
+
+def sample_of(project: Project, served_as: str) -> Optional[bytes]:
+    """Return a request a served model can answer; None for a stranger, without a sample, or with broken settings."""
+    with suppress(ConfigError):
+        for settings in project.settings.models.values():
+            sample = project.first_sample(settings) if settings.archive.model_name == served_as else None
+            if sample is not None:
+                return sample.read_bytes()
+    return None
 
 
 def sources_of(project: Project, served_as: str) -> dict[str, str]:
@@ -216,6 +238,10 @@ def _tell(project: Project, where: Target, done: Registered) -> None:
     )
     if where.engine is not None:
         thread_notes.show(project, where.engine, done.model, done.url, done.workers)
+    if not done.drained:
+        console.warn(
+            f"requests of the {done.model} that was replaced were cut off; give them more time: --drain SECONDS"
+        )
     if done.default_version != done.version:
         console.warn(
             f"{done.model} {done.default_version} goes on answering predictions that name no version; "

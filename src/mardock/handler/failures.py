@@ -11,8 +11,10 @@ from mardock.handler.mends import mend_for
 from mardock.handler.tracebacks import Frame, Raised, TracebackScanner
 from mardock.handler.worker_log import LogLine, WorkerLine, log_lines
 
-# Where TorchServe unpacked an archive, or the folder of a version that watch serves.
-_MODEL_DIR = re.compile(r"[/\\](?:models[/\\][0-9a-f]{32}|\.[^/\\]+-[wi]\d{4,})[/\\](?P<member>.+)")
+# Where TorchServe unpacked an archive, or a folder of the store: a version of watch or tune, a stand-in, a pinned one.
+_MODEL_DIR = re.compile(
+    r"[/\\](?:models[/\\][0-9a-f]{32}|\.[^/\\]+-(?:[wi]\d{4,}|t\d{2,}|next|[0-9a-f]{12}))[/\\](?P<member>.+)"
+)
 _LIBRARY = re.compile(r".*[/\\](?:(?:site|dist)-packages|lib[/\\]python3[^/\\]*)[/\\](?P<name>.+)|<.*")
 _TORCHSERVE = re.compile(r"[/\\](site|dist)-packages[/\\]ts[/\\]")
 _MACHINERY = re.compile(_TORCHSERVE.pattern + r"|^<|[/\\]importlib[/\\]|[/\\]mardock[/\\]engines[/\\]")

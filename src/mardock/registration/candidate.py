@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from mardock.archive.read import ModelArchive
 from mardock.registration import pinned
 from mardock.registration.model_config import read_model_config
 from mardock.settings.schema import Serving
@@ -23,6 +24,7 @@ class Candidate:
         model_name: the name to serve it under; the manifest's when it is None.
         sources: the project's path of each member of the archive, for tracebacks.
         allow_remote: let TorchServe fetch an http(s) URL.
+        sample: a request the model can answer; it shows when the requests before it are answered.
     """
 
     archive: Union[Path, str]
@@ -30,11 +32,12 @@ class Candidate:
     model_name: Optional[str] = None
     sources: Mapping[str, str] = field(default_factory=dict)
     allow_remote: bool = False
+    sample: Optional[Path] = None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A candidate with everything known that TorchServe is to be told."""
+    """A candidate with everything known that TorchServe is to be told; `archive` is None when it is not at hand."""
 
     url: str
     model: Optional[str]
@@ -43,6 +46,7 @@ class Wanted:
     serving: Serving
     sources: Mapping[str, str]
     allow_remote: bool = False
+    archive: Optional[ModelArchive] = None
 
     def __str__(self) -> str:
         return " ".join(filter(None, [f"model {self.model}" if self.model else self.url, self.version]))
@@ -62,7 +66,8 @@ def prepare(candidate: Candidate) -> Wanted:
     found = pinned.pin(archive)
     serving = _effective(candidate.serving, read_model_config(found.archive))
     name = candidate.model_name or found.archive.name
-    return Wanted(found.url, name, found.archive.version, found.digest, serving, candidate.sources)
+    version = found.archive.version
+    return Wanted(found.url, name, version, found.digest, serving, candidate.sources, archive=found.archive)
 
 
 def _effective(serving: Serving, config: Mapping[str, Any]) -> Serving:

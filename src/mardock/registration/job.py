@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Optional
 
@@ -13,11 +13,12 @@ from mardock.engines.base import Engine
 from mardock.errors import MardockError, ModelConflictError, ModelNotFoundError
 from mardock.registration import pinned
 from mardock.registration.candidate import Wanted
-from mardock.registration.diagnosis import LogPosition, explain_start
+from mardock.registration.draining import Drain
+from mardock.registration.loading import Loader
+from mardock.registration.replacement import Replacement
+from mardock.registration.stand_in import StandIn
 
 Outcome = Literal["registered", "unchanged", "scaled", "replaced"]
-
-_REHEARSAL = ".next"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Registered:
         url: what TorchServe calls the archive.
         digest: the beginning of the archive's SHA-256; None when it is not known.
         default_version: what answers a prediction that names no version.
+        drained: False when requests of what was replaced were still under way as their time was up.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Registered:
     url: str
     digest: Optional[str]
     default_version: str
+    drained: bool = True
 
 
 class Job:
@@ -46,23 +49,52 @@ class Job:
 
     Args:
         engine: who runs it, when that is ours to ask.
+        drain: waits for the requests of what is replaced.
         report: told what is being waited for.
     """
 
     def __init__(
-        self, client: ManagementClient, engine: Optional[Engine], wanted: Wanted, report: Callable[[str], None]
+        self,
+        client: ManagementClient,
+        engine: Optional[Engine],
+        wanted: Wanted,
+        drain: Drain,
+        report: Callable[[str], None],
     ) -> None:
         self._client = client
-        self._engine = engine
         self._wanted = wanted
+        self._drain = drain
         self._report = report
+        self._loader = Loader(client, engine, wanted)
+        self._stand_in: Optional[StandIn] = None
+        if wanted.archive is not None and wanted.model and wanted.version:
+            self._stand_in = StandIn(client, wanted.archive.path.parent, wanted.model, wanted.version, drain)
 
     def run(self, *, may_replace: bool) -> Registered:
         """Return once it is served by the wanted number of READY workers; raises like `register`."""
+        try:
+            outcome, status, drained = self._bring_about(may_replace)
+        except BaseException:
+            with suppress(MardockError):  # what failed first is what to tell
+                self._see_off_stand_in()
+            raise
+        drained = self._see_off_stand_in() and drained
+        return Registered(
+            model=status.name,
+            version=status.version,
+            workers=status.ready_workers,
+            outcome=outcome,
+            url=status.url,
+            digest=pinned.digest_of(status.url),
+            default_version=self._client.describe_default(status.name).version,
+            drained=drained,
+        )
+
+    def _bring_about(self, may_replace: bool) -> tuple[Outcome, ModelStatus, bool]:
         current = self._current()
         if current is None:
             self._report(f"loading {self._wanted}")
-            return self._registered(self._start(), "registered")
+            return "registered", self._loader.load(), True
         difference = self._difference(current)
         if difference and not may_replace:
             raise ModelConflictError(
@@ -71,10 +103,11 @@ class Job:
                 hint=f"replace it: mardock register {current.name} --replace",
             )
         if not difference and current.min_workers != self._wanted.serving.initial_workers:
-            return self._registered(self._scale(current), "scaled")
+            return "scaled", self._scale(current), True
         if not difference and (current.ready or not current.min_workers):
-            return self._registered(current, "unchanged")
-        return self._registered(self._replace(current), "replaced")
+            return "unchanged", current, True
+        replacement = Replacement(self._client, self._loader, self._wanted, self._stand_in, self._drain, self._report)
+        return ("replaced", *replacement.run(current))
 
     def _current(self) -> Optional[ModelStatus]:
         """Find what the candidate would collide with; a repeated POST would leave an unpacked copy behind."""
@@ -105,117 +138,21 @@ class Job:
         return None
 
     def _scale(self, current: ModelStatus) -> ModelStatus:
-        workers, since = self._wanted.serving.initial_workers, LogPosition.now(self._engine)
-        name, version = current.name, current.version
+        workers, name, version = self._wanted.serving.initial_workers, current.name, current.version
         self._report(f"scaling {self._wanted} from {current.min_workers} to {workers} workers")
-        with self._explaining(since, name, str(self._wanted)):
+        with self._loader.explaining(name, version, str(self._wanted)):
             try:
                 self._client.scale(name, workers, workers, version, timeout=self._wanted.serving.startup_timeout)
-                return self._wait(name, version, workers)
+                return self._loader.wait(current, workers)
             except BaseException:
                 self._client.scale(name, current.min_workers, current.max_workers, version, synchronous=False)
                 raise
 
-    def _replace(self, current: ModelStatus) -> ModelStatus:
-        """Put the candidate in the place of a version. TorchServe answers 404 for it in between."""
-        if current.ready:
-            self._rehearse(current)
-        self._report(f"putting {self._wanted} in the place of the one that serves")
-        with self._another_default(current):
-            self._client.unregister(current.name, current.version)
-            try:
-                return self._start()
-            except BaseException as error:
-                if current.ready or not current.min_workers:
-                    self._bring_back(current, error)
-                raise
+    def _see_off_stand_in(self) -> bool:
+        """Leave nothing of the stand-in, of a killed command's too, unless it is all that serves the model."""
+        if self._stand_in is None or not self._is_registered():
+            return True
+        return self._stand_in.see_off()
 
-    def _rehearse(self, current: ModelStatus) -> None:
-        """Load the candidate beside what serves, under a name of its own, to find out whether it can."""
-        name = current.name + _REHEARSAL
-        self._report(f"trying {self._wanted} beside the one that serves")
-        with suppress(ModelNotFoundError):  # of a rehearsal that was killed
-            self._client.unregister(name)
-        status = self._start(name, what=f"{self._wanted} keeps serving as it was: the new archive")
-        self._client.unregister(name, status.version)
-
-    def _start(self, name: Optional[str] = None, what: Optional[str] = None) -> ModelStatus:
-        """Register the candidate and wait for its workers; one that fails is gone again."""
-        wanted, serving = self._wanted, self._wanted.serving
-        name = name or wanted.model
-        with self._explaining(LogPosition.now(self._engine), name, what or str(wanted)):
-            status = self._client.register(
-                wanted.url,
-                model_name=name,
-                initial_workers=serving.initial_workers,
-                batch_size=serving.batch_size,
-                max_batch_delay=serving.max_batch_delay,
-                response_timeout=serving.response_timeout,
-                startup_timeout=serving.startup_timeout,
-                allow_remote=wanted.allow_remote,
-            )
-            try:
-                return self._wait(status.name, status.version, status.min_workers)
-            except BaseException:
-                self._client.unregister(status.name, status.version)
-                raise
-
-    def _wait(self, name: str, version: str, workers: int) -> ModelStatus:
-        timeout = self._wanted.serving.startup_timeout
-        return self._client.wait_ready(name, version, workers=workers, timeout=timeout)
-
-    def _bring_back(self, old: ModelStatus, error: BaseException) -> None:
-        try:
-            self._client.register(
-                old.url,
-                model_name=old.name,
-                initial_workers=old.min_workers,
-                batch_size=old.batch_size,
-                max_batch_delay=max(old.max_batch_delay_ms, 0),
-                response_timeout=old.response_timeout_s,
-                startup_timeout=old.startup_timeout_s,
-                allow_remote=True,
-            )
-        except MardockError as second:
-            if isinstance(error, MardockError):
-                lost = f"what was registered before did not come back: {second.message}"
-                error.details = "\n".join(filter(None, [error.details, lost]))
-
-    @contextmanager
-    def _another_default(self, current: ModelStatus) -> Iterator[None]:
-        """Let another version be the default meanwhile: TorchServe unregisters the default one last."""
-        name, version = current.name, current.version
-        others = [status.version for status in self._client.describe(name) if status.version != version]
-        if not others or self._client.describe_default(name).version != version:
-            yield
-            return
-        self._client.set_default(name, others[-1])
-        try:
-            yield
-        finally:
-            with suppress(ModelNotFoundError):
-                self._client.set_default(name, version)
-
-    @contextmanager
-    def _explaining(self, since: LogPosition, name: Optional[str], what: str) -> Iterator[None]:
-        try:
-            yield
-        except ModelConflictError:
-            raise
-        except MardockError as error:
-            version, sources = self._wanted.version, self._wanted.sources
-            told = explain_start(self._engine, name, version, since, error, what=what, sources=sources)
-            if told is error:
-                raise
-            raise told from error
-
-    def _registered(self, status: ModelStatus, outcome: Outcome) -> Registered:
-        return Registered(
-            model=status.name,
-            version=status.version,
-            workers=status.ready_workers,
-            outcome=outcome,
-            url=status.url,
-            digest=pinned.digest_of(status.url),
-            default_version=self._client.describe_default(status.name).version,
-        )
+    def _is_registered(self) -> bool:
+        return self._wanted.version is not None and self._current() is not None

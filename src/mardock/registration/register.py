@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Optional, Union
 
@@ -15,7 +15,9 @@ from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.registration import pinned
 from mardock.registration.candidate import Candidate, prepare
+from mardock.registration.draining import PATIENCE_S, Drain
 from mardock.registration.job import Job, Registered
+from mardock.registration.stand_in import StandIn, is_stand_in
 
 _SIDE_BY_SIDE = 4
 
@@ -26,16 +28,18 @@ def register(
     *,
     engine: Optional[Engine] = None,
     replace: bool = False,
+    patience: float = PATIENCE_S,
     report: Callable[[str], None] = lambda _: None,
 ) -> Registered:
     """Serve a model and return when the wanted workers are READY.
 
     The identical archive, served alike, is left alone. Another one under the same name and version is refused, or put
-    in its place with `replace`: it first has to load beside the old one, which serves until then and comes back
-    should the new one fail after all.
+    in its place with `replace`: it first has to load beside the old one, as `<version>-next`, and answers while the old
+    one's requests are drained and its place is taken. Should it fail after all, the old one comes back.
 
     Args:
         engine: who runs the server; its log tells why a worker failed. None for a server that is not ours.
+        patience: seconds to wait for the requests of what is replaced; see `Drain`.
         report: told what is being waited for.
 
     Raises:
@@ -47,7 +51,9 @@ def register(
     wanted = prepare(candidate)
     with ManagementClient(endpoint) as client:
         try:
-            return Job(client, engine, wanted, report).run(may_replace=replace)
+            sample = candidate.sample.read_bytes() if replace and candidate.sample else None
+            drain = Drain(endpoint, patience, sample)
+            return Job(client, engine, wanted, drain, report).run(may_replace=replace)
         finally:
             if isinstance(candidate.archive, Path):
                 _sweep(client, candidate.archive)
@@ -59,13 +65,14 @@ def register_all(
     *,
     engine: Optional[Engine] = None,
     replace: bool = False,
+    patience: float = PATIENCE_S,
     report: Callable[[str], None] = lambda _: None,
 ) -> list[Union[Registered, MardockError]]:
     """Register models side by side and return what became of each, in their order; no failure stops the others."""
 
     def attempt(candidate: Candidate) -> Union[Registered, MardockError]:
         try:
-            return register(endpoint, candidate, engine=engine, replace=replace, report=report)
+            return register(endpoint, candidate, engine=engine, replace=replace, patience=patience, report=report)
         except MardockError as error:
             return error
 
@@ -73,25 +80,45 @@ def register_all(
         return list(pool.map(attempt, candidates))
 
 
-def unregister(endpoint: Endpoint, model: str, version: Optional[str] = None, *, store: Optional[Path] = None) -> None:
-    """Stop serving a version of a model, or all of them.
+def unregister(
+    endpoint: Endpoint,
+    model: str,
+    version: Optional[str] = None,
+    *,
+    store: Optional[Path] = None,
+    sample: Optional[bytes] = None,
+    patience: float = PATIENCE_S,
+) -> bool:
+    """Stop serving a version of a model, or all of them, and say whether all of their requests were answered.
+
+    New requests are refused at once while those under way are waited for.
 
     Args:
         store: the server's model store on this machine, to delete what is pinned there and served no more.
+        sample, patience: see `Drain`.
 
     Raises:
         ModelNotFoundError: there is none.
         ApiError: the version is the default one while others exist.
     """
+    drain = Drain(endpoint, patience, sample)
     with ManagementClient(endpoint) as client:
-        statuses = client.describe(model, version)
         default = client.describe_default(model).version
-        for status in sorted(statuses, key=lambda status: status.version == default):  # the default one goes last
-            client.unregister(model, status.version)
+        statuses = client.describe(model, version)
+        statuses.sort(key=lambda status: status.version == default)  # the default one goes last
+        whole = len(statuses) == len(client.describe(model))
+        stand_in = StandIn(client, store, model, default, drain) if store and whole else None
+        with stand_in.refusing() if stand_in else nullcontext():
+            cut_off = [status for status in statuses if not drain.run(status)]
+            for status in statuses:
+                client.unregister(model, status.version)
         for status in statuses:
             archive = pinned.archive_of(status.url)
             if store and archive:
                 _sweep(client, store / archive)
+            elif store and is_stand_in(status):
+                directory.remove(store / status.url)
+    return not cut_off
 
 
 def _sweep(client: ManagementClient, archive: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
-    from mardock.settings.schema import Settings
+    from mardock.settings.schema import ModelSettings, Settings
 
 
 class Project:
@@ -39,6 +39,13 @@ class Project:
     def logs(self) -> Path:
         """The folder TorchServe logs into."""
         return self.root / "logs"
+
+    def first_sample(self, model: ModelSettings) -> Optional[Path]:
+        """Return the first file a model's `sample` names, by name in a folder; None when there is none."""
+        path = self.root / model.sample if model.sample else None
+        if path is None or not path.is_dir():
+            return path if path is not None and path.is_file() else None
+        return min((file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")), default=None)
 
     @cached_property
     def settings(self) -> Settings:

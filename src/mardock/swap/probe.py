@@ -12,6 +12,7 @@ from mardock.errors import ServingError
 from mardock.handler import golden
 from mardock.handler.golden import Golden
 from mardock.handler.outcome import Reply
+from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
 _OK = 200
@@ -67,7 +68,7 @@ class Probe:
             )
 
 
-def prepare(name: str, settings: ModelSettings, root: Path) -> Probe:
+def prepare(name: str, settings: ModelSettings, project: Project) -> Probe:
     """Read what to send: the samples of the golden file, else the model's first sample, else nothing.
 
     Args:
@@ -76,19 +77,14 @@ def prepare(name: str, settings: ModelSettings, root: Path) -> Probe:
     Raises:
         ConfigError: the golden file cannot be read.
     """
+    root = project.root
     golden_file = root / "torchserve" / name / "golden.json"
     if golden_file.exists():
         expected = golden.load(golden_file)
         kept = {label: wanted for label, wanted in expected.samples.items() if wanted.status == _OK}
         return Probe(name, [_read(root, label, wanted.content_type) for label, wanted in kept.items()], expected)
-    sample = _first(root / settings.sample) if settings.sample else None
+    sample = project.first_sample(settings)
     return Probe(name, [_read(root, str(sample.relative_to(root)))] if sample else [])
-
-
-def _first(path: Path) -> Optional[Path]:
-    if not path.is_dir():
-        return path if path.is_file() else None
-    return min((file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")), default=None)
 
 
 def _read(root: Path, name: str, content_type: Optional[str] = None) -> Sample:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -12,20 +12,19 @@ from mardock import registration
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
-from mardock.client.refusals import NO_CAPACITY
 from mardock.engines.base import Engine
-from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError
-from mardock.registration import Candidate, LogPosition
+from mardock.errors import EngineNotRunningError, MardockError, ModelNotFoundError
+from mardock.registration import Candidate, LogPosition, aside
 from mardock.registration.candidate import Wanted, prepare
 from mardock.registration.diagnosis import explain_start
+from mardock.registration.draining import Drain
+from mardock.registration.loading import request
 from mardock.settings.project import Project
-from mardock.swap import aside
 from mardock.swap.directory import Directory
 from mardock.swap.probe import Probe
 from mardock.swap.retelling import retell
 
 _LOOK_S = 0.01
-_DEFAULT_TIMEOUT_S = 120
 
 
 class Server:
@@ -97,18 +96,7 @@ class Server:
         return self._probed(probe, None, timeout, superseded)
 
     def _load(self, wanted: Wanted, version: str, superseded: Callable[[], bool]) -> None:
-        serving = wanted.serving
-        loading = aside.begin(
-            lambda: self.management.register(
-                wanted.url,
-                model_name=self._model,
-                initial_workers=serving.initial_workers,
-                batch_size=serving.batch_size,
-                max_batch_delay=serving.max_batch_delay,
-                response_timeout=serving.response_timeout,
-                startup_timeout=serving.startup_timeout,
-            )
-        )
+        loading = aside.begin(lambda: request(self.management, wanted))
         try:
             aside.result(loading, superseded)
         except MardockError as error:
@@ -155,46 +143,13 @@ class Server:
     def retire(self, version: str, probe: Probe, hurry: Callable[[], bool]) -> None:
         """Unregister a version that is not the default any more once its requests are answered.
 
-        TorchServe drops what a version has queued or in work when it is unregistered. It tells what is queued. That
-        nothing is in work shows when the only worker of a version has answered the sample, sent behind all else; with
-        several workers, or without a sample, the time a request may take has to pass.
-
         Args:
             hurry: says when there is no more time to wait.
         """
+        sample = probe.samples[0].body if probe.samples else None
         try:
-            status = self.management.describe(self._model, version)[0]
-            limit = time.monotonic() + (status.response_timeout_s or _DEFAULT_TIMEOUT_S)
-            self._drain(status, probe, limit, hurry)
-            registration.unregister(self._endpoint, self._model, version, store=self._store)
+            status = self.status(version)
+            Drain(self._endpoint, math.inf, sample, hurry).run(status)
+            registration.unregister(self._endpoint, self._model, version, store=self._store, patience=0)
         except ModelNotFoundError:
-            return
-
-    def _drain(self, status: ModelStatus, probe: Probe, limit: float, hurry: Callable[[], bool]) -> None:
-        def over() -> bool:
-            return hurry() or time.monotonic() > limit
-
-        if not status.ready_workers:
-            return
-        if len(status.workers) == 1 and probe.samples:
-            last = aside.begin(lambda: self._last_request(probe, status.version, limit))
-            with suppress(MardockError, aside.SupersededError):  # also one that fails was answered in its turn
-                aside.result(last, over)
-        else:
-            while not over():
-                time.sleep(_LOOK_S)
-        while not over() and self.management.describe(self._model, status.version)[0].pending_requests:
-            time.sleep(_LOOK_S)
-        time.sleep(_LOOK_S)  # the answers of the batch the sample was in
-
-    def _last_request(self, probe: Probe, version: str, limit: float) -> None:
-        while True:
-            timeout = max(limit - time.monotonic(), _LOOK_S)
-            try:
-                self.inference.predict(self._model, probe.samples[0].body, version=version, timeout=timeout)
-            except ApiError as error:
-                if error.kind == NO_CAPACITY:  # its queue is full
-                    time.sleep(_LOOK_S)
-                    continue
-                raise
             return

@@ -128,7 +128,7 @@ class Swapper:
 
     def probe(self, snapshot: Snapshot) -> Probe:
         """Return what a version of this snapshot has to answer."""
-        return probe.prepare(self._name, snapshot.settings, self.project.root)
+        return probe.prepare(self._name, snapshot.settings, self.project)
 
     def put_in_place(self, made: Directory, changed: tuple[str, ...], at: float) -> None:
         """Load a version, probe it, make it the default and retire what it stands for; raises like `swap`."""

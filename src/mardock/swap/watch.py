@@ -17,11 +17,11 @@ from mardock.errors import (
     MardockError,
     ModelNotFoundError,
 )
+from mardock.registration.aside import SupersededError
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
 from mardock.swap import crash_loop, snapshot
-from mardock.swap.aside import SupersededError
 from mardock.swap.changes import Changes, Saved
 from mardock.swap.events import Refused, Report, Said
 from mardock.swap.instant_swapper import InstantSwapper

@@ -56,9 +56,10 @@ def rehearse(
     _show(report, as_json=as_json)
     if report.failure is not None:
         raise report.failure
+    where = "--endpoint NAME --deployment NAME" if chosen == "azureml" else "--endpoint NAME"
     console.success(
         f"{found.name} {found.archive.version} would be served by {chosen}",
-        f"mardock deploy apply {found.name} --target {chosen} --endpoint NAME",
+        f"mardock deploy apply {found.name} --target {chosen} {where}",
     )
 
 
@@ -72,10 +73,9 @@ def _sample(project: Project, name: str, given: Optional[Path]) -> Optional[byte
 
 
 def _show(report: Report, *, as_json: bool) -> None:
-    answer = report.answer.decode("utf-8", "replace").strip() if report.answer is not None else None
-    if as_json:
-        if report.failure is None:
-            console.data_json({"checks": [asdict(check) for check in report.checks], "prediction": answer})
-        return
-    rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in report.checks]
-    console.table(("CHECK", "OUTCOME", "FIGURES"), rows)
+    if not as_json:
+        rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in report.checks]
+        console.table(("CHECK", "OUTCOME", "FIGURES"), rows)
+    elif report.failure is None:
+        answer = report.answer.decode("utf-8", "replace") if report.answer is not None else None
+        console.data_json({"checks": [asdict(check) for check in report.checks], "prediction": answer})

@@ -107,7 +107,7 @@ class Stage:
             slow = self._clock.monotonic() - began >= limit
             raise Fault("request", self._request_error(error, slow=slow)) from error
         took = self._clock.monotonic() - began
-        self._pass("request", f"/predictions/{contract.model} answered after {took:.2f} s of {limit:g} s")
+        self._pass("request", f"/predictions/{contract.model} answered after {took:.2f} s, granted are {limit:g} s")
         return answer.body
 
     def _request_error(self, error: ServingError, *, slow: bool) -> DeployError:
@@ -176,9 +176,11 @@ class Stage:
         probe, limit = self._contract.readiness, self._contract.request_timeout.value
         if self._loading_until - ready > limit:
             raise Fault("readiness probe", faults.too_early(self._contract, ready, loaded))
-        for each in (self._contract.liveness, probe):
-            self._pass(f"{each.kind} probe", f"{each.path} succeeds, its window is {each.window:g} s")
-        self._pass("ready", f"after {ready:.1f} s" + (", before the model is loaded" if loaded > ready else ""))
+        liveness = self._contract.liveness
+        until = f"asked from {liveness.initial_delay:g} s on, given up at {liveness.window:g} s"
+        self._pass("liveness probe", f"{liveness.path} succeeds, {until}")
+        order = f"{ready - loaded:.1f} s after" if ready >= loaded else f"{loaded - ready:.1f} s before"
+        self._pass("readiness probe", f"{probe.path} succeeds, Ready after {ready:.1f} s, {order} the model is loaded")
 
     def _has_died(self, status: ModelStatus) -> bool:
         """Say whether a worker died: TorchServe starts another, with another pid, and calls both UNLOADING."""

@@ -1,0 +1,250 @@
+"""Deployments rehearsed in real containers: one that its cloud would serve, and one for each thing it fails for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.docker.conftest import lay_out
+
+from mardock.archive.build import build
+from mardock.archive.read import read
+from mardock.deploy import experiment
+from mardock.deploy.base import Site
+from mardock.deploy.experiment import Experiment
+from mardock.deploy.provenance import Provenance
+from mardock.deploy.rehearsal import contract
+from mardock.deploy.rehearsal.contract import Contract
+from mardock.deploy.rehearsal.rehearse import Report, rehearse
+from mardock.settings.project import Project
+
+HANDLER = "def handle(data, context):\n    return [bytes(data[0]['body'])] if data else None\n"
+TOML = '[models.echo]\nsample = "sample"\n\n[models.echo.archive]\nhandler = "torchserve/echo/handler.py"\n'
+SPEC = """instance_type: Standard_DS3_v2
+request_settings:
+  request_timeout_ms: 90000
+liveness_probe:
+  initial_delay: 1
+  period: 1
+  failure_threshold: 120
+readiness_probe:
+  initial_delay: 1
+  period: 1
+  failure_threshold: 120
+"""
+DOCKERFILE = """ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ENTRYPOINT []
+CMD """
+OPTIONS: dict[str, dict[str, Any]] = {
+    "azureml": {"subscription_id": "sub", "resource_group": "group", "workspace": "space", "registry": "shop.invalid"},
+    "tir": {"project_id": 42, "location": "Delhi", "sku_id": 7},
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A project with one experiment, which is rehearsed after its files were changed."""
+
+    root: Path
+    image: str
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def experiment(self) -> Experiment:
+        project = Project(self.root)
+        build(project.settings.models["echo"].archive, self.root, project.model_store)
+        folder = Path("torchserve/echo")
+        own = folder / "Dockerfile"
+        return Experiment(
+            name="echo",
+            folder=folder,
+            dockerfile=own if (self.root / own).exists() else None,
+            requirements=None,
+            provenance=Provenance("0" * 40, ("handler.py",)),
+            spec=yaml.safe_load((self.root / folder / experiment.SPEC).read_text(encoding="utf-8")),
+            archive=read(project.model_store / "echo.mar"),
+            serving=project.settings.models["echo"].serving,
+        )
+
+    def contract(self, target: str, **options: Any) -> tuple[Contract, Experiment]:
+        if target == "tir":
+            options["image"] = self.image
+        found = self.experiment()
+        site = Site(self.root, {**OPTIONS[target], **options}, os.environ)
+        return contract.load(target).contract(site, found, Silent()), found
+
+    def rehearse(self, target: str, **options: Any) -> Report:
+        agreed, found = self.contract(target, **options)
+        return perform(agreed, found, self.root / ".mardock")
+
+
+class Silent:
+    def note(self, text: str) -> None:
+        print(text)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Any]:
+        yield lambda done, total: None
+
+
+def perform(agreed: Contract, found: Experiment, workspace: Path) -> Report:
+    sources = {"handler.py": "torchserve/echo/handler.py"}
+    return rehearse(agreed, found.archive, workspace, Silent(), sample=b"hello", sources=sources)
+
+
+def failed(report: Report) -> tuple[str, str]:
+    """The check that failed and what is told; all others are ok."""
+    assert report.failure is not None
+    assert [check.ok for check in report.checks] == [True] * (len(report.checks) - 1) + [False]
+    return report.checks[-1].name, report.failure.message
+
+
+@pytest.fixture
+def scene(torchserve_image: str, tmp_path: Path) -> Iterator[Scene]:
+    root = tmp_path / "project"
+    lay_out(root)
+    shutil.rmtree(root / "torchserve/mnist")
+    (root / "torchserve/echo").mkdir()
+    (root / "artifacts").mkdir()
+    made = Scene(root, torchserve_image)
+    made.write("mardock.toml", TOML)
+    made.write(".env", f"TORCHSERVE_IMAGE={torchserve_image}\n")
+    made.write("sample", "hello")
+    made.write("torchserve/echo/handler.py", HANDLER)
+    made.write(f"torchserve/echo/{experiment.SPEC}", SPEC)
+    yield made
+    remove = ["docker", "image", "rm", "--force", f"shop.invalid/echo:git-{'0' * 12}-dirty"]
+    subprocess.run(remove, check=True, capture_output=True)
+    assert left_over() == ""
+    assert list((root / ".mardock").glob("rehearsal-*")) == []
+
+
+def left_over() -> str:
+    names = ["docker", "ps", "--all", "--quiet", "--filter", "name=mardock-rehearsal-"]
+    return subprocess.run(names, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("target", ["azureml", "tir"])
+def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
+    report = scene.rehearse(target)
+
+    assert report.failure is None, report.failure.details
+    assert report.answer == b"hello"
+    names = ["archive", "container", "listens", "model", "liveness probe", "readiness probe", "request"]
+    assert sorted(check.name for check in report.checks) == sorted(names)
+
+
+def test_a_container_that_ends_shows_its_log(scene: Scene) -> None:
+    agreed, found = scene.contract("azureml")
+    report = perform(replace(agreed, files={}), found, scene.root)
+
+    name, message = failed(report)
+    assert (name, "ended with code 1" in message) == ("container", True)
+    assert report.failure is not None
+    assert "there is no .mar below AZUREML_MODEL_DIR" in str(report.failure.details)
+
+
+def test_tokens_left_on(scene: Scene) -> None:
+    scene.write(
+        f"torchserve/echo/{experiment.SPEC}",
+        SPEC + "environment_variables:\n  TS_DISABLE_TOKEN_AUTHORIZATION: 'false'\n",
+    )
+
+    name, message = failed(scene.rehearse("tir"))
+    assert name == "listens"
+    assert message.startswith("torchserve/echo/torchserve-deployment.yaml:13: TorchServe asks for its token")
+
+
+def test_bound_to_the_loopback_address(scene: Scene) -> None:
+    path = "torchserve/config.properties"
+    text = (scene.root / path).read_text(encoding="utf-8")
+    scene.write(path, text.replace("inference_address=http://0.0.0.0", "inference_address=http://127.0.0.1"))
+    line = 1 + [each.partition("=")[0] for each in text.splitlines()].index("inference_address")
+
+    name, message = failed(scene.rehearse("azureml"))
+    assert (name, message.partition(": ")[0]) == ("listens", f"{path}:{line}")
+
+
+def test_probes_that_are_over_before_the_model_is_loaded(scene: Scene) -> None:
+    scene.write("torchserve/echo/handler.py", "import time\n\ntime.sleep(15)\n" + HANDLER)
+    scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("90000", "1000"))
+
+    report = scene.rehearse("azureml")
+
+    name, message = failed(report)
+    assert name == "readiness probe"
+    assert message.startswith("torchserve/echo/torchserve-deployment.yaml:9: ")
+    assert report.failure is not None
+    assert "initial_delay: " in str(report.failure.hint)
+
+
+def test_a_server_that_never_answers_is_restarted(scene: Scene) -> None:
+    scene.write("torchserve/echo/Dockerfile", DOCKERFILE + "sleep 600\n")
+    scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("120", "3"))
+
+    name, message = failed(scene.rehearse("azureml"))
+    assert name == "liveness probe"
+    assert message.startswith("torchserve/echo/torchserve-deployment.yaml:7: GET /ping failed 3 times within 3 s")
+
+
+def test_another_name_than_the_route_has(scene: Scene) -> None:
+    start = (
+        "torchserve --start --foreground --ncs --disable-token-auth --model-store $AZUREML_MODEL_DIR"
+        " --ts-config config.properties --models other=echo.mar"
+    )
+    scene.write("torchserve/echo/Dockerfile", DOCKERFILE + start + "\n")
+
+    name, message = failed(scene.rehearse("azureml"))
+    assert name == "model"
+    assert message == ("torchserve/echo/Dockerfile:4: requests go to /predictions/model, and TorchServe serves other")
+
+
+def test_a_package_the_image_does_not_have(scene: Scene) -> None:
+    scene.write("torchserve/echo/handler.py", "import pytest\n\n\n" + HANDLER)
+    agreed, found = scene.contract("azureml")
+    (mounted,) = agreed.files
+    in_folder_model = {mounted.replace("echo.mar", "model/echo.mar"): found.archive.path}
+
+    name, message = failed(perform(replace(agreed, files=in_folder_model), found, scene.root))
+    assert name == "model"
+    assert message.startswith("torchserve/echo/requirements.txt: the handler needs pytest, which the image ")
+
+
+def test_an_archive_that_is_too_large(scene: Scene) -> None:
+    scene.write("mardock.toml", TOML + "\n[deploy.tir]\nmax_archive_mb = 0.0001\n")
+
+    name, message = failed(scene.rehearse("tir", max_archive_mb=0.0001))
+    assert name == "archive"
+    assert message.startswith("mardock.toml:8: echo.mar weighs ")
+
+
+def test_ctrl_c_leaves_nothing(scene: Scene) -> None:
+    options = "".join(
+        f"{key} = {json.dumps(value)}\n" for key, value in {**OPTIONS["tir"], "image": scene.image}.items()
+    )
+    scene.write("mardock.toml", TOML + "\n[deploy.tir]\n" + options)
+    scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("initial_delay: 1", "initial_delay: 3000"))
+    scene.experiment()
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+    for arguments in (["init", "-q"], ["add", "mardock.toml"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], cwd=scene.root, check=True)
+    argv = [sys.executable, "-m", "mardock", "deploy", "rehearse", "--target", "tir", "--allow-dirty"]
+    with subprocess.Popen(argv, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "the readiness probe asks after 3000 s" in running.stderr.readline()
+        assert left_over() != ""
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=120) == 130

@@ -13,7 +13,7 @@ from typing import Optional
 
 from mardock import process
 from mardock.client import probe
-from mardock.engines import config_properties, warm
+from mardock.engines import allocator, config_properties, warm
 from mardock.engines.native import class_archive, launch, leftovers, log_files
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
@@ -105,7 +105,11 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
     home.make()
     launch.provide_kill(home)
     threads = shared_out(project.settings, usable_cores())
-    env = {**launch.environment(project, home, os.environ), **threads.environment()}
+    env = {
+        **launch.environment(project, home, os.environ),
+        **threads.environment(),
+        **allocator.environment(os.environ),
+    }
     python = Path(sys.executable)
     if project.settings.machine.fast_workers:
         python = warm.ensure(home.path, sys.executable, env=env)  # first, for importing torch takes longest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, sboms
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,12 +33,16 @@ def add_to(app: typer.Typer) -> None:
 
 def inspect(
     archive: Annotated[Path, typer.Argument(help="A .mar, or a folder of the same shape.")],
+    sbom: Annotated[bool, typer.Option("--sbom", help="Print its bill of materials as CycloneDX JSON.")] = False,
     as_json: context.Json = False,
 ) -> None:
     """Show an archive's manifest, members, requirements, and what saved its weights."""
     from mardock.archive.contents import of_archive
     from mardock.archive.read import read
 
+    if sbom:
+        console.data(sboms.text(archive).rstrip())
+        return
     found = read(archive)
     contents = of_archive(archive)
     weights = _checkpoints(contents)

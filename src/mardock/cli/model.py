@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, sboms
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.errors import ConfigError
 
@@ -48,6 +48,9 @@ def archive(
             "--compiled", metavar="[NAME]", help="Pack what `mardock compile --save` kept: the fastest, or NAME."
         ),
     ] = None,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Also write what is in it beside it, as CycloneDX JSON (MODEL.cdx.json).")
+    ] = False,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:
@@ -55,7 +58,10 @@ def archive(
     project = context.project(engine=engine)
     name, _ = project.settings.model(model)
     context.forward_to_torch(project)
+    if sbom:
+        sboms.needs_extra()
     result = build(project, name, version=version, force=force, compiled=compiled)
+    listed = sboms.write(result.archive.path) if sbom else None
     if as_json:
         found = result.archive
         console.data_json(
@@ -66,11 +72,14 @@ def archive(
                 "sha256": found.sha256,
                 "size": found.size,
                 "changed": result.changed,
+                "sbom": None if listed is None else str(listed),
             }
         )
         return
     verb = "wrote" if result.changed else "up to date:"
-    shown = result.archive.path.relative_to(project.root)
+    shown = str(result.archive.path.relative_to(project.root))
+    if listed is not None:
+        shown = f"{shown} and {listed.name}"
     console.success(
         f"{verb} {shown} ({name} {result.archive.version}, {result.archive.size:,} bytes)", f"mardock register {name}"
     )

@@ -32,7 +32,8 @@ def installed(dockerfile: Path) -> set[str]:
 
 
 def test_the_dev_image_has_what_mardock_needs() -> None:
-    needed = {str(Requirement(text)) for text in PROJECT["dependencies"]}
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sbom"]]
+    needed = {str(Requirement(text)) for text in wanted}
     assert installed(DOCKERFILES[0]) == needed | {"torch-model-archiver"}
 
 

@@ -1,0 +1,49 @@
+"""`archive --sbom` and `inspect --sbom`: where the bill of materials goes, and what is said without the extra."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from tests.support.command import succeed
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture
+def project(root: Path) -> Path:
+    (root / "artifacts").mkdir()
+    (root / "handler.py").write_text("def handle(data, context):\n    return data\n")
+    return root
+
+
+def names(text: str) -> dict[str, str]:
+    return {part["name"]: part.get("version", "") for part in json.loads(text)["components"]}
+
+
+def test_archive_writes_it_beside_the_archive(project: Path) -> None:
+    written = Path(succeed(project, "archive", "digits", "--sbom", "--json").json["sbom"])
+    assert written == project / "artifacts" / "digits.cdx.json"
+    assert names(written.read_text()) == {"handler.py": "", **{n: metadata.version(n) for n in ("torch", "torchserve")}}
+    assert sorted(path.name for path in (project / "artifacts").iterdir()) == ["digits.cdx.json", "digits.mar"]
+    assert succeed(project, "archive", "digits", "--json").json["sbom"] is None
+    assert "artifacts/digits.mar and digits.cdx.json" in succeed(project, "archive", "digits", "--sbom").err
+
+
+def test_inspect_prints_it_without_what_it_cannot_know(project: Path) -> None:
+    succeed(project, "archive", "digits")
+    assert names(succeed(project, "inspect", "artifacts/digits.mar", "--sbom").out) == {"handler.py": ""}
+
+
+def test_the_missing_extra_is_named_before_anything_is_written(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "mardock.archive.sbom", raising=False)
+    monkeypatch.setitem(sys.modules, "cyclonedx", None)
+    ended = run("archive", "digits", "--sbom")
+    assert ended.exit_code == 4
+    assert "needs cyclonedx-python-lib" in ended.stderr
+    assert 'pip install "mardock[sbom]"' in ended.stderr
+    assert list((project / "artifacts").iterdir()) == []

@@ -265,6 +265,41 @@ def test_an_endpoint_that_never_starts_ends_the_wait(
     assert "the same command waits for it again" in (raised.value.hint or "")
 
 
+def test_the_state_of_before_a_change_is_not_taken_for_the_new_one(
+    site: Site, stub: Tir, heard: Heard, tmp_path: Path
+) -> None:
+    stub.outcome = "Failed"
+    with pytest.raises(DeployError, match="is failed"):
+        tir.apply(site, planned(site, tmp_path), heard)
+    stub.outcome = "Running"
+    assert tir.apply(site, planned(site, tmp_path, seed=2, version="2.0"), heard).state == "Running"
+    heard.notes.clear()
+    tir.control(site, NAME, "restart", heard)
+    assert heard.notes == ["endpoint digits: running", "endpoint digits: deploying", "endpoint digits: running"]
+
+
+def test_a_state_that_a_change_leaves_as_it_was_is_believed_in_the_end(
+    stub: Tir, object_store: str, heard: Heard, tmp_path: Path
+) -> None:
+    site = make_site(stub, object_store, tmp_path, settle_seconds=0.1)
+    tir.apply(site, planned(site, tmp_path), heard)
+    stub.late, stub.looks = 1_000_000, 0
+    assert tir.control(site, NAME, "restart", heard).state == "Running"
+    assert heard.notes[-1] == "endpoint digits: running for 0.1 s since the change, taken as done"
+
+
+def test_what_runs_is_not_started_and_what_is_stopped_not_stopped(
+    site: Site, stub: Tir, heard: Heard, tmp_path: Path
+) -> None:
+    tir.apply(site, planned(site, tmp_path), heard)
+    before = changes(stub)
+    tir.control(site, NAME, "start", heard)
+    assert changes(stub) == before
+    tir.control(site, NAME, "stop", heard)
+    tir.control(site, NAME, "stop", heard)
+    assert changes(stub) == [*before, "PUT serving/inference/100/"]
+
+
 def test_a_bucket_of_ones_own_takes_its_keys_from_the_environment(
     stub: Tir, object_store: str, s3: Any, heard: Heard, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ class Tir:
         bucket: what a managed repository is given: bucket_name, access_key, secret_key.
         outcome: the state an endpoint reaches; `Deploying` is one that never ends.
         looks: how often it is still deploying when asked.
+        late: how often its state of before is told after a change.
         calls: method and path of every call, in order.
         bodies: the JSON of every change, by call.
     """
@@ -51,13 +52,14 @@ class Tir:
     bucket: dict[str, str] = field(default_factory=dict)
     outcome: str = "Running"
     looks: int = 2
+    late: int = 2
     troubles: list[Trouble] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     bodies: list[tuple[str, Any]] = field(default_factory=list)
     repositories: dict[int, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[int, dict[str, Any]] = field(default_factory=dict)
     url: str = ""
-    _under_way: dict[int, int] = field(default_factory=dict)
+    _under_way: dict[int, list[str]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any, Any]:
         """Do one call; returns status, data and errors."""
@@ -106,20 +108,19 @@ class Tir:
                 table[number].update({key: value for key, value in body.items() if key != "action"})
             if action == "stop":
                 table[number]["status"] = "Stopped"
+                self._under_way.pop(number, None)
             elif action in ("start", "restart") or (action == "patch" and table[number]["status"] != "Stopped"):
                 self._begin(number)
             elif action not in ("patch", "update_auto_scale"):
                 return 400, None, {"action": ["unknown"]}
             return 200, {"id": number}, None
-        if kind == "inference" and self._under_way.get(number, -1) >= 0:
-            if self._under_way[number] == 0:
-                table[number]["status"] = self.outcome
-            self._under_way[number] -= 1
+        if kind == "inference" and self._under_way.get(number):
+            table[number]["status"] = self._under_way[number].pop(0)
         return 200, table[number], None
 
     def _begin(self, number: int) -> None:
-        self.endpoints[number]["status"] = "Deploying"
-        self._under_way[number] = self.looks
+        before = self.endpoints[number].setdefault("status", "Deploying")
+        self._under_way[number] = [before] * self.late + ["Deploying"] * self.looks + [self.outcome]
 
     def trouble(self, call: str) -> Trouble | None:
         """Return the trouble ordered for a call, if any."""

@@ -69,7 +69,7 @@ def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
 
 
 def control(site: Site, name: Name, action: Action, listener: Listener) -> Deployment:
-    """Start, stop or restart an endpoint and wait until it is done.
+    """Start, stop or restart an endpoint and wait until it is done; one that runs is not started again.
 
     Raises:
         DeployError: there is no such endpoint, or it does not come to run or to rest.
@@ -77,11 +77,13 @@ def control(site: Site, name: Name, action: Action, listener: Listener) -> Deplo
     from mardock.deploy.tir import rollout
 
     options = read(site)
+    wanted = rollout.STOPPED if action == "stop" else rollout.RUNNING
     with _connect(site, options) as api:
         number = _number(api, name)
-        api.act(number, action)
-        wanted = rollout.STOPPED if action == "stop" else rollout.RUNNING
-        rollout.wait(options, api, number, str(name), listener, wanted=wanted)
+        before = rollout.state_of(api.endpoint_by_id(number))
+        if action == "restart" or before not in wanted:
+            api.act(number, action)
+            rollout.wait(options, api, number, str(name), listener, wanted=wanted, before=before)
         return _deployment(site, options, api, name)
 
 

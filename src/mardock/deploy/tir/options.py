@@ -82,6 +82,7 @@ class Options:
         inference_url: where predictions are sent; `{project_id}` and `{endpoint_id}` are filled in.
         grpc_address: host and port for gRPC; the host of `inference_url` and 443 when not given.
         poll_seconds: between two looks at an endpoint that starts.
+        settle_seconds: how long the state of before is not believed after a change.
         timeout: seconds to wait for it; it goes on without being watched.
     """
 
@@ -105,6 +106,7 @@ class Options:
     inference_url: Text = "https://infer.e2enetworks.net/project/p-{project_id}/endpoint/is-{endpoint_id}"
     grpc_address: Optional[Text] = None
     poll_seconds: Seconds = 5.0
+    settle_seconds: Seconds = 60.0
     timeout: Seconds = 1800.0
 
     def __post_init__(self) -> None:

@@ -83,18 +83,18 @@ def provide_endpoint(options: Options, api: TirApi, plan: Plan, repository: int,
         wait(options, api, api.create_endpoint(body), str(plan.name), listener)
         return
     number = int(found["id"])
-    if _serves(found, body) and _state(found) not in _FAILED:
-        if _state(found) in STOPPED:
+    if _serves(found, body) and state_of(found) not in _FAILED:
+        if state_of(found) in STOPPED:
             listener.note(f"starting the endpoint {plan.name}")
             api.act(number, "start")
         wait(options, api, number, str(plan.name), listener)
         return
     listener.note(f"updating the endpoint {plan.name}")
-    _update(api, number, body, start=_state(found) in STOPPED)
+    _update(api, number, body, start=state_of(found) in STOPPED)
     try:
-        wait(options, api, number, str(plan.name), listener)
+        wait(options, api, number, str(plan.name), listener, before=state_of(found))
     except FailedError:
-        if _state(found) in RUNNING:
+        if state_of(found) in RUNNING:
             listener.note(f"putting the endpoint {plan.name} back to what it was")
             _update(api, number, {key: found[key] for key in body if key in found})
         raise
@@ -116,35 +116,50 @@ def wait(
     listener: Listener,
     *,
     wanted: frozenset[str] = RUNNING,
+    before: Optional[str] = None,
 ) -> None:
     """Wait until an endpoint is in a state.
+
+    Args:
+        before: its state when it was changed. It may be told for a while longer, and no field of the API says which
+            change it is of: it is taken for the new one when another was seen since, or after `settle_seconds`.
 
     Raises:
         FailedError: it failed; `details` are its last log lines.
         DeployError: it is in another state after `timeout`; it goes on, and the same command waits for it again.
     """
-    deadline = time.monotonic() + options.timeout
+    began = time.monotonic()
     shown: Optional[str] = None
     while True:
-        state = _state(api.endpoint_by_id(number))
+        state = state_of(api.endpoint_by_id(number))
+        passed = time.monotonic() - began
+        if state != before:
+            before = None
+        elif passed > options.settle_seconds:
+            listener.note(f"endpoint {name}: {state} for {options.settle_seconds:g} s since the change, taken as done")
+            before = None
         if state != shown:
             listener.note(f"endpoint {name}: {state}")
             shown = state
-        if state in wanted:
+        if before is None and _ended(api, number, name, state, wanted):
             return
-        if state in _FAILED:
-            lines = api.logs(number)[-_LAST_LINES:]
-            raise FailedError(
-                f"the endpoint {name} is {state}",
-                details="\n".join(lines) or None,
-                hint=f"mardock deploy logs --target tir --endpoint {name}",
-            )
-        if time.monotonic() > deadline:
+        if passed > options.timeout:
             raise DeployError(
                 f"the endpoint {name} is still {state} after {options.timeout:g} s",
                 hint="it goes on: the same command waits for it again; timeout under [deploy.tir] is how long",
             )
         time.sleep(options.poll_seconds)
+
+
+def _ended(api: TirApi, number: int, name: str, state: str, wanted: frozenset[str]) -> bool:
+    if state in _FAILED:
+        lines = api.logs(number)[-_LAST_LINES:]
+        raise FailedError(
+            f"the endpoint {name} is {state}",
+            details="\n".join(lines) or None,
+            hint=f"mardock deploy logs --target tir --endpoint {name}",
+        )
+    return state in wanted
 
 
 def labels(found: Mapping[str, Any]) -> dict[str, str]:
@@ -154,7 +169,8 @@ def labels(found: Mapping[str, Any]) -> dict[str, str]:
     return {each["key"]: str(each.get("value", "")) for each in variables if isinstance(each, dict) and "key" in each}
 
 
-def _state(found: Mapping[str, Any]) -> str:
+def state_of(found: Mapping[str, Any]) -> str:
+    """Return an endpoint's state in small letters."""
     return str(found.get("status", "")).lower()
 
 

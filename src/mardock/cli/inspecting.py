@@ -23,6 +23,7 @@ DIFFERS = 7
 """The exit code of `diff --exit-code` when there is a difference; 1 is kept for bugs, and those up to 6 for errors."""
 
 _SHOWN = 20
+_LONGEST_REPORT = 1 << 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +37,7 @@ def inspect(
     sbom: Annotated[bool, typer.Option("--sbom", help="Print its bill of materials as CycloneDX JSON.")] = False,
     as_json: context.Json = False,
 ) -> None:
-    """Show an archive's manifest, members, requirements, and what saved its weights."""
+    """Show an archive's manifest, members, requirements, what saved its weights and how they were compiled."""
     from mardock.archive.contents import of_archive
     from mardock.archive.read import read
 
@@ -46,6 +47,7 @@ def inspect(
     found = read(archive)
     contents = of_archive(archive)
     weights = _checkpoints(contents)
+    compiled = _compiled(contents)
     requirements = _requirements(contents)
     if as_json:
         names = ("name", "size", "packed", "compression")
@@ -57,6 +59,7 @@ def inspect(
                 "manifest": found.manifest,
                 "members": [{name: getattr(member, name) for name in names} for member in found.members],
                 "weights": [{"name": name, **_told(one)} for name, one in weights.items()],
+                "compiled": compiled,
                 "requirements": requirements,
             }
         )
@@ -67,6 +70,8 @@ def inspect(
     for name, one in weights.items():
         told = f"format version {one.format_version}, {len(one.entries)} entries, saved by torch {one.torch_version}"
         console.data(f"  {name}: {one.form}, {told}")
+    if compiled:
+        console.data(f"  compiled: {_printable(_verdict(compiled))}")
     for line in requirements:
         console.data(f"  requires {line}")
     console.data("")
@@ -125,6 +130,40 @@ def _told(one: Checkpoint) -> dict[str, Any]:
         "torch_version": one.torch_version,
         "entries": {name: entry.size for name, entry in one.entries.items()},
     }
+
+
+def _compiled(contents: Contents) -> Optional[dict[str, Any]]:
+    """Return what the report in an archive says of the candidate that is its model; None without such a report."""
+    from mardock.compile.report import parse_report
+    from mardock.compile.saving import REPORT_NAME
+
+    model = contents.manifest["model"].get("serializedFile", "")
+    if REPORT_NAME not in contents.members:
+        return None
+    with contents.members[REPORT_NAME]() as file:
+        text = file.read(_LONGEST_REPORT)
+    try:
+        report = parse_report(text)
+    except ValueError:  # another file of that name
+        return None
+    found = next((candidate for candidate in report.candidates if candidate.name == Path(model).stem), None)
+    if found is None or found.sha256 != contents.digest(model):
+        return None
+    return {
+        "candidate": found.name,
+        "status": found.status,
+        "gain": found.gain,
+        "threads": report.threads,
+        "torch": report.torch,
+        "machine": report.machine,
+    }
+
+
+def _verdict(compiled: dict[str, Any]) -> str:
+    gain = compiled["gain"]
+    faster = f", {gain:+.0%} calls per second" if isinstance(gain, float) else ""
+    made = "torch {torch}, {machine}, threads: {threads}".format(**compiled)
+    return f"{compiled['candidate']}, {compiled['status']}{faster}; {made}"
 
 
 def _requirements(contents: Contents) -> list[str]:

@@ -191,13 +191,25 @@ def read_report(path: Path) -> CompileReport:
         ConfigError: it is missing or no such report.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        candidates = [CandidateReport(**_known(CandidateReport, entry)) for entry in found["candidates"]]
-        return CompileReport(**{**_known(CompileReport, found), "candidates": candidates})
+        return parse_report(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock compile MODEL --save") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is no report of mardock compile", hint="mardock compile MODEL --save") from error
+
+
+def parse_report(text: bytes) -> CompileReport:
+    """Return a report from its JSON; its fields are there, their types are not checked.
+
+    Raises:
+        ValueError: it is no such report.
+    """
+    try:
+        found = json.loads(text)
+        candidates = [CandidateReport(**_known(CandidateReport, entry)) for entry in found["candidates"]]
+        return CompileReport(**{**_known(CompileReport, found), "candidates": candidates})
+    except (KeyError, TypeError) as error:
+        raise ValueError("no report of mardock compile") from error
 
 
 def _known(kind: Any, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,24 @@ def test_the_one_that_was_kept_by_name_needs_no_name(kept: Kept, run: Run) -> No
     assert kept.packed()[0] == "script.pt"
 
 
+def test_inspect_tells_what_the_report_says_of_the_packed_candidate(kept: Kept, run: Run) -> None:
+    kept.keep(SCRIPT, FREEZE)
+    assert run("archive", "net", "--compiled", "script").exit_code == 0
+    assert "  compiled: script, verified, +10% calls per second; torch 2.13, x86_64, threads: 2\n" in (
+        run("inspect", "artifacts/net.mar").stdout
+    )
+    told = json.loads(run("inspect", "artifacts/net.mar", "--json").stdout)["compiled"]
+    assert (told["candidate"], told["gain"], told["torch"]) == ("script", 0.1, "2.13")
+
+
+@pytest.mark.parametrize("text", ["{}", "no JSON", "\xff"])
+def test_another_report_in_an_archive_is_not_taken_for_one_of_compile(text: str, kept: Kept, run: Run) -> None:
+    (kept.root / "report.json").write_text(text, encoding="latin-1")
+    (kept.root / "mardock.toml").write_text(MARDOCK + 'extra_files = ["report.json"]\n')
+    assert run("archive", "net").exit_code == 0
+    assert json.loads(run("inspect", "artifacts/net.mar", "--json").stdout)["compiled"] is None
+
+
 def test_a_library_brings_what_makes_torchserve_load_it(kept: Kept, run: Run) -> None:
     kept.keep(replace(SCRIPT, name="aoti"))
     assert run("archive", "--compiled").exit_code == 0

@@ -16,7 +16,8 @@
     │       └── ModelConflictError    409
     └── DeployError               6
 
-A type exists only where a caller acts differently on it. Exit code 1 is kept for bugs and 130 for Ctrl-C.
+A type exists only where a caller acts differently on it. Exit code 1 is kept for bugs and 130 for Ctrl-C. Two codes are
+no error's: 7 is what `diff --exit-code` found, 8 an output that could not be written (`__main__`).
 """
 
 from __future__ import annotations

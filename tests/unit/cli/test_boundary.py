@@ -32,6 +32,7 @@ from mardock.errors import (
 )
 
 TIMEOUT_S = 60.0
+FULL = Path("/dev/full")
 SLEEPER = """
 [models.slow.archive]
 handler = "handler.py"
@@ -160,6 +161,19 @@ def test_a_reader_that_has_gone_is_no_error_to_tell(arguments: list[str], unbuff
     )
     os.close(writer)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="Linux alone has a device that is always full")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["diff", "--help"], ["inspect", "x", "--json"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_one_error(arguments: list[str], unbuffered: str, root: Path) -> None:
+    env = environment({"PYTHONUNBUFFERED": unbuffered})
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*MARDOCK, *arguments], cwd=root, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    told = "error: standard output cannot be written: No space left on device\nhint: write it elsewhere\n"
+    assert (done.returncode, done.stderr) == (8, told)
 
 
 def test_closed_streams_are_no_error(root: Path) -> None:

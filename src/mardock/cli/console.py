@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
@@ -13,6 +14,8 @@ from mardock.errors import MardockError
 if TYPE_CHECKING:
     from rich.console import Console
 
+_FIRST_LINE_S = 2.0
+_LINE_EVERY_S = 5.0
 _json = False
 _console: Console | None = None
 
@@ -94,19 +97,37 @@ def error(failure: MardockError) -> None:
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far a long job is: a bar on a terminal, nothing elsewhere.
+    """Show how far a long job is: a bar on a terminal, a line every few seconds elsewhere.
 
     Yields:
         a function to call with the units done so far and in all.
     """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield ProgressLines(title).advance
         return
     from rich.progress import Progress
 
     with Progress(console=_rich(), transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class ProgressLines:
+    """Plain lines that tell how far a job is; none when it ends soon.
+
+    Args:
+        clock: seconds that pass.
+    """
+
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._title, self._clock = title, clock
+        self._due = clock() + _FIRST_LINE_S
+
+    def advance(self, done: int, total: int) -> None:
+        """Tell how many units are done so far and in all, when it is time to."""
+        if self._clock() >= self._due and done < total:
+            self._due = self._clock() + _LINE_EVERY_S
+            note(f"{self._title}: {100 * done // total} %")
 
 
 @contextmanager

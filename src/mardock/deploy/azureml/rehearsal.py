@@ -35,14 +35,13 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
     archive, sources = experiment.archive, _sources(site.root, experiment)
     folder = f"{planned.get('model_mount_path') or _MODELS}/{experiment.name}/{archive.version}"
     given = planned.get("environment_variables") or {}
-    config = site.root / _CONFIG
     return Contract(
         target="azureml",
         image=images.have_here(site, options, experiment, listener),
         command=(),
         environment={**{str(key): str(value) for key, value in given.items()}, "AZUREML_MODEL_DIR": folder},
         files={f"{folder}/{archive.path.name}": archive.path},
-        config=config.read_text(encoding="latin-1") if config.is_file() else "",
+        config=(site.root / sources.config).read_text(encoding="latin-1") if sources.config else "",
         model=routes["scoring_route"]["path"].rpartition("/")[2],
         version=archive.version,
         port=routes["scoring_route"]["port"],
@@ -76,9 +75,11 @@ def _request_timeout(sources: Sources, planned: Mapping[str, Any]) -> Limit:
 
 
 def _sources(root: Path, experiment: Experiment) -> Sources:
-    listed = experiment.requirements or experiment.folder / "requirements.txt"
-    packages = Place(listed.as_posix()), f"write the package of {{module}} into {listed.as_posix()}"
-    if experiment.dockerfile is not None:
-        place = in_text(root, experiment.dockerfile, r"\bpip3? install\b", r"^\s*FROM\b")
-        packages = place, "let it RUN pip install the package of {module}"
-    return Sources(root, experiment.folder / SPEC, experiment.dockerfile, _CONFIG, packages)
+    spec, own = experiment.folder / SPEC, experiment.dockerfile
+    if own is None:
+        listed = experiment.requirements or experiment.folder / "requirements.txt"
+        packages = Place(listed.as_posix()), f"write the package of {{module}} into {listed.as_posix()}"
+        return Sources(root, spec, None, _CONFIG, packages)
+    copied = _CONFIG.as_posix() in (root / own).read_text(encoding="utf-8")
+    packages = in_text(root, own, r"\bpip3? install\b", r"^\s*FROM\b"), "let it RUN pip install the package of {module}"
+    return Sources(root, spec, own, _CONFIG if copied else None, packages)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mardock.deploy.base import Listener, Site
     from mardock.deploy.experiment import Experiment
 
+_STARTUP_TIMEOUT_S = 120.0  # TorchServe's own default
+_START = r"^\s*(CMD|ENTRYPOINT)\b"
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -36,7 +39,7 @@ class Sources:
     Attributes:
         spec: the experiment's torchserve-deployment.yaml.
         dockerfile: the experiment's own; None when the image is rendered or given.
-        config: TorchServe's config.properties; None when it is rendered.
+        config: the config.properties that is in the image; None when it is rendered or the Dockerfile's own.
         packages: where the packages that a handler needs are listed, and how.
     """
 
@@ -56,7 +59,7 @@ class Contract:
         command: the container's arguments; the image's own when empty.
         environment: the spec's variables and the cloud's own.
         files: by their path in the container, a file of this machine or a text.
-        config: the text of TorchServe's config.properties.
+        config: the text of config.properties, as far as it is known.
         model, version: what TorchServe calls the model there.
         port: where it is probed and asked.
         request_timeout: the seconds that a request is given, from outside.
@@ -79,34 +82,46 @@ class Contract:
     sources: Sources
 
     @property
+    def startup_timeout(self) -> float:
+        """Seconds after which TorchServe itself ends a worker that has not loaded its model."""
+        given = self._property("default_startup_timeout")
+        return float(given) if given.isdigit() else _STARTUP_TIMEOUT_S
+
+    @property
     def management_url(self) -> str:
         """Where TorchServe's Management API is to be found within the container."""
-        found = config_properties.parse(self.config).get("management_address")
-        port = found.value.rpartition(":")[2] if found else ""
+        port = self._property("management_address").rpartition(":")[2]
         return f"http://127.0.0.1:{port if port.isdigit() else 8081}"
 
     def probe_place(self, probe: Probe, key: str) -> Place:
         """Return where a probe's value is set in the spec."""
         return in_yaml(self.sources.root, self.sources.spec, f"{probe.kind}_probe", key)
 
-    def setting_place(self, key: str, flag: str = "torchserve") -> Place:
+    def setting_place(self, key: str, flag: str = r"--start\b") -> Place:
         """Return where the container's value of a key of config.properties comes from.
 
         Args:
             flag: what stands in the same line of a Dockerfile when TorchServe's command line decides.
         """
         root, variable = self.sources.root, f"TS_{key.upper()}"
-        if variable in self.environment and self._asks_environment():
+        if variable in self.environment and self._property("enable_envvars_config").lower() == "true":
             return in_yaml(root, self.sources.spec, "environment_variables", variable)
-        if self.sources.dockerfile is not None:
-            return in_text(root, self.sources.dockerfile, rf"{variable}|{key}", flag, r"^\s*(CMD|ENTRYPOINT)\b")
-        if self.sources.config is not None:
+        if self.sources.config is not None and (self.sources.dockerfile is None or self._property(key)):
             return in_properties(root, self.sources.config, key)
+        if self.sources.dockerfile is not None:
+            return in_text(root, self.sources.dockerfile, variable, flag, _START)
         return Place(self.sources.spec.as_posix())
 
-    def _asks_environment(self) -> bool:
-        found = config_properties.parse(self.config).get("enable_envvars_config")
-        return found is not None and found.value.strip().lower() == "true"
+    @property
+    def start_place(self) -> Place:
+        """Return what the container starts by, for a failure whose cause is not known."""
+        if self.sources.dockerfile is not None:
+            return in_text(self.sources.root, self.sources.dockerfile, _START)
+        return Place((self.sources.config or self.sources.spec).as_posix())
+
+    def _property(self, key: str) -> str:
+        found = config_properties.parse(self.config).get(key)
+        return found.value.strip() if found else ""
 
 
 class Rehearsed(Protocol):

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from mardock.client.refusals import INVALID_KEY
-from mardock.deploy.rehearsal.contract import Contract
+from mardock.deploy.rehearsal.contract import Contract, Limit
+from mardock.deploy.rehearsal.places import Place
 from mardock.deploy.rehearsal.prober import Answer, Probe
 from mardock.errors import ApiError, DeployError, MardockError
 from mardock.handler import failures
@@ -19,10 +20,8 @@ _MISSING = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
 _MARGIN = 1.5  # a cloud's machine may load slower than this one
 
 
-def archive_too_large(contract: Contract, name: str, size: float) -> DeployError:
-    """The archive weighs more than the limit; `size` in MB."""
-    limit = contract.largest_archive
-    assert limit is not None
+def archive_too_large(limit: Limit, name: str, size: float) -> DeployError:
+    """The archive weighs more than the limit; both in MB."""
     return DeployError(
         f"{limit.place}: {name} weighs {size:.3g} MB, and {limit.name} allows {limit.value:g} MB",
         hint=f"see what makes it heavy (mardock inspect {name}), or take a larger disk and raise {limit.name}",
@@ -31,9 +30,9 @@ def archive_too_large(contract: Contract, name: str, size: float) -> DeployError
 
 def ended(contract: Contract, code: int, log: Sequence[str]) -> DeployError:
     """The container ended by itself."""
-    place = contract.setting_place("inference_address", r"^\s*(CMD|ENTRYPOINT)\b")
+    place = contract.start_place
     return DeployError(
-        f"{place.path}: the container of {contract.image} ended with code {code} instead of serving",
+        f"{place}: the container of {contract.image} ended with code {code} instead of serving",
         details=_tail(log),
         hint=f"its last lines are above; mend what they name in {place.path}",
     )
@@ -44,7 +43,7 @@ def loopback_only(contract: Contract) -> DeployError:
     place = contract.setting_place("inference_address")
     return DeployError(
         f"{place}: TorchServe listens on 127.0.0.1 of its container, where neither probes nor requests reach it",
-        hint=f"listen on every interface there: inference_address=http://0.0.0.0:{contract.port}",
+        hint=f"write {_spelled(contract, place, 'inference_address', f'http://0.0.0.0:{contract.port}')}",
     )
 
 
@@ -55,12 +54,11 @@ def probe_refused(contract: Contract, probe: Probe, answer: Answer) -> DeployErr
         place = contract.setting_place("disable_token_authorization")
         return DeployError(
             f"{place}: TorchServe asks for its token, so {probe.path} answers 400 and {so}",
-            hint="turn tokens off, the cloud asks for its own: --disable-token-auth,"
-            " or TS_DISABLE_TOKEN_AUTHORIZATION: 'true' where it is set in the environment",
+            hint="the cloud asks callers for a token of its own: turn TorchServe's off, write"
+            f" {_spelled(contract, place, 'disable_token_authorization', 'true', flag='--disable-token-auth')}",
         )
-    place = contract.setting_place("inference_address", r"^\s*(CMD|ENTRYPOINT)\b")
     return DeployError(
-        f"{place}: what listens on port {contract.port} answers {probe.path} with {answer.status}, so {so}",
+        f"{contract.start_place}: port {contract.port} answers {probe.path} with {answer.status}, so {so}",
         details=answer.text or None,
         hint=f"let TorchServe's Inference API listen on port {contract.port}",
     )
@@ -165,6 +163,13 @@ def _missing_package(contract: Contract, module: str, failure: HandlerFailure) -
         details=failure.traceback or None,
         hint=f"{edit.format(module=module)}; a module of your own belongs in extra_files of mardock.toml",
     )
+
+
+def _spelled(contract: Contract, place: Place, key: str, value: str, *, flag: str = "") -> str:
+    """Return a key of config.properties as it is written where it is set."""
+    if place.path == contract.sources.spec.as_posix():
+        return f"TS_{key.upper()}: '{value}'"
+    return flag if flag and contract.sources.dockerfile is not None else f"{key}={value}"
 
 
 def _tail(log: Sequence[str]) -> Optional[str]:

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Literal, Optional, Protocol
 
+from mardock.errors import ConfigError
+
 _LONGEST_BODY = 10 * 1024  # bytes; kubelet reads no more
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe as Kubernetes has it, times in seconds; the defaults are those of `az ml`."""
+    """One probe as Kubernetes has it, times in seconds; the defaults are those of `az ml`.
+
+    Raises:
+        ConfigError: a value is below the 1 that Kubernetes wants.
+    """
 
     kind: Literal["liveness", "readiness"]
     path: str
@@ -22,6 +28,11 @@ class Probe:
     timeout: float = 2
     success_threshold: int = 1
     failure_threshold: int = 30
+
+    def __post_init__(self) -> None:
+        for key in ("period", "timeout", "success_threshold", "failure_threshold"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} of the {self.kind} probe is {getattr(self, key):g}", hint="write 1 or more")
 
     @property
     def window(self) -> float:

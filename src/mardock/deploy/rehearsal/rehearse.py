@@ -82,7 +82,7 @@ def rehearse(
 def _weigh(contract: Contract, archive: ModelArchive) -> Check:
     size, limit = archive.size / _MB, contract.largest_archive
     if limit is not None and size > limit.value:
-        raise Fault("archive", faults.archive_too_large(contract, archive.path.name, size))
+        raise Fault("archive", faults.archive_too_large(limit, archive.path.name, size))
     allowed = f", {limit.name} allows {limit.value:g} MB" if limit is not None else ""
     return Check("archive", f"{archive.path.name} weighs {size:.3g} MB{allowed}")
 

@@ -12,14 +12,12 @@ from mardock.deploy.rehearsal import faults
 from mardock.deploy.rehearsal.contract import Contract
 from mardock.deploy.rehearsal.prober import Ask, Clock, Prober
 from mardock.endpoint import Endpoint
-from mardock.engines import config_properties
-from mardock.errors import ApiError, DeployError, ServingError
+from mardock.errors import ApiError, DeployError, MardockError, ServingError
 from mardock.handler import failures
 
 _LOOK_S = 1.0
 _UNSEEN = 5
 _GRACE_S = 60.0  # TorchServe itself ends a worker that outlasts its startup timeout
-_STARTUP_TIMEOUT_S = 120.0
 _SETTLING_S = 5.0  # in which a dead worker's last words reach the log
 
 
@@ -103,14 +101,14 @@ class Stage:
         try:
             with InferenceClient(Endpoint(f"http://{self._container.host}:{self._container.port}")) as client:
                 answer = client.predict(contract.model, sample, timeout=limit)
-        except ServingError as error:
+        except MardockError as error:  # also one of the engine, when nothing answers any more
             slow = self._clock.monotonic() - began >= limit
             raise Fault("request", self._request_error(error, slow=slow)) from error
         took = self._clock.monotonic() - began
         self._pass("request", f"/predictions/{contract.model} answered after {took:.2f} s, granted are {limit:g} s")
         return answer.body
 
-    def _request_error(self, error: ServingError, *, slow: bool) -> DeployError:
+    def _request_error(self, error: MardockError, *, slow: bool) -> DeployError:
         told = faults.refused(self._contract, error) if isinstance(error, ApiError) else None
         if told is None and slow:
             told = faults.too_slow(self._contract)
@@ -165,7 +163,7 @@ class Stage:
             self._pass("model", f"{contract.model} {mine[0].version} is loaded after {self._loaded_after:.1f} s")
         elif self._has_died(mine[0]):
             raise Fault("model", faults.handler_failed(contract, self._log(), self._sources))
-        elif self._prober.elapsed - listening_after > self._startup_timeout() + _GRACE_S:
+        elif self._prober.elapsed - listening_after > contract.startup_timeout + _GRACE_S:
             waited = self._prober.elapsed - listening_after
             raise Fault("model", faults.never_loaded(contract, waited, self._container.lines()))
         else:
@@ -208,10 +206,6 @@ class Stage:
                 return lines
             before = found
             self._clock.sleep(_LOOK_S / 4)
-
-    def _startup_timeout(self) -> float:
-        found = config_properties.parse(self._contract.config).get("default_startup_timeout")
-        return float(found.value) if found and found.value.strip().isdigit() else _STARTUP_TIMEOUT_S
 
     def _pass(self, name: str, figures: str) -> None:
         self.passed.append(Check(name, figures))

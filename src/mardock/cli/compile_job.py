@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from mardock.cli import compile_sample, compiled, console
+from mardock.cli import compile_sample, compiled, console, scratch
 from mardock.cli.candidate_option import ALL, WINNER
 from mardock.compile.report import CompileReport, Tolerance
 from mardock.errors import ConfigError
@@ -53,8 +50,7 @@ def run(project: Project, name: str, settings: Optional[ModelSettings], options:
     candidates = session.chosen(options.only, (*options.also, *named))
     if any(not CANDIDATES[candidate].suffix for candidate in named):
         raise ConfigError(f"TorchServe loads no file of {named[0]}", hint=f"try it without --save: --only {named[0]}")
-    with tempfile.TemporaryDirectory(prefix="compile-", dir=_workspace(project)) as made:
-        folder = Path(made).resolve()
+    with scratch.folder(project, "compile-") as folder:
         return _run(project, name, settings, options, candidates, folder)
 
 
@@ -138,12 +134,3 @@ def _kept(report: CompileReport, save: Optional[str]) -> Optional[list[str]]:
     if save == WINNER:
         return [report.winner.name] if report.winner else []
     return [save] if report.candidate(save).packable else None
-
-
-def _workspace(project: Project) -> Optional[Path]:
-    """Return a folder of the project, whose files can be hard links there; None when this user may not write to it."""
-    with contextlib.suppress(OSError):
-        project.state.mkdir(exist_ok=True)
-        if os.access(project.state, os.W_OK):
-            return project.state
-    return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,26 +112,13 @@ def _requests(
 
 
 def _attempt(child: Child, spec: TrialSpec, project: Project) -> Trial:
-    import tempfile
-
+    from mardock.cli import scratch
     from mardock.handler import ending
     from mardock.handler.notes import Notes
 
-    with tempfile.TemporaryDirectory(prefix="try-", dir=_workspace(project)) as folder:
-        notes = Notes(Path(folder).resolve())
+    with scratch.folder(project, "try-") as folder:
+        notes = Notes(folder)
         return ending.conclude(spec, notes, child.run(spec, notes))
-
-
-def _workspace(project: Project) -> Optional[Path]:
-    """Return a folder of the project, whose files can be hard links there; None when this user may not write to it.
-
-    That is so in the dev container of a project that belongs to root, where weights are copied instead.
-    """
-    with contextlib.suppress(OSError):
-        project.state.mkdir(exist_ok=True)
-        if os.access(project.state, os.W_OK):
-            return project.state
-    return None
 
 
 def _compare(name: str, expected: Golden, requests: Mapping[str, Request], replies: Sequence[Reply]) -> None:

@@ -176,6 +176,20 @@ class TestEnsure:
         warm.stop(tmp_path, timeout=0.1)
         parent.wait(60)
 
+    def test_stop_deletes_what_a_killed_parent_left(self, tmp_path: Path, socket_enabled: None) -> None:
+        left = warm.ensure(tmp_path, sys.executable, preload=["json"]).parent
+        found = warm.status(tmp_path, timeout=60)
+        assert found is not None
+        killed = psutil.Process(found.pid)
+        killed.kill()
+        killed.wait(60)
+        starting = left.with_name("of-a-parent-yet-to-start")
+        starting.mkdir()
+        assert left.exists()
+        warm.stop(tmp_path)
+        assert not left.exists()
+        assert starting.exists()
+
     def test_a_python_that_cannot_run_stays_what_it_is(self, tmp_path: Path) -> None:
         assert warm.ensure(tmp_path, "/nowhere/python") == Path("/nowhere/python")
 

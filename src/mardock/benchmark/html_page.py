@@ -16,7 +16,7 @@ _STYLE = """
 body { margin: 0; background: var(--page); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 1360px; margin: 0 auto; padding: 32px 24px; }
 h1 { margin: 0; font-size: 26px; } h2 { margin: 0 0 12px; font-size: 16px; }
-p, li { color: var(--soft); } p { margin: 4px 0 24px; }
+p, li { color: var(--soft); } p { margin: 4px 0 24px; } section p { margin: 0; } h1 { overflow-wrap: anywhere; }
 section { padding: 20px; overflow-x: auto; background: var(--card); border: 1px solid var(--rule);
   border-radius: 10px; }
 section.doubts li { color: var(--warn); }
@@ -27,12 +27,14 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; font-size: 13px; } tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; }
+.remarks th:last-child, .remarks td:last-child { min-width: 220px; text-align: left; white-space: normal; }
 ul { margin: 0; padding-left: 20px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 8px; padding: 0; list-style: none;
   font-size: 13px; }
 .key { display: inline-block; width: 18px; border-top: 3px solid; margin-right: 7px; vertical-align: middle; }
+.key.dot { width: 0; margin: 0 12px 0 4px; border: 5px solid; border-radius: 50%; }
 .key.dashed { border-top-style: dashed; } .line.dashed { stroke-dasharray: 6 4; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 860px; height: auto; margin: auto; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--rule); } .axis { stroke: var(--soft); } .line { fill: none; stroke-width: 2; }
 """ + "".join(

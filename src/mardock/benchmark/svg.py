@@ -21,12 +21,14 @@ class Series:
 
     Attributes:
         joined: whether a line runs through the points.
+        marked: whether they are shown where a chart shows points.
         labels: what each point is called when it is pointed at.
     """
 
     name: str
     points: Sequence[Point]
     joined: bool = True
+    marked: bool = True
     labels: Sequence[str] = ()
 
 
@@ -108,7 +110,7 @@ def _line(index: int, series: Series, x: Axis, y: Axis, *, marks: bool) -> str:
     colour = _colour(index)
     title = f"<title>{escape(series.name)}</title>"
     line = f'<polyline class="line {colour}" points="{path}">{title}</polyline>' if series.joined else ""
-    if not marks:
+    if not (marks and series.marked):
         return line
     names = series.labels or [series.name] * len(places)
     return line + "".join(
@@ -118,7 +120,10 @@ def _line(index: int, series: Series, x: Axis, y: Axis, *, marks: bool) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    entries = (f'<li><span class="key {_colour(i)}"></span>{escape(entry.name)}</li>' for i, entry in enumerate(series))
+    entries = (
+        f'<li><span class="key {_colour(i)}{"" if entry.joined else " dot"}"></span>{escape(entry.name)}</li>'
+        for i, entry in enumerate(series)
+    )
     return f'<ul class="legend">{"".join(entries)}</ul>'
 
 

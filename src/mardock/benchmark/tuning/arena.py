@@ -17,6 +17,7 @@ from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
 from mardock.benchmark.tuning import versions
 from mardock.benchmark.tuning.answers import Answers
+from mardock.benchmark.tuning.pace import pace
 from mardock.benchmark.tuning.scores import Reading, UnfitError
 from mardock.benchmark.tuning.setting import Setting
 from mardock.benchmark.tuning.write_back import model_config_keys
@@ -132,9 +133,8 @@ class Arena:
         finally:
             if setting not in self._kept:
                 self._leave(setting)
-        windows = measurement.windows[round(_FILLING * len(measurement.windows)) :]
         p99 = measurement.latency.percentile(99) or measurement.latency.largest
-        return Reading(sum(windows) / len(windows), None if p99 is None else p99 / 1e6, seconds)
+        return Reading(pace(measurement.windows, skipped=_FILLING), None if p99 is None else p99 / 1e6, seconds)
 
     def loaded(self, setting: Setting, seconds: float, *, warmup: float) -> Measurement:
         """Return what a window of load counts; raises like `measure`."""

@@ -11,7 +11,7 @@ from mardock.benchmark.svg import Point, Series, line_chart, linear
 from mardock.benchmark.tuning.report import Trial, TuneReport
 from mardock.benchmark.tuning.setting import Setting
 
-_HEADERS = ("Setting", "Requests/s", "P99", "Windows", "Loaded for", "")
+_HEADERS = ("Setting", "Requests/s", "P99", "Windows", "Loaded for", "Remarks")
 
 
 def html_text(report: TuneReport) -> str:
@@ -42,9 +42,11 @@ def _figures(report: TuneReport, setting: Setting) -> str:
 
 def _sections(report: TuneReport) -> Iterable[str]:
     yield section("Verdict", f"<p>{escape(verdict(report))}</p>", "wide")
+    if not report.trials:
+        return
     yield section("Throughput against P99: up and to the left is better", _pareto(report), "wide")
     rows = [_row(report, trial) for trial in report.trials]
-    yield section("Every setting that was tried, best first", table(_HEADERS, rows), "wide")
+    yield section("Every setting that was tried, best first", table(_HEADERS, rows), "wide remarks")
 
 
 def _pareto(report: TuneReport) -> str:
@@ -60,7 +62,8 @@ def _pareto(report: TuneReport) -> str:
     ]
     y = linear("requests/s", (trial.throughput or 0.0 for trial in measured))
     if report.limit_ms is not None:
-        series.append(Series(f"P99 limit, {report.limit_ms:g} ms", [(report.limit_ms, 0.0), (report.limit_ms, y.high)]))
+        ends = [(report.limit_ms, 0.0), (report.limit_ms, y.high)]
+        series.append(Series(f"P99 limit, {report.limit_ms:g} ms", ends, marked=False))
     shown = [entry for entry in series if entry.points]
     x = linear("P99, ms", (x for entry in shown for x, _ in entry.points))
     return line_chart(shown, x, y, marks=True)

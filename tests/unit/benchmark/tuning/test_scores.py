@@ -77,3 +77,6 @@ def test_a_report_survives_json_and_its_page_escapes_what_it_is_told() -> None:
     assert verdict(report) == f"Serve with {FAST} (+300% throughput): it was faster."
     assert verdict(replace(report, complete=False, reason="interrupted")) == "Partial: interrupted."
     assert "Keep what you have" in verdict(replace(report, winner=None))
+    nothing = html_text(replace(report, winner=None, complete=False, reason="interrupted", trials=()))
+    assert "Partial: interrupted." in nothing
+    assert "<svg" not in nothing

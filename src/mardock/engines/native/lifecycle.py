@@ -97,6 +97,7 @@ def discard(home: Home) -> None:
     warm.stop(home.path, timeout=_WARM_TIMEOUT_S)
     if parent is not None:
         leftovers.see_off(parent.pid)  # it ends after its last fork, a moment later
+    warm.sweep(home.path)
     home.clear()
 
 

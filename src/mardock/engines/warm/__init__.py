@@ -94,7 +94,7 @@ def stop(state_dir: Path, *, timeout: float = 5.0) -> None:
     """End the project's parents; call it once TorchServe has ended.
 
     A parent that still has workers takes no more requests and ends with the last of them. One that does not answer
-    within `timeout` seconds is killed. The folders of parents that are gone are deleted.
+    within `timeout` seconds is killed.
     """
     for address in _addresses(state_dir):
         try:
@@ -106,7 +106,21 @@ def stop(state_dir: Path, *, timeout: float = 5.0) -> None:
             holder = _holder(address + ".lock")
             if holder is not None:
                 os.kill(holder, signal.SIGKILL)
-    _sweep(state_dir)
+
+
+def sweep(state_dir: Path) -> None:
+    """Delete the folders of parents that are gone; call it once TorchServe has ended, which runs their stubs.
+
+    A folder without a lock is one whose parent is yet to start.
+    """
+    for home in (state_dir / "warm").glob("*"):
+        address = socket_path(home)
+        lock = Path(f"{address}.lock")
+        if address is None or not lock.exists() or _holder(str(lock)) is not None:
+            continue
+        shutil.rmtree(home, ignore_errors=True)
+        for file in (Path(address), lock):  # of a path too long they lie elsewhere
+            file.unlink(missing_ok=True)
 
 
 def write_stub(path: Path, python: str, address: str) -> Path:
@@ -175,18 +189,6 @@ def _launch(argv: list[str], environment: Mapping[str, str], log: Path) -> bool:
     except OSError:
         return False
     return os.waitpid(pid, 0)[1] == 0
-
-
-def _sweep(state_dir: Path) -> None:
-    """Delete what parents of the past left behind; a folder without a lock is one whose parent is yet to start."""
-    for home in (state_dir / "warm").glob("*"):
-        address = socket_path(home)
-        lock = Path(f"{address}.lock")
-        if address is None or not lock.exists() or _holder(str(lock)) is not None:
-            continue
-        shutil.rmtree(home, ignore_errors=True)
-        for file in (Path(address), lock):  # of a path too long they lie elsewhere
-            file.unlink(missing_ok=True)
 
 
 def _addresses(state_dir: Path) -> Iterator[str]:

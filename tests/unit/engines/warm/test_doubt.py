@@ -176,7 +176,7 @@ class TestEnsure:
         warm.stop(tmp_path, timeout=0.1)
         parent.wait(60)
 
-    def test_stop_deletes_what_a_killed_parent_left(self, tmp_path: Path, socket_enabled: None) -> None:
+    def test_sweep_deletes_what_a_killed_parent_left(self, tmp_path: Path, socket_enabled: None) -> None:
         left = warm.ensure(tmp_path, sys.executable, preload=["json"]).parent
         found = warm.status(tmp_path, timeout=60)
         assert found is not None
@@ -185,7 +185,9 @@ class TestEnsure:
         killed.wait(60)
         starting = left.with_name("of-a-parent-yet-to-start")
         starting.mkdir()
-        assert left.exists()
+        living = warm.ensure(tmp_path, sys.executable, preload=["json", "csv"]).parent
+        warm.sweep(tmp_path)
+        assert living.exists()
         warm.stop(tmp_path)
         assert not left.exists()
         assert starting.exists()

@@ -98,11 +98,13 @@ class Search:
         shapes = self._space.shapes(start)
         self._try_all(shapes)
         best, *others = self.scores.best(shapes) or [self.present]
+        forms = [best, *self._space.compiled(best)]  # early, for they may gain more than all that follows
+        self._try_all(forms)
+        best = self.scores.best(forms)[0]
         if best.workers >= self._space.cores:
             best = self._climb(best, self._space.more_workers(best))
         larger = self._climb(best, self._space.larger_batches(best))
         best = self._climb(best, self._space.smaller_batches(best)) if larger == best else larger
-        self._try_all(self._space.compiled(best))
         self._try_all(self._space.delays(self.scores.best(self.scores.readings)[0]))
         best = self.scores.best(self.scores.readings)[0]
         self._try_all([replace(best, workers=shape.workers, threads=shape.threads) for shape in others])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable
 
+import boto3
 import pytest
 from azure.storage.blob import ContainerClient
 from tests.conftest import Require
-from tests.deploy import azure_emulator, cloud_parts
+from tests.deploy import azure_emulator, cloud_parts, seaweedfs, tir_stub
 
 from mardock.archive.build import build
 from mardock.deploy import experiment
@@ -145,3 +147,44 @@ def azure_project(project: Project, azure_options: dict[str, Any], monkeypatch: 
     for key, value in azure_options.items():
         monkeypatch.setenv(f"MARDOCK_AZUREML_{key.upper()}", str(value))
     return project
+
+
+@pytest.fixture(scope="session")
+def object_store(require: Require, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 server's URL."""
+    with seaweedfs.seaweedfs(tmp_path_factory.mktemp("seaweedfs"), missing=require) as url:
+        yield url
+
+
+@pytest.fixture
+def tir_cloud(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[tir_stub.Tir]:
+    """TIR without endpoints and buckets, and an environment that leads a project's commands there."""
+    with tir_stub.tir() as running:
+        options = {
+            "project_id": tir_stub.PROJECT,
+            "location": tir_stub.LOCATION,
+            "sku_id": 7,
+            "api_url": f"{running.url}/api",
+            "inference_url": f"{running.url}/infer/{{endpoint_id}}",
+            "poll_seconds": 0.01,
+        }
+        for key, value in options.items():
+            monkeypatch.setenv(f"MARDOCK_TIR_{key.upper()}", str(value))
+        monkeypatch.setenv("TIR_API_KEY", tir_stub.API_KEY)
+        monkeypatch.setenv("TIR_TOKEN", tir_stub.TOKEN)
+        yield running
+
+
+@pytest.fixture
+def tir_bucket(tir_cloud: tir_stub.Tir, object_store: str, monkeypatch: pytest.MonkeyPatch) -> tir_stub.Tir:
+    """The same with a bucket of its own in a real S3 server."""
+    keys = {"aws_access_key_id": seaweedfs.ACCESS_KEY, "aws_secret_access_key": seaweedfs.SECRET_KEY}
+    bucket = f"shop-{random.getrandbits(48):x}"
+    boto3.client("s3", endpoint_url=object_store, region_name="us-east-1", **keys).create_bucket(Bucket=bucket)
+    tir_cloud.bucket = {
+        "bucket_name": bucket,
+        "access_key": seaweedfs.ACCESS_KEY,
+        "secret_key": seaweedfs.SECRET_KEY,
+    }
+    monkeypatch.setenv("MARDOCK_TIR_OBJECT_STORE_URL", object_store)
+    return tir_cloud

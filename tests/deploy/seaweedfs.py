@@ -1,4 +1,4 @@
-"""A real S3 server for the tests: SeaweedFS, which refuses wrong keys, and a way to cut connections to it."""
+"""A real S3 server for the tests: SeaweedFS, which refuses wrong keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,69 +59,6 @@ def seaweedfs(folder: Path, *, missing: Callable[[str, str], Any]) -> Iterator[s
     finally:
         server.kill()  # a SIGTERM takes it 15 seconds, and nothing it holds is to be kept
         server.wait()
-
-
-class Cutter:
-    """Passes TCP on to a server until `limit` bytes went there, then breaks every connection off."""
-
-    def __init__(self, url: str, limit: int) -> None:
-        host, _, port = url.rpartition("/")[2].partition(":")
-        self._target = (host, int(port))
-        self._left = limit
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def __enter__(self) -> Cutter:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._threads[0].join()
-        _shut(*self._open)
-        for thread in self._threads:
-            thread.join()
-        for connection in self._open:
-            connection.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            self._open += [near, far]
-            for pump in (self._send, self._receive):
-                thread = threading.Thread(target=pump, args=(near, far))
-                self._threads.append(thread)
-                thread.start()
-
-    def _send(self, near: socket.socket, far: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := near.recv(65536):
-                with self._lock:
-                    self._left -= len(data)
-                    if self._left < 0:
-                        break
-                far.sendall(data)
-        _shut(near, far)
-
-    def _receive(self, near: socket.socket, far: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := far.recv(65536):
-                near.sendall(data)
-        _shut(near, far)
-
-
-def _shut(*connections: socket.socket) -> None:
-    for connection in connections:
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from tests.deploy import loud
 from tests.deploy.azure_emulator import SECRETS, Azure
 from tests.deploy.azure_rollout import deploy, planned, register
 from tests.deploy.conftest import Heard, git
-from tests.deploy.tir_stub import API_KEY, LOCATION, PROJECT, TOKEN, Tir
-from tests.deploy.tir_stub import tir as run_stub
+from tests.deploy.tir_stub import API_KEY, TOKEN, Tir
 
 from mardock.deploy import azureml
 from mardock.deploy.base import Name, Site
@@ -53,18 +51,12 @@ def shop(azure_project: Project, azure: Azure, site: Site, sample: Path, heard: 
 
 
 @pytest.fixture
-def tir(project: Project, sample: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tir]:
+def tir(tir_cloud: Tir, sample: Path) -> Tir:
     """A running endpoint that serves digits."""
-    with run_stub() as running:
-        options = {"project_id": PROJECT, "location": LOCATION, "sku_id": 7, "api_url": f"{running.url}/api"}
-        for key, value in {**options, "inference_url": f"{running.url}/infer/{{endpoint_id}}"}.items():
-            monkeypatch.setenv(f"MARDOCK_TIR_{key.upper()}", str(value))
-        monkeypatch.setenv("TIR_API_KEY", API_KEY)
-        monkeypatch.setenv("TIR_TOKEN", TOKEN)
-        variables = [{"key": "mardock_model", "value": "digits"}]
-        details = {"resource_details": {"env_variables": variables}}
-        running.endpoints[100] = {"id": 100, "name": "shop", "status": "Running", "custom_endpoint_details": details}
-        yield running
+    variables = [{"key": "mardock_model", "value": "digits"}]
+    details = {"resource_details": {"env_variables": variables}}
+    tir_cloud.endpoints[100] = {"id": 100, "name": "shop", "status": "Running", "custom_endpoint_details": details}
+    return tir_cloud
 
 
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:

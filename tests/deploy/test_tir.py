@@ -8,12 +8,12 @@ import random
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import boto3
 import pytest
 from tests.deploy.conftest import Heard
-from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
+from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY
 from tests.deploy.tir_stub import API_KEY, LOCATION, PROJECT, TOKEN, Tir, Trouble
 from tests.deploy.tir_stub import tir as run_stub
 
@@ -31,12 +31,6 @@ NAME = Name("digits")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SECRETS = (API_KEY, TOKEN, SECRET_KEY, ACCESS_KEY)
 ARCHIVE_BYTES = 20_000_000
-
-
-@pytest.fixture(scope="module")
-def object_store(require: Callable[[str, str], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs"), missing=require) as url:
-        yield url
 
 
 @pytest.fixture

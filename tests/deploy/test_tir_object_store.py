@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import logging
 import random
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import boto3
 import pytest
-from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY, Cutter, seaweedfs
+from tests.deploy.broken_wires import Cutter
+from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY
 
 from mardock.deploy.object_store import Bucket, ObjectStore
 from mardock.errors import DeployError
@@ -21,17 +21,11 @@ NAME = "mnist/1.0/model-store/mnist.mar"
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def server(require: Callable[[str, str], Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs"), missing=require) as url:
-        yield url
-
-
 @pytest.fixture
-def s3(server: str) -> Any:
+def s3(object_store: str) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=server,
+        endpoint_url=object_store,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         region_name="us-east-1",
@@ -39,10 +33,10 @@ def s3(server: str) -> Any:
 
 
 @pytest.fixture
-def bucket(server: str, s3: Any, request: pytest.FixtureRequest) -> Bucket:
+def bucket(object_store: str, s3: Any, request: pytest.FixtureRequest) -> Bucket:
     name = hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
     s3.create_bucket(Bucket=name)
-    return Bucket(server, name, ACCESS_KEY, SECRET_KEY)
+    return Bucket(object_store, name, ACCESS_KEY, SECRET_KEY)
 
 
 def a_file(folder: Path, size: int, seed: int = 0) -> Path:
@@ -88,10 +82,10 @@ def test_other_content_under_the_name_is_refused_unless_asked(bucket: Bucket, s3
 
 
 def test_an_upload_cut_half_way_continues_with_the_parts_that_are_missing(
-    bucket: Bucket, s3: Any, server: str, tmp_path: Path
+    bucket: Bucket, s3: Any, object_store: str, tmp_path: Path
 ) -> None:
     path = a_file(tmp_path, 40 * MIB)
-    with Cutter(server, 20 * MIB) as cutter, pytest.raises(DeployError, match="broke") as broken:
+    with Cutter(object_store, 20 * MIB) as cutter, pytest.raises(DeployError, match="broke") as broken:
         ObjectStore(dataclasses.replace(bucket, url=cutter.url), attempts=1).upload(path, NAME)
     assert "run the same command again" in (broken.value.hint or "")
     assert ObjectStore(bucket).digest(NAME) is None
@@ -99,17 +93,19 @@ def test_an_upload_cut_half_way_continues_with_the_parts_that_are_missing(
     parts = s3.list_parts(Bucket=bucket.name, Key=NAME, UploadId=begun["UploadId"])["Parts"]
     assert [part["PartNumber"] for part in parts] == [1, 2]
 
-    with Cutter(server, 25 * MIB) as cutter:  # less than the whole: the two parts cannot be sent again
+    with Cutter(object_store, 25 * MIB) as cutter:  # less than the whole: the two parts cannot be sent again
         store = ObjectStore(dataclasses.replace(bucket, url=cutter.url), attempts=1)
         assert store.upload(path, NAME) == "resumed"
     assert stored(s3, bucket) == path.read_bytes()
     assert unfinished(s3, bucket) == []
 
 
-def test_an_upload_of_other_content_is_not_continued(bucket: Bucket, s3: Any, server: str, tmp_path: Path) -> None:
+def test_an_upload_of_other_content_is_not_continued(
+    bucket: Bucket, s3: Any, object_store: str, tmp_path: Path
+) -> None:
     first, second = a_file(tmp_path, 40 * MIB, seed=1), a_file(tmp_path, 40 * MIB, seed=2)
     second.write_bytes(first.read_bytes()[: 16 * MIB] + second.read_bytes()[16 * MIB :])
-    with Cutter(server, 20 * MIB) as cutter, pytest.raises(DeployError):
+    with Cutter(object_store, 20 * MIB) as cutter, pytest.raises(DeployError):
         ObjectStore(dataclasses.replace(bucket, url=cutter.url), attempts=1).upload(first, NAME)
     store = ObjectStore(bucket)
     assert store.upload(second, NAME) == "uploaded"
@@ -117,9 +113,11 @@ def test_an_upload_of_other_content_is_not_continued(bucket: Bucket, s3: Any, se
     assert stored(s3, bucket) == second.read_bytes()
 
 
-def test_an_upload_the_server_has_forgotten_begins_anew(bucket: Bucket, s3: Any, server: str, tmp_path: Path) -> None:
+def test_an_upload_the_server_has_forgotten_begins_anew(
+    bucket: Bucket, s3: Any, object_store: str, tmp_path: Path
+) -> None:
     path = a_file(tmp_path, 30 * MIB)
-    with Cutter(server, 12 * MIB) as cutter, pytest.raises(DeployError):
+    with Cutter(object_store, 12 * MIB) as cutter, pytest.raises(DeployError):
         ObjectStore(dataclasses.replace(bucket, url=cutter.url), attempts=1).upload(path, NAME)
     (begun,) = unfinished(s3, bucket)
     s3.abort_multipart_upload(Bucket=bucket.name, Key=NAME, UploadId=begun["UploadId"])

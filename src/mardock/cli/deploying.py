@@ -6,6 +6,7 @@ import typer
 
 from mardock.cli import console, context, deploy_options, endpoints, rehearsing
 from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, Target, Version
+from mardock.cli.resumable import resumable
 
 deploy = typer.Typer(name="deploy", help="The same archive in a cloud: azureml or tir.", no_args_is_help=True)
 
@@ -59,7 +60,9 @@ def apply(
     chosen = deploy_options.target(project, target)
     site, module = deploy_options.site(project, chosen), base.load(chosen)
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
-    done = module.apply(site, module.plan(site, found, base.Name(endpoint, deployment)), console)
+    planned = module.plan(site, found, base.Name(endpoint, deployment))
+    with resumable():
+        done = module.apply(site, planned, console)
     name, where = found.name, f"--target {chosen} --endpoint {endpoint}"
     then = f"mardock deploy traffic {deployment}=100 {where}" if deployment else f"mardock deploy invoke FILE {where}"
     console.success(f"{name} {found.archive.version} is deployed as {done.name}: {done.state}", then)
@@ -72,7 +75,8 @@ def build(exp: Experiment = None, allow_dirty: AllowDirty = False) -> None:
 
     project = context.project()
     source = experiment.load_source(project, exp, allow_dirty=allow_dirty)
-    image = azureml.build_image(deploy_options.site(project, "azureml"), source, console)
+    with resumable():
+        image = azureml.build_image(deploy_options.site(project, "azureml"), source, console)
     console.success(f"the registry has {image}", f"mardock deploy register {source.name}")
 
 
@@ -83,7 +87,8 @@ def register(exp: Experiment = None, version: Version = None, allow_dirty: Allow
 
     project = context.project()
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
-    azureml.register_model(deploy_options.site(project, "azureml"), found, console)
+    with resumable():
+        azureml.register_model(deploy_options.site(project, "azureml"), found, console)
     console.success(
         f"{found.name} {found.archive.version} is registered",
         f"mardock deploy apply {found.name} --target azureml --endpoint NAME --deployment NAME",

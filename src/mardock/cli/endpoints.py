@@ -9,6 +9,7 @@ import typer
 
 from mardock.cli import console, context, deploy_options
 from mardock.cli.deploy_options import Behind, OnEndpoint, Target
+from mardock.cli.resumable import resumable
 from mardock.errors import ConfigError
 
 
@@ -22,7 +23,8 @@ def endpoint(name: Annotated[str, typer.Argument(help="3 to 32 letters, digits, 
     """Create an online endpoint, for deployments to be put behind (azureml)."""
     from mardock.deploy import azureml
 
-    azureml.create_endpoint(deploy_options.site(context.project(), "azureml"), name, console)
+    with resumable():
+        azureml.create_endpoint(deploy_options.site(context.project(), "azureml"), name, console)
     console.success(
         f"the endpoint {name} is there",
         f"mardock deploy apply EXP --target azureml --endpoint {name} --deployment blue",
@@ -59,7 +61,8 @@ def traffic(
     """Share out an endpoint's traffic; deployments that are not named get none (azureml)."""
     from mardock.deploy import azureml
 
-    azureml.set_traffic(deploy_options.site(context.project(), "azureml"), endpoint, _shares(shares), console)
+    with resumable():
+        azureml.set_traffic(deploy_options.site(context.project(), "azureml"), endpoint, _shares(shares), console)
     console.success(
         f"traffic of {endpoint}: {' '.join(shares)}",
         f"mardock deploy invoke FILE --target azureml --endpoint {endpoint}",
@@ -116,7 +119,8 @@ def destroy(
     project = context.project()
     chosen = deploy_options.target(project, target)
     name = base.Name(endpoint, deployment)
-    base.load(chosen).destroy(deploy_options.site(project, chosen), name, console, drain=drain)
+    with resumable():
+        base.load(chosen).destroy(deploy_options.site(project, chosen), name, console, drain=drain)
     console.success(f"{name} is gone")
 
 
@@ -138,8 +142,10 @@ def restart(endpoint: OnEndpoint) -> None:
 def _control(endpoint: str, action: Literal["start", "stop", "restart"]) -> None:
     from mardock.deploy import base, tir
 
-    done = tir.control(deploy_options.site(context.project(), "tir"), base.Name(endpoint), action, console)
-    console.success(f"{endpoint}: {done.state}", f"mardock deploy status --target tir --endpoint {endpoint}")
+    status = f"mardock deploy status --target tir --endpoint {endpoint}"
+    with resumable(status):
+        done = tir.control(deploy_options.site(context.project(), "tir"), base.Name(endpoint), action, console)
+    console.success(f"{endpoint}: {done.state}", status)
 
 
 def _shares(texts: list[str]) -> dict[str, int]:

@@ -39,7 +39,7 @@ def of_handler(project: Project, name: str, settings: ModelSettings, folder: Pat
     with Child(trial.import_torchserve, sampling.run) as child:
         found = ending.conclude(spec, notes, child.run(spec, notes, target))
     try:
-        trial_report.raise_failure(project, name, found, interrupted=child.interrupted)
+        trial_report.raise_failure(project, name, found, batched=spec.batch_size > 1, interrupted=child.interrupted)
     except MardockError as error:
         error.hint = f"{error.hint}; or {_HINT}" if error.hint else _HINT
         raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 from mardock.archive import manifest
 from mardock.engines import config_properties
 from mardock.handler.trial import MAX_RESPONSE_SIZE, TrialSpec
+from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:
     from mardock.handler.wire import Request
@@ -35,10 +36,12 @@ def plan(
 
     Raises:
         ConfigError: files of the archive are missing, or config.properties cannot be read.
+        ArchiveError: its model-config.yaml is unfit.
     """
-    serving = settings.serving
+    members = {member.name: member.path for member in settings.archive.resolve(project.root)}
+    serving = as_served(settings, project.root)
     return TrialSpec(
-        members={member.name: member.path for member in settings.archive.resolve(project.root)},
+        members=members,
         manifest=manifest.render(settings.archive),
         samples=list(requests.values()),
         batch=batch or max(len(requests), serving.batch_size, LEAST_BATCH),

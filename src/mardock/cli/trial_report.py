@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.cli import console
 from mardock.errors import MardockError, ServingError, WorkerFailedError
+from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:
     from mardock.handler.outcome import BatchRun, Raised, Stage, Trial
@@ -36,15 +37,18 @@ def _rows(stages: Sequence[Stage]) -> Iterator[tuple[str, ...]]:
         yield name, f"{stage.seconds * 1000:,.1f}", stage.took, stage.gave
 
 
-def raise_failure(project: Project, name: str, trial: Trial, *, interrupted: bool) -> None:
+def raise_failure(project: Project, name: str, trial: Trial, *, batched: bool, interrupted: bool) -> None:
     """Raise what the model would fail with in TorchServe, as it is to be served.
+
+    Args:
+        batched: whether it is served more than one request at once.
 
     Raises:
         WorkerFailedError: it does not load.
         ServingError: it raises, or TorchServe would refuse what it returns.
         KeyboardInterrupt: it was interrupted; where, is printed.
     """
-    as_served = [trial.batch] if trial.batch and project.settings.models[name].serving.batch_size > 1 else []
+    as_served = [trial.batch] if trial.batch and batched else []
     failure = _first_failure(project, name, trial, [*trial.singles, *as_served])
     if interrupted:
         if failure:
@@ -58,6 +62,11 @@ def warn(project: Project, name: str, trial: Trial) -> None:
     """Print what would be served, but not as it should be."""
     for warning in trial.warnings:
         console.warn(warning)
+    limit = as_served(project.settings.models[name], project.root).response_timeout
+    runs = [*trial.singles, *([trial.batch] if trial.batch else [])]
+    slowest = max((stage.seconds for run in runs for stage in run.stages if stage.name == "handle"), default=0.0)
+    if slowest > limit:
+        console.warn(f"a batch took {slowest:.1f} s: TorchServe ends its worker after {limit} s, the response_timeout")
     failure = _run_failure(project, name, trial.batch) if trial.batch else None
     if failure:
         console.warn(f"{failure.message}; that is no failure as long as batch_size is 1")

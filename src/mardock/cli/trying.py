@@ -68,7 +68,7 @@ def try_model(
         found = _attempt(child, spec, project)
     if not as_json:
         trial_report.show_stages(found, list(requests))
-    trial_report.raise_failure(project, name, found, interrupted=child.interrupted)
+    trial_report.raise_failure(project, name, found, batched=spec.batch_size > 1, interrupted=child.interrupted)
     trial_report.warn(project, name, found)
     trial_report.show_replies(name, found, list(requests), as_json=as_json)
     replies = [run.replies[0] for run in found.singles]

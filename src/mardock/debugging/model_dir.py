@@ -13,11 +13,11 @@ from typing import Any, Optional
 
 from mardock.archive import manifest, source_check
 from mardock.archive.members import MANIFEST_NAME, SourceFile
+from mardock.archive.model_config import read_model_config
 from mardock.archive.read import read
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import worker
 from mardock.errors import ArchiveError, EngineNotFoundError
-from mardock.registration.model_config import read_model_config
 
 PATIENCE_S = 24 * 60 * 60
 """Seconds a worker may stand still in a debugger."""

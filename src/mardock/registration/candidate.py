@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
+from mardock.archive.model_config import read_model_config
 from mardock.archive.read import ModelArchive
 from mardock.registration import pinned
-from mardock.registration.model_config import read_model_config
+from mardock.settings.as_served import overridden
 from mardock.settings.schema import Serving
 
 
@@ -64,19 +65,7 @@ def prepare(candidate: Candidate) -> Wanted:
             archive, candidate.model_name, None, None, candidate.serving, candidate.sources, candidate.allow_remote
         )
     found = pinned.pin(archive)
-    serving = _effective(candidate.serving, read_model_config(found.archive))
+    serving = overridden(candidate.serving, read_model_config(found.archive))
     name = candidate.model_name or found.archive.name
     version = found.archive.version
     return Wanted(found.url, name, version, found.digest, serving, candidate.sources, archive=found.archive)
-
-
-def _effective(serving: Serving, config: Mapping[str, Any]) -> Serving:
-    """Let model-config.yaml win: TorchServe would take its workers and timeouts, but the batch of the request."""
-    return Serving(
-        initial_workers=config.get("minWorkers", serving.initial_workers),
-        batch_size=config.get("batchSize", serving.batch_size),
-        max_batch_delay=config.get("maxBatchDelay", serving.max_batch_delay),
-        response_timeout=config.get("responseTimeout", serving.response_timeout),
-        startup_timeout=config.get("startupTimeout", serving.startup_timeout),
-        threads_per_worker=config.get("threadsPerWorker", serving.threads_per_worker),
-    )

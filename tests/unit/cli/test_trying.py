@@ -43,6 +43,13 @@ class Cli:
         (self.root / "torchserve" / "doubler" / "handler.py").write_text(HANDLER.format(rows=rows))
         (self.root / "mardock.toml").write_text(MODEL.format(name="doubler", batch_size=batch_size))
 
+    def configure(self, text: str) -> None:
+        """Give the model a model-config.yaml."""
+        (self.root / "torchserve" / "doubler" / "model-config.yaml").write_text(text)
+        settings = (self.root / "mardock.toml").read_text()
+        line = '[models.doubler.archive]\nconfig_file = "torchserve/doubler/model-config.yaml"'
+        (self.root / "mardock.toml").write_text(settings.replace("[models.doubler.archive]", line))
+
     def run(self, *arguments: str) -> tuple[Optional[int], str, str]:
         command = typer.Typer(cls=app.Boundary)
         command.callback()(lambda: None)
@@ -106,6 +113,30 @@ def test_a_failing_batch_is_an_error_where_batches_are_served(cli: Cli, batch_si
     found, _, err = cli.run("doubler")
     assert found == code
     assert "number of batch response mismatched (2 requests, 1 results)" in err
+
+
+def test_model_config_wins_as_it_does_in_torchserve(cli: Cli) -> None:
+    cli.write(rows="data[:1]")
+    cli.configure("batchSize: 3\n")
+    code, _, err = cli.run("doubler")
+    assert code == 5
+    assert "number of batch response mismatched (3 requests, 1 results)" in err
+
+
+def test_the_response_timeout_of_model_config_is_kept_and_a_longer_wait_is_told(cli: Cli) -> None:
+    cli.write(rows="(__import__('time').sleep(1.2), data)[1]")
+    cli.configure("responseTimeout: 1\n")
+    assert "did not answer within response_timeout (1 s)" in cli.run("doubler")[2]
+    code, out, err = cli.run("doubler", "--timeout", "60")
+    assert (code, out) == (0, "42.0")
+    assert "TorchServe ends its worker after 1 s" in err
+
+
+def test_a_model_config_torchserve_would_drop_is_refused(cli: Cli) -> None:
+    cli.configure("batchSize: many\n")
+    code, _, err = cli.run("doubler")
+    assert code == 4
+    assert "batchSize must be a whole number from 1 on, not 'many'" in err
 
 
 def test_an_exception_is_told_with_the_users_line_first(cli: Cli) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Optional
 
 import pytest
 
+from mardock.archive.model_config import read_model_config
 from mardock.archive.read import ModelArchive, read
 from mardock.errors import ArchiveError
 from mardock.registration.candidate import Candidate, prepare
-from mardock.registration.model_config import read_model_config
 from mardock.settings.schema import Serving
 
 

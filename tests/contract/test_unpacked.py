@@ -54,6 +54,7 @@ def test_the_project_s_own_files_are_served_replaced_restarted_and_swept(project
     (root / "handler.py").write_text(HANDLER.replace("ANSWER", "two"))
     refused = mardock(root, "register", "--unpacked")
     assert (refused.code, "registered already" in refused.err) == (5, True)
+    assert "mardock register digits --unpacked --replace" in refused.err
     assert folders(project) == first  # what was refused is gone again
 
     assert "replaced" in succeed(root, "register", "--unpacked", "--replace").err

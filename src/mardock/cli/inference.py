@@ -33,7 +33,12 @@ def register(
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a version that holds another archive.")] = False,
     unpacked: Annotated[
-        bool, typer.Option("--unpacked", help="Serve the project's files as they are now; no archive is written.")
+        bool,
+        typer.Option(
+            "--unpacked",
+            help="Serve the project's files as they are now; no archive is written. Files over 64 MiB are hard links: "
+            "train into a new file, for what is written into the old one reaches workers that start later.",
+        ),
     ] = False,
     num_workers: Annotated[
         Optional[int], typer.Option("--num-workers", min=0, max=1024, help="Workers, instead of mardock.toml's.")

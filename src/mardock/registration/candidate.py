@@ -49,6 +49,11 @@ class Wanted:
     allow_remote: bool = False
     archive: Optional[ModelArchive] = None
 
+    @property
+    def unpacked(self) -> bool:
+        """Whether it is a folder made of the project's own files; see `mardock.registration.unpacked`."""
+        return self.digest is not None and self.archive is not None and self.archive.path.is_dir()
+
     def __str__(self) -> str:
         return " ".join(filter(None, [f"model {self.model}" if self.model else self.url, self.version]))
 

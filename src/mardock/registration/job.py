@@ -100,7 +100,7 @@ class Job:
             raise ModelConflictError(
                 f"model {current.name} {current.version} is registered already: {difference}",
                 status=409,
-                hint=f"replace it: mardock register {current.name} --replace",
+                hint=f"replace it: mardock register {current.name} {'--unpacked ' * self._wanted.unpacked}--replace",
             )
         if not difference and current.min_workers != self._wanted.serving.initial_workers:
             return "scaled", self._scale(current), True

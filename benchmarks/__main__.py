@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ BENCHMARKS = (
     "try_handler",
     "inner_loop",
     "archive",
+    "throughput",
     "load_generator",
     "bench_memory",
 )
@@ -72,6 +74,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(BENCHMARKS), metavar="NAMES", help="separated by commas")
     parser.add_argument("--rounds", type=int, help="the same for all; each has its own number otherwise")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # ends what it started, as Ctrl-C does
     names = options.only.split(",")
     unknown = sorted({*names} - {*BENCHMARKS})
     if unknown:
@@ -95,16 +98,22 @@ def run(name: str, rounds: Optional[int]) -> Run:
         file = Path(folder, "rows.json")
         argv = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(file)]
         argv += [] if rounds is None else ["--rounds", str(rounds)]
-        done = subprocess.run(argv, cwd=FOLDER.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        with subprocess.Popen(argv, cwd=FOLDER.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+            try:
+                _, told = running.communicate()
+            except BaseException:
+                running.terminate()  # killed, as subprocess.run has it, it would leave what it started behind
+                running.wait()
+                raise
         rows = [results.Row.from_dict(row) for row in json.loads(file.read_text())] if file.exists() else []
-    said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+    said = told.decode(errors="replace").strip().splitlines() or [f"exit code {running.returncode}"]
     return Run(
         environment,
         started.isoformat(timespec="minutes"),
         load,
         round(time.monotonic() - begin),
         rows,
-        failure=said[-1] if done.returncode else None,
+        failure=said[-1] if running.returncode else None,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -164,6 +165,7 @@ def main(measure: Callable[..., list[Row]], rounds: int, **choices: Sequence[str
         parser.add_argument(f"--{name}", choices=values, default=values[0])
     options = vars(parser.parse_args())
     file = options.pop("json")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # ends what it started, as Ctrl-C does
     rows = measure(**options)
     print(markdown(rows), end="")
     if file is not None:

@@ -143,7 +143,7 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
 
     assert report.failure is None, report.failure.details
     assert report.answer == b"hello"
-    names = ["archive", "container", "listens", "model", "liveness probe", "readiness probe", "request"]
+    names = ["archive", "image", "listens", "model", "liveness probe", "readiness probe", "request"]
     assert sorted(check.name for check in report.checks) == sorted(names)
 
 

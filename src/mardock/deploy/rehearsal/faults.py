@@ -11,7 +11,8 @@ from mardock.client.refusals import INVALID_KEY
 from mardock.deploy.rehearsal.contract import Contract, Limit
 from mardock.deploy.rehearsal.places import Place
 from mardock.deploy.rehearsal.prober import Answer, Probe
-from mardock.errors import ApiError, DeployError, MardockError
+from mardock.engines import config_properties
+from mardock.errors import ApiError, ConfigError, DeployError, MardockError
 from mardock.handler import failures
 from mardock.handler.failures import HandlerFailure
 
@@ -31,8 +32,14 @@ def archive_too_large(limit: Limit, name: str, size: float) -> DeployError:
 def ended(contract: Contract, code: int, log: Sequence[str]) -> DeployError:
     """The container ended by itself."""
     place = contract.start_place
+    end = f"the container of {contract.image} ended with code {code} instead of serving"
+    try:
+        config_properties.check(config_properties.parse(contract.config), contract.environment, name=place.path)
+    except ConfigError as error:
+        if contract.sources.config is not None:
+            return DeployError(f"{error.message}, and {end}", details=_tail(log), hint=error.hint)
     return DeployError(
-        f"{place}: the container of {contract.image} ended with code {code} instead of serving",
+        f"{place}: {end}",
         details=_tail(log),
         hint=f"its last lines are above; mend what they name in {place.path}",
     )
@@ -92,8 +99,8 @@ def too_early(contract: Contract, ready: float, loaded: float) -> DeployError:
     probe, limit = contract.readiness, contract.request_timeout
     return DeployError(
         f"{contract.probe_place(probe, 'initial_delay')}: the readiness probe is over before the model is loaded:"
-        f" Ready {ready:.1f} s after the start, loaded after {loaded:.1f} s, and a request waits"
-        f" {limit.value:g} s at most ({limit.name}, {limit.place})",
+        f" Ready after {ready:.1f} s, loaded after {loaded:.1f} s, and a request is given {limit.value:g} s"
+        f" ({limit.name}, {limit.place})",
         hint=f"{probe.path} answers before the model is loaded, so let the probe begin later:"
         f" initial_delay: {math.ceil(loaded * _MARGIN)} under {probe.kind}_probe",
     )
@@ -145,9 +152,13 @@ def too_slow(contract: Contract) -> DeployError:
 
 
 def refused(contract: Contract, error: ApiError) -> Optional[DeployError]:
-    """What an error status means that tells of the configuration, not of the handler."""
+    """What an error status means that tells of the configuration or the sample, not of a failing handler."""
     if error.status == 404:
         return wrong_name(contract, ())
+    if error.status in (400, 415):
+        return DeployError(
+            f"{contract.model}: its handler refuses the sample: {error.message}", hint="predict another: --data FILE"
+        )
     if error.status == 413:
         return DeployError(
             f"{contract.setting_place('max_request_size')}: the sample is larger than TorchServe's max_request_size",

@@ -77,7 +77,7 @@ class Stage:
         self._loaded_after: Optional[float] = None
         self._unseen = 0
         self._pids: dict[str, int] = {}
-        self.passed = [Check("container", f"{contract.image} runs as {container.user}")]
+        self.passed = [Check("image", f"{contract.image} runs as {container.user}")]
 
     def watch(self) -> None:
         """Return when the cloud calls the container Ready and its model is loaded.
@@ -105,7 +105,7 @@ class Stage:
             slow = self._clock.monotonic() - began >= limit
             raise Fault("request", self._request_error(error, slow=slow)) from error
         took = self._clock.monotonic() - began
-        self._pass("request", f"/predictions/{contract.model} answered after {took:.2f} s, granted are {limit:g} s")
+        self._pass("request", f"/predictions/{contract.model} answers after {took:.2f} s, {limit:g} s are granted")
         return answer.body
 
     def _request_error(self, error: MardockError, *, slow: bool) -> DeployError:

@@ -95,5 +95,5 @@ def _sources(root: Path, experiment: Experiment) -> Sources:
         place, edit = Place(spec.requirements_file), f"write the package of {{module}} into {spec.requirements_file}"
     else:
         place = in_toml(root, _TOML, f"models.{experiment.name}.archive", "requirements_file")
-        edit = "list the package of {module} in a file and name it: requirements_file"
+        edit = "name a file that lists the package of {module} there, as requirements_file"
     return Sources(root, experiment.folder / SPEC, None, None, (place, f"{edit}, then archive again"))

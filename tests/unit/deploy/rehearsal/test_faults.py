@@ -45,6 +45,14 @@ def test_an_own_dockerfile_is_named_where_it_decides(tmp_path: Path) -> None:
     assert faults.ended(contract, 1, ["one", "two"]).details == "one\ntwo"
 
 
+def test_a_setting_that_torchserve_ends_at(tmp_path: Path) -> None:
+    contract = agreed(tmp_path, config="model_store=a\nnumber_of_netty_threads=many\n")
+
+    assert faults.ended(contract, 0, []).message.startswith(
+        "torchserve/config.properties:2: number_of_netty_threads: 'many' is not a whole number, and the container of"
+    )
+
+
 def test_the_window_that_is_too_short(tmp_path: Path) -> None:
     write(
         tmp_path, SPEC, "readiness_probe:\n  period: 1\n  initial_delay: 2\nliveness_probe: {failure_threshold: 60}\n"
@@ -53,7 +61,7 @@ def test_the_window_that_is_too_short(tmp_path: Path) -> None:
 
     early = faults.too_early(contract, 2.0, 19.5)
     assert where(early) == f"{SPEC}:3"
-    assert "Ready 2.0 s after the start, loaded after 19.5 s, and a request waits 5 s at most" in early.message
+    assert "Ready after 2.0 s, loaded after 19.5 s, and a request is given 5 s" in early.message
     assert str(early.hint).endswith("initial_delay: 30 under readiness_probe")
     failed = faults.probe_failed(contract, contract.liveness, Answer(None, "the connection is refused"), [])
     assert where(failed) == f"{SPEC}:4"
@@ -92,3 +100,13 @@ def test_a_request_refused_for_what_is_configured(tmp_path: Path, status: int, l
     assert told is not None
     assert where(told) == line
     assert faults.refused(contract, ApiError("failed", status=503)) is None
+
+
+def test_a_sample_that_the_handler_refuses(tmp_path: Path) -> None:
+    told = faults.refused(agreed(tmp_path), ApiError("no image", status=400))
+
+    assert told is not None
+    assert (told.message, told.hint) == (
+        "model: its handler refuses the sample: no image",
+        "predict another: --data FILE",
+    )

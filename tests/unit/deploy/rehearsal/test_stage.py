@@ -89,7 +89,7 @@ def test_ready_and_loaded(tmp_path: Path) -> None:
     stage = watch(agreed(tmp_path))
 
     assert [(check.name, check.ok) for check in stage.passed] == [
-        (name, True) for name in ("container", "listens", "model", "liveness probe", "readiness probe")
+        (name, True) for name in ("image", "listens", "model", "liveness probe", "readiness probe")
     ]
 
 
@@ -103,7 +103,7 @@ def test_ready_too_long_before_the_model_is_loaded(tmp_path: Path) -> None:
     check, told = fault(agreed(tmp_path), loads=20)
 
     assert check == "readiness probe"
-    assert "Ready 2.0 s after the start, loaded after 20.0 s" in told
+    assert "Ready after 2.0 s, loaded after 20.0 s" in told
 
 
 def test_a_later_initial_delay_mends_that(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ data ?=
 filetype ?=
 endpoint ?=
 deployment ?=
+target ?=
 traffic ?=
 
 option = $(if $($(2)),$(1) $($(2)))
@@ -29,7 +30,7 @@ option = $(if $($(2)),$(1) $($(2)))
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train up down status logs doctor mar register-model \
         try watch torchserve-archive torchserve-local \
-        torchserve-build torchserve-deploy torchserve-delete \
+        torchserve-rehearse torchserve-build torchserve-deploy torchserve-delete \
         endpoint-create endpoint-traffic endpoint-invoke endpoint-delete \
         docker-build docker-run docker-start docker-exec docker-stop docker-rm \
         serve-build serve-run serve-start serve-stop serve-rm
@@ -101,6 +102,10 @@ torchserve-archive: $(torch) ## Archive an experiment (exp= version=)
 
 torchserve-local: $(torch) ## Serve an experiment as /predictions/model, its log in this terminal (exp=)
 	@$(MARDOCK) local $(exp)
+
+torchserve-rehearse: $(base) ## Run an experiment's deployment here as its cloud would (exp= target=azureml or tir, version= data=)
+	@$(MARDOCK) deploy rehearse $(exp) $(call option,--target,target) $(call option,--version,version) \
+	  $(call option,--data,data)
 
 ## The same archive in Azure ML: [deploy.azureml] of mardock.toml says where
 azure := --target azureml

@@ -50,6 +50,8 @@ def write_archive(
         ArchiveError: the disk is full.
     """
     total = sum(source.path.stat().st_size for source in sources)
+    if total > shutil.disk_usage(draft.target.parent).free:  # a sparse file may be larger than any disk
+        raise _disk_full(draft, total + len(manifest))
     draft.empty()
     try:
         with open(draft.fd, "wb", closefd=False) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

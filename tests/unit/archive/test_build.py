@@ -184,6 +184,31 @@ def test_a_full_disk_says_what_is_needed_and_keeps_the_old_archive(project: Path
         assert read(project / "artifacts" / "mnist.mar").sha256 == before
 
 
+def test_a_disk_that_fills_up_meanwhile_leaves_no_draft(project: Path, spec: ArchiveSpec) -> None:
+    (project / "weights.pt").write_bytes(bytes(700 << 10))
+    (project / "code" / "model.py").write_text(
+        "#" * (100 << 10) + "\nclass Net:\n    pass\n"
+    )  # is written before the weights
+
+    def fill(done: int, total: int) -> None:
+        (project / "artifacts" / "other").write_bytes(bytes(512 << 10))
+
+    with one_mebibyte_for(project / "artifacts"):
+        if shutil.disk_usage(project / "artifacts").free > 1 << 20:
+            pytest.skip("needs a disk of its own")
+        with pytest.raises(ArchiveError, match=r"no room for mnist\.mar: it needs 8\d\d,\d+ bytes, .* free"):
+            build(spec, project, project / "artifacts", progress=fill)
+        assert _store(project) == ["other"]
+
+
+def test_a_sparse_file_larger_than_the_disk_is_refused_before_it_is_filled(project: Path, spec: ArchiveSpec) -> None:
+    os.truncate(project / "weights.pt", 1 << 40)
+    with one_mebibyte_for(project / "artifacts"):
+        with pytest.raises(ArchiveError, match=r"no room for mnist\.mar: it needs 1,099,\d+,\d+,\d+ bytes"):
+            build(spec, project, project / "artifacts")
+        assert _store(project) == []
+
+
 def test_a_missing_store_is_named(project: Path, spec: ArchiveSpec) -> None:
     with pytest.raises(ArchiveError, match="no model store"):
         build(spec, project, project / "nowhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -217,3 +218,22 @@ def test_a_connection_the_worker_closes_breaks_at_once(
         assert client.recv(1) == b""
         assert process.poll() is None
         process.kill()
+
+
+def test_a_connection_the_worker_closes_breaks_only_after_its_output_was_read(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen(1); print('up', flush=True);"
+        "c = s.accept()[0]; print('x' * 60_000); del c"
+    )
+    process = family.popen(code, cwd=tmp_path, bufsize=0, text=False)
+    assert process.stdout is not None
+    process.stdout.readline()
+    monkeypatch.chdir(tmp_path)
+    with process, socket.socket(socket.AF_UNIX) as client:
+        client.connect("s")
+        assert select.select([client, process.stdout], [], [], 60)[0] == [process.stdout]
+        assert select.select([client], [], [], 0.5)[0] == []
+        assert len(process.stdout.read()) == 60_001
+        assert client.recv(1) == b""

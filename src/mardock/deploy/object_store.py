@@ -49,6 +49,14 @@ class Bucket:
         return f"bucket {self.name} of {self.url}"
 
 
+def require_boto3() -> None:
+    """Raise a DeployError when the extra that brings boto3 is not installed."""
+    try:
+        import boto3  # noqa: F401 - it is used later, when other things were changed already
+    except ImportError as error:
+        raise missing_extra("tir", error) from error
+
+
 class ObjectStore:
     """Writes objects into one bucket. Calls that fail on the way are repeated, as often as boto3's standard mode does.
 
@@ -163,10 +171,8 @@ class ObjectStore:
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
-        try:
-            from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
-        except ImportError as error:
-            raise missing_extra("tir", error) from error
+        require_boto3()
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
         secrets = (self._bucket.secret_key, self._bucket.access_key)
         try:

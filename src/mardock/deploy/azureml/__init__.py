@@ -29,8 +29,8 @@ def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
     """Build, push, register and deploy, each unless it is done already; see `DeployTarget.apply`."""
     options = read(site)
     files = dict(plan.files)
-    images.provide(site, options, plan.experiment, listener)
     with connect(options) as client:
+        images.provide(site, options, plan.experiment, listener)
         rollout.register_model(client, options, plan.experiment, listener)
         rollout.create_environment(client, files[render.ENVIRONMENT])
         rollout.create_endpoint(client, options, files[render.ENDPOINT], listener)

@@ -31,9 +31,11 @@ def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
 
 def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
     """Upload and deploy, each unless it is done already; see `DeployTarget.apply`."""
+    from mardock.deploy.object_store import require_boto3
     from mardock.deploy.tir import rollout
 
     options = read(site)
+    require_boto3()
     with _connect(site, options) as api:
         repository, bucket = rollout.provide_bucket(site, options, api, plan, listener)
         rollout.upload(options, bucket, plan, listener)

@@ -18,6 +18,6 @@ def test_a_missing_boto3_names_the_pip_command(monkeypatch: pytest.MonkeyPatch, 
     for name in ("boto3", "botocore"):
         monkeypatch.setitem(sys.modules, name, None)
     assert rendered(tmp_path).files
-    with pytest.raises(DeployError, match="botocore") as raised:
+    with pytest.raises(DeployError, match="boto3") as raised:
         ObjectStore(Bucket("http://127.0.0.1:1", "models", "key", "secret"))
     assert raised.value.hint == "pip install 'mardock[tir]'"

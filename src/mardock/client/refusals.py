@@ -15,6 +15,9 @@ INVALID_KEY = "InvalidKeyException"
 NO_CAPACITY = "ServiceUnavailableException"
 """`ApiError.kind` when a request was not queued: the version has no worker, or its queue is full."""
 
+PIP_FAILED = "pip could not install the model's requirements_file"
+"""What `ApiError.message` ends with when that is so."""
+
 UNHEALTHY = "Unhealthy"
 """`ApiError.kind` for a ping that TorchServe itself answers with 500."""
 
@@ -44,6 +47,12 @@ _MEANINGS = (
         "TorchServe refused the token: it is missing, wrong or expired",
     ),
     _Meaning(400, "InvalidModel", "see what the archive holds: mardock inspect ARCHIVE"),
+    _Meaning(
+        400,
+        "pip package installation failed",
+        "correct the model's requirements_file, then archive and register it again",
+        PIP_FAILED,
+    ),
     _Meaning(403, "Cannot remove default", "make another version the default first: mardock models set-default"),
     _Meaning(404, "Model not found at", "see what the model store holds, or write the archive: mardock archive MODEL"),
     _Meaning(404, "ResourceNotFound", "check which API this address belongs to", "there is no such TorchServe API"),

@@ -193,8 +193,12 @@ def _told(chain: Sequence[Raised], sources: Mapping[str, str]) -> HandlerFailure
         traceback="\n".join(told),
         frames=tuple(chain[main].frames),
         user_frame=_place(calls[0], sources) if calls else None,
-        hint=mend_for("\n".join(raised.exception for raised in reversed(chain[: main + 1]))),
+        hint=mend_for("\n".join(_as_raised(raised) for raised in reversed(chain[: main + 1]))),
     )
+
+
+def _as_raised(raised: Raised) -> str:
+    return raised.exception + (f"\nraised in {raised.frames[-1].path}" if raised.frames else "")
 
 
 def _paragraph(raised: Raised, sources: Mapping[str, str]) -> str:

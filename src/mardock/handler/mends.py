@@ -15,6 +15,10 @@ _MENDS = tuple(
             " a module of your own belongs in extra_files",
         ),
         (
+            r"operator torchvision::\w+ does not exist",
+            "torchvision belongs to another torch than the server's: install the two that were released together",
+        ),
+        (
             r"loading state_dict|(Missing|Unexpected) key\(s\) in state_dict|size mismatch for ",
             "serialized_file was not saved from the class in model_file: make the two agree in mardock.toml,"
             " or train again",
@@ -59,6 +63,26 @@ _MENDS = tuple(
         (
             r"did not answer within",
             "raise response_timeout in mardock.toml, or look for what blocks in the handler",
+        ),
+        (
+            r"output with shape \[1, \d+, \d+\] doesn't match the broadcast shape \[3, ",
+            "the image is greyscale and the handler takes colours: send it as RGB, or convert it in a handler of your"
+            " own: image.convert('RGB')",
+        ),
+        (
+            r"to have (?P<wanted>\d+) channels, but got (?P<given>\d+) channels instead",
+            "the model takes images of {wanted} channels and got {given}: convert them in preprocess(), to one with"
+            " image.convert('L'), to three with image.convert('RGB')",
+        ),
+        (
+            r"Could not infer dtype of dict",
+            "base_handler takes numbers, not requests: set service_envelope=json in config.properties and send"
+            ' {{"instances": [[…]]}} as application/json, or read the request in preprocess() of a handler of your own',
+        ),
+        (
+            r"(indices must be integers|KeyError: 'instances').*raised in \S*request_envelope[/\\]json\.py",
+            'with service_envelope=json in config.properties a request is {{"instances": […]}} as application/json; take'
+            " the key out to get requests as they are",
         ),
         (
             r"Invalid return type|number of batch response mismatched",

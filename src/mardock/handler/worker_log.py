@@ -59,6 +59,20 @@ def log_lines(lines: Iterable[str], model: Optional[str], version: Optional[str]
         yield LogLine(raw, level, worker)
 
 
+def pip_output(lines: Iterable[str], model: Optional[str]) -> str:
+    """Return what pip said when it last failed to install a model's requirements; empty when it did not."""
+    mark = f"Custom pip package installation failed for model {model or ''}"
+    said: list[str] = []
+    collecting = False
+    for line in lines:
+        if _EVENT.search(line):
+            collecting = mark in line
+            said = [] if collecting else said
+        elif collecting and line.strip():
+            said.append(plain(line))
+    return "\n".join(said)
+
+
 def plain(text: str) -> str:
     """Remove terminal escapes and control characters other than a tab."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))

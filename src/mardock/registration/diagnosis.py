@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
-from mardock.client.refusals import NO_CAPACITY
+from mardock.client.refusals import NO_CAPACITY, PIP_FAILED
 from mardock.engines.base import Engine
 from mardock.errors import ApiError, EngineError, EngineNotRunningError, MardockError, ServingError, WorkerFailedError
 from mardock.handler import failures
 from mardock.handler.failures import HandlerFailure
+from mardock.handler.worker_log import pip_output
 
 _HANDLER_FAILED = "InternalServerException"
 _KILLED = 507
@@ -106,6 +107,9 @@ def explain_start(
             last = list(engine.logs(follow=False, tail=_LAST_LINES))
             message = f"TorchServe ended while it loaded {what}"
             return EngineNotRunningError(message, details="\n".join(last) or None, hint="mardock up")
+        if isinstance(error, ApiError) and error.message.endswith(PIP_FAILED):
+            said = pip_output(since.lines_since(engine), model)
+            return _retold(error, f"{what} was not registered: {PIP_FAILED}", said or None, error.hint)
         if isinstance(error, ApiError) and error.kind != _HANDLER_FAILED:
             return error
         failure, words = _cause(engine, model, version, since, sources)

@@ -24,6 +24,7 @@ def torchserve(status: int, kind: str, message: str) -> ServingError:
     [
         (400, "InvalidKeyException", "Token Authorization failed.", ApiError, "key_file.json"),
         (400, "InvalidModelException", "Model name is not defined.", ApiError, "mardock inspect"),
+        (400, "ModelException", "Custom pip package installation failed for model m", ApiError, "requirements_file"),
         (403, "InvalidModelVersionException", "Cannot remove default version for model m", ApiError, "set-default"),
         (404, "ModelNotFoundException", "Model not found: m", ModelNotFoundError, ""),
         (404, "ModelVersionNotFoundException", "Model version: 2 does not exist", ModelNotFoundError, ""),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from mardock.client.refusals import refusal
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
 from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
@@ -164,3 +165,27 @@ def test_a_log_that_still_grows_is_read_to_its_end() -> None:
 
     told = explain(Draining(worker("begin")), "mnist", LogPosition(tuple(worker("begin"))), failed())
     assert told.message == "model mnist: KeyError: 'x' (handler.py:7 in handle)"
+
+
+def test_requirements_pip_could_not_install_are_told_in_pips_own_words() -> None:
+    event = "2026-11-21T16:44:01,962 [ERROR] epollEventLoopGroup-3-4 org.pytorch.serve.wlm.ModelManager - "
+    since = LogPosition((event + "before",))
+    engine = Written(
+        [
+            *since.lines,
+            event + "Custom pip package installation failed for model mnist:",
+            "WARNING: Requirement './nowhere.whl' looks like a filename, but the file does not exist",
+            "ERROR: nowhere.whl is not a valid wheel filename.",
+            "",
+            event.replace("ERROR", "INFO ") + "Model mnist unregistered.",
+            "after",
+        ]
+    )
+    body = (
+        b'{"code": 400, "type": "ModelException", "message": "Custom pip package installation failed for model mnist"}'
+    )
+    error = refusal(400, body, call="POST /models")
+    told = explain_start(engine, "mnist", "1.0", since, error, what="model mnist 1.0", sources={})
+    assert told.message == "model mnist 1.0 was not registered: pip could not install the model's requirements_file"
+    assert str(told.details).splitlines()[-1] == "ERROR: nowhere.whl is not a valid wheel filename."
+    assert "requirements_file" in str(told.hint)

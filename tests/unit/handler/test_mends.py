@@ -1,0 +1,39 @@
+"""The causes that are known: what Python, torch or TorchServe said, and the mend it leads to."""
+
+from __future__ import annotations
+
+import pytest
+
+from mardock.handler.mends import mend_for
+
+ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/request_envelope/json.py"
+
+
+@pytest.mark.parametrize(
+    ("said", "mend"),
+    [
+        ("RuntimeError: operator torchvision::nms does not exist", "another torch"),
+        (
+            "RuntimeError: output with shape [1, 224, 224] doesn't match the broadcast shape [3, 224, 224]",
+            "image.convert('RGB')",
+        ),
+        (
+            "RuntimeError: Given groups=1, weight of size [32, 1, 3, 3], expected input[1, 3, 28, 28] to have 1 channels,"
+            " but got 3 channels instead",
+            "takes images of 1 channels and got 3",
+        ),
+        ("RuntimeError: Could not infer dtype of dict", 'send {"instances": [[…]]} as application/json'),
+        (f"KeyError: 'instances'\n{ENVELOPE}", 'a request is {"instances": […]}'),
+        (f"TypeError: list indices must be integers or slices, not str\n{ENVELOPE}", "service_envelope=json"),
+        ("ModuleNotFoundError: No module named 'cv2.gapi'", "add cv2 to the model's requirements_file"),
+    ],
+)
+def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:
+    assert mend in str(mend_for(said))
+
+
+@pytest.mark.parametrize(
+    "said", ["TypeError: list indices must be integers or slices, not str", "KeyError: 'instances'"]
+)
+def test_what_may_have_any_cause_has_none(said: str) -> None:
+    assert mend_for(said) is None

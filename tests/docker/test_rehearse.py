@@ -147,6 +147,28 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
     assert sorted(check.name for check in report.checks) == sorted(names)
 
 
+def test_the_contract_is_read_from_what_is_planned(scene: Scene) -> None:
+    scene.write("torchserve/echo/Dockerfile", DOCKERFILE + "sleep 600\n")
+    scene.write(
+        f"torchserve/echo/{experiment.SPEC}",
+        SPEC + "model_mount_path: /models\nenvironment_variables: {THREADS: 2}\n",
+    )
+
+    azureml, _ = scene.contract("azureml")
+    assert list(azureml.files) == ["/models/echo/1.0/echo.mar"]
+    assert azureml.environment == {"THREADS": "2", "AZUREML_MODEL_DIR": "/models/echo/1.0"}
+    assert (azureml.readiness.period, azureml.liveness.timeout, azureml.request_timeout.value) == (1, 2, 90)
+    assert str(azureml.sources.packages[0]) == "torchserve/echo/Dockerfile:2"
+
+    scene.write("mardock.toml", TOML + "\n[deploy.tir.disk]\nsize = 3\n")
+    tir, _ = scene.contract("tir", disk={"size": 3, "mount_path": "/mnt/models"}, folder="shop")
+    assert list(tir.files) == ["/mnt/models/model-store/echo.mar", "/mnt/models/config/config.properties"]
+    assert tir.command[0] == "torchserve"
+    assert tir.environment["THREADS"] == "2"
+    assert tir.largest_archive is not None
+    assert (tir.largest_archive.value, str(tir.largest_archive.place)) == (3000, "mardock.toml:8")
+
+
 def test_a_container_that_ends_shows_its_log(scene: Scene) -> None:
     agreed, found = scene.contract("azureml")
     report = perform(replace(agreed, files={}), found, scene.root)

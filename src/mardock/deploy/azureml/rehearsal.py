@@ -36,7 +36,6 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
     folder = f"{planned.get('model_mount_path') or _MODELS}/{experiment.name}/{archive.version}"
     given = planned.get("environment_variables") or {}
     return Contract(
-        target="azureml",
         image=images.have_here(site, options, experiment, listener),
         command=(),
         environment={**{str(key): str(value) for key, value in given.items()}, "AZUREML_MODEL_DIR": folder},
@@ -62,14 +61,14 @@ def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], pl
         initial_delay=number(given, "initial_delay", Probe.initial_delay, where),
         period=number(given, "period", Probe.period, where),
         timeout=number(given, "timeout", Probe.timeout, where),
-        success_threshold=int(number(given, "success_threshold", Probe.success_threshold, where)),
-        failure_threshold=int(number(given, "failure_threshold", Probe.failure_threshold, where)),
+        success_threshold=number(given, "success_threshold", Probe.success_threshold, where),
+        failure_threshold=number(given, "failure_threshold", Probe.failure_threshold, where),
     )
 
 
 def _request_timeout(sources: Sources, planned: Mapping[str, Any]) -> Limit:
     given = planned.get("request_settings") or {}
-    milliseconds = number(given, "request_timeout_ms", _REQUEST_TIMEOUT_MS, "request_settings")
+    milliseconds = number(given, "request_timeout_ms", _REQUEST_TIMEOUT_MS, "request_settings", least=1)
     place = in_yaml(sources.root, sources.spec, "request_settings", "request_timeout_ms")
     return Limit(milliseconds / 1000, "request_timeout_ms", place)
 

@@ -66,7 +66,6 @@ class Contract:
         largest_archive: in MB; None when nothing is known of a limit.
     """
 
-    target: str
     image: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -156,13 +155,13 @@ def archive_limit(site: Site, target: str, megabytes: Optional[float]) -> Option
     return Limit(megabytes, "max_archive_mb", place)
 
 
-def number(given: Mapping[str, Any], key: str, default: float, where: str) -> float:
+def number(given: Mapping[str, Any], key: str, default: int, where: str, *, least: int = 0) -> int:
     """Return a value of a probe or of the request settings.
 
     Raises:
-        ConfigError: it is no whole number from 0.
+        ConfigError: it is no whole number, or below `least`.
     """
     value = given.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{where}.{key} of {SPEC} is {value!r}", hint=f"write a whole number: {key}: {default:g}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{where}.{key} of {SPEC} is {value!r}", hint=f"write a whole number: {key}: {default}")
     return value

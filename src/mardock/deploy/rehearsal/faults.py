@@ -84,10 +84,10 @@ def probe_failed(contract: Contract, probe: Probe, answer: Optional[Answer], log
     )
 
 
-def wrong_name(contract: Contract, served: Sequence[str]) -> DeployError:
-    """TorchServe serves no model of the name that is in the cloud's route."""
+def wrong_name(contract: Contract, served: Optional[Sequence[str]] = None) -> DeployError:
+    """TorchServe serves no model of the name that is in the cloud's route; what it serves, when that is known."""
     place = contract.setting_place("load_models", r"--models?\b")
-    found = f"serves {', '.join(served)}" if served else "serves no model"
+    found = "has no such model" if served is None else f"serves {', '.join(served) or 'no model'}"
     return DeployError(
         f"{place}: requests go to /predictions/{contract.model}, and TorchServe {found}",
         hint=f"load the archive as {contract.model}: --models {contract.model}=NAME.mar",
@@ -154,7 +154,7 @@ def too_slow(contract: Contract) -> DeployError:
 def refused(contract: Contract, error: ApiError) -> Optional[DeployError]:
     """What an error status means that tells of the configuration or the sample, not of a failing handler."""
     if error.status == 404:
-        return wrong_name(contract, ())
+        return wrong_name(contract)
     if error.status in (400, 415):
         return DeployError(
             f"{contract.model}: its handler refuses the sample: {error.message}", hint="predict another: --data FILE"

@@ -23,19 +23,19 @@ class Probe:
 
     kind: Literal["liveness", "readiness"]
     path: str
-    initial_delay: float = 10
-    period: float = 10
-    timeout: float = 2
+    initial_delay: int = 10
+    period: int = 10
+    timeout: int = 2
     success_threshold: int = 1
     failure_threshold: int = 30
 
     def __post_init__(self) -> None:
         for key in ("period", "timeout", "success_threshold", "failure_threshold"):
             if getattr(self, key) < 1:
-                raise ConfigError(f"{key} of the {self.kind} probe is {getattr(self, key):g}", hint="write 1 or more")
+                raise ConfigError(f"{key} of the {self.kind} probe is {getattr(self, key)}", hint="write 1 or more")
 
     @property
-    def window(self) -> float:
+    def window(self) -> int:
         """Seconds from the container's start until the last attempt that is granted has begun."""
         return self.initial_delay + self.period * (self.failure_threshold - 1)
 

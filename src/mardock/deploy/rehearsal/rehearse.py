@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.deploy.rehearsal import faults
+from mardock.deploy.rehearsal.checks import Check, Fault
 from mardock.deploy.rehearsal.prober import asker
-from mardock.deploy.rehearsal.stage import Check, Fault, Stage
+from mardock.deploy.rehearsal.stage import Stage
 from mardock.engines.docker.throwaway import Throwaway, throwaway
 
 if TYPE_CHECKING:

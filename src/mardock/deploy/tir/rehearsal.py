@@ -37,7 +37,6 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
     prefix = len(bucket["folder"])
     timeout = in_toml(site.root, _TOML, f"models.{experiment.name}.serving", "response_timeout")
     return Contract(
-        target="tir",
         image=_have_here(details["container"]["container_name"], listener),
         command=tuple(ast.literal_eval(base64.b64decode(endpoint["detailed_info"]["args"]).decode())),
         environment={each["key"]: each["value"] for each in details["resource_details"]["env_variables"]},

@@ -43,7 +43,6 @@ def agreed(root: Path, *, config: str = "", dockerfile: str | None = None, **val
     own = DOCKERFILE if dockerfile is not None else None
     packages = (Place("torchserve/echo/requirements.txt"), "write the package of {module} into requirements.txt")
     made = Contract(
-        target="azureml",
         image="shop/echo",
         command=(),
         environment={},

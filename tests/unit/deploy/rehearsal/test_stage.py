@@ -11,10 +11,11 @@ from typing import Any, Optional
 import pytest
 from tests.unit.deploy.rehearsal.scenes import Clock, agreed
 
+from mardock.deploy.rehearsal.checks import Fault
 from mardock.deploy.rehearsal.contract import Contract, Limit
 from mardock.deploy.rehearsal.places import Place
 from mardock.deploy.rehearsal.prober import Answer, Probe
-from mardock.deploy.rehearsal.stage import Fault, Stage
+from mardock.deploy.rehearsal.stage import Stage
 
 NEVER = 1e9
 HEALTHY = Answer(200, "Healthy")

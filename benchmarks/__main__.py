@@ -101,6 +101,9 @@ def run(name: str, rounds: Optional[int]) -> Run:
         with subprocess.Popen(argv, cwd=FOLDER.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
             try:
                 _, told = running.communicate()
+            except KeyboardInterrupt:  # which it was told, too
+                running.wait()
+                raise
             except BaseException:
                 running.terminate()  # killed, as subprocess.run has it, it would leave what it started behind
                 running.wait()

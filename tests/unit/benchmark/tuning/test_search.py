@@ -166,3 +166,20 @@ def test_compiled_variants_are_tried_with_the_best_setting() -> None:
     _, verdict = tune(Compiled(2, fixed=4.0, item=20.0, serial=0.15), variants=("script", "freeze"))
     assert verdict.winner is not None
     assert verdict.winner.variant == "freeze"
+
+
+def test_a_budget_that_is_too_small_still_compares_the_likeliest_settings() -> None:
+    surface = Surface(2, fixed=4.0, item=20.0, serial=0.15, noise=0.0)
+    search = Search(
+        surface,
+        Space(2, CONCURRENCY),
+        PRESENT,
+        limit_ms=None,
+        budget=0.1,
+        tell=lambda _: None,
+        clock=lambda: surface.spent,
+    )
+    verdict = search.run()
+    assert len(search.scores.readings) == 3
+    assert verdict.winner is not None
+    assert verdict.winner.workers == 2

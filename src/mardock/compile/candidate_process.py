@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -69,7 +71,7 @@ class CandidateProcess:
     def __init__(self, work: Callable[[Connection], None], log: Path) -> None:
         self._here, there = _FORK.Pipe()
         self._log = log
-        self._process = _FORK.Process(target=_live, args=(work, there, log))
+        self._process = _FORK.Process(target=_live, args=(work, there, log, os.getpid()))
         self._process.start()
         there.close()
 
@@ -167,8 +169,9 @@ def timed(call: Callable[..., Any], sample: Inputs, threads: int, seconds: float
     return list(timer.blocked_autorange(min_run_time=seconds).times)
 
 
-def _live(work: Callable[[Connection], None], pipe: Connection, log: Path) -> None:
+def _live(work: Callable[[Connection], None], pipe: Connection, log: Path, parent: int) -> None:
     os.setsid()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -186,3 +189,10 @@ def _live(work: Callable[[Connection], None], pipe: Connection, log: Path) -> No
         traceback.print_exc()
     finally:
         os._exit(code)  # what the parent cleans up at its exit, such as the folder, is none of this process's business
+
+
+def _end_with(parent: int) -> None:
+    """End this process and what it has started once its parent was killed: whoever computes does not see its pipe."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.killpg(0, signal.SIGKILL)

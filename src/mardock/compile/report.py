@@ -75,6 +75,7 @@ class CandidateReport:
         tolerance: what it was held against.
         servable: whether TorchServe's BaseHandler loads the file `--save` writes.
         median_s, iqr_s: seconds for one call with the sample, median and interquartile range of all rounds.
+        rounds_s: the median of each round.
         gain: calls per second more than eager, as a share of eager's; 0.25 is 25 % more.
         beyond_noise: whether it was faster than eager in each round, and by at least `LEAST_GAIN`.
         file: where it was saved, relative to the project's root; sha256 is that file's.
@@ -90,6 +91,7 @@ class CandidateReport:
     servable: bool = False
     median_s: Optional[float] = None
     iqr_s: Optional[float] = None
+    rounds_s: Sequence[float] = ()
     gain: Optional[float] = None
     beyond_noise: bool = False
     file: Optional[str] = None

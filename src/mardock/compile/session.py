@@ -181,10 +181,10 @@ def with_times(report: CandidateReport, times: dict[str, list[list[float]]]) -> 
     all_times = sorted(seconds for round_ in rounds for seconds in round_)
     median = statistics.median(all_times)
     low, _, high = statistics.quantiles(all_times, n=4) if len(all_times) > 1 else (median, median, median)
-    report = replace(report, median_s=median, iqr_s=high - low)
+    report = replace(report, median_s=median, iqr_s=high - low, rounds_s=[statistics.median(one) for one in rounds])
     eager = times.get(EAGER)
     if not eager or report.name == EAGER:
         return report
-    medians = [(statistics.median(theirs), statistics.median(own)) for theirs, own in zip(eager, rounds)]
     gain = statistics.median(seconds for round_ in eager for seconds in round_) / median - 1
-    return replace(report, gain=gain, beyond_noise=gain >= LEAST_GAIN and all(own < theirs for theirs, own in medians))
+    always = all(own < statistics.median(theirs) for theirs, own in zip(eager, report.rounds_s))
+    return replace(report, gain=gain, beyond_noise=gain >= LEAST_GAIN and always)

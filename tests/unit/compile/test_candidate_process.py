@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import select
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_what_it_has_started_ends_with_it(tmp_path: Path) -> None:
     with CandidateProcess(work, tmp_path / "log") as process:
         grandchild = process.ask(None, 60)
     assert _ended(grandchild)
+
+
+def test_it_ends_when_its_parent_is_killed() -> None:
+    told, tell = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        with CandidateProcess(lambda pipe: _say_and_hang(tell), Path(os.devnull)):
+            signal.pause()
+    os.close(tell)
+    assert os.read(told, 1) == b"."
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert select.select([told], [], [], 60)[0]
+    assert os.read(told, 1) == b""  # nobody is left who could write there
+    os.close(told)
+
+
+def _say_and_hang(tell: int) -> None:
+    os.write(tell, b".")
+    while True:
+        signal.pause()
 
 
 def _ended(pid: int) -> bool:

@@ -61,7 +61,7 @@ def test_times_are_the_median_of_all_rounds_and_the_gain_is_in_calls_per_second(
     timed = with_times(
         CandidateReport("freeze", VERIFIED), {"eager": [[3.0, 3.0], [3.0, 3.0]], "freeze": [[1.0, 2.0], [2.0, 3.0]]}
     )
-    assert (timed.median_s, timed.gain) == (2.0, 0.5)
+    assert (timed.median_s, timed.gain, timed.rounds_s) == (2.0, 0.5, [1.5, 2.5])
 
 
 def test_names_known_without_torch_are_those_of_the_candidates() -> None:

@@ -65,13 +65,7 @@ class ArchiveSpec:
         check_version(self.version)
         if self.runtime not in RUNTIMES:
             raise ConfigError(f"runtime {self.runtime!r} is not one of {', '.join(RUNTIMES)}")
-        collector = Collector(Path(os.path.realpath(root)))
-        for field in ("serialized_file", "model_file", "handler_file", "requirements_file", "config_file"):
-            path = getattr(self, field)
-            if path is not None:
-                collector.add_file(field.replace("handler_file", "handler"), Path(path))
-        for entry in self.extra_files:
-            collector.add_extra(entry)
+        collector = self._collected(root)
         if collector.faults:
             raise ConfigError(
                 f"the files of model {self.model_name!r} cannot be archived: {collector.faults[0]}"
@@ -80,6 +74,22 @@ class ArchiveSpec:
                 hint=self._hint(collector),
             )
         return collector.members()
+
+    def python_sources(self, root: Path) -> dict[str, str]:
+        """Return the project's path of each Python member there is, by the member's name; for tracebacks."""
+        members = self._collected(root).members()
+        real = os.path.realpath(root)
+        return {member.name: str(member.path.relative_to(real)) for member in members if member.name.endswith(".py")}
+
+    def _collected(self, root: Path) -> Collector:
+        collector = Collector(Path(os.path.realpath(root)))
+        for field in ("serialized_file", "model_file", "handler_file", "requirements_file", "config_file"):
+            path = getattr(self, field)
+            if path is not None:
+                collector.add_file(field.replace("handler_file", "handler"), Path(path))
+        for entry in self.extra_files:
+            collector.add_extra(entry)
+        return collector
 
     def _hint(self, collector: Collector) -> str:
         if self.handler_file in collector.missing and ".py" not in self.handler:

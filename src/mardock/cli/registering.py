@@ -14,7 +14,6 @@ from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
 
 if TYPE_CHECKING:
-    from mardock.archive.spec import ArchiveSpec
     from mardock.engines.base import Engine
     from mardock.registration import Candidate, Registered
     from mardock.settings.project import Project
@@ -179,7 +178,7 @@ def _candidate(
         archive=archive if ours else url,
         serving=serving,
         model_name=None if ours else spec.model_name,
-        sources=_sources(spec),
+        sources=spec.python_sources(project.root),
         allow_remote="://" in url,
         sample=project.first_sample(settings),
     )
@@ -218,13 +217,8 @@ def sources_of(project: Project, served_as: str) -> dict[str, str]:
     """Return the project's path of each Python file of a served model, for tracebacks; empty for a stranger."""
     for settings in project.settings.models.values():
         if settings.archive.model_name == served_as:
-            return _sources(settings.archive)
+            return settings.archive.python_sources(project.root)
     return {}
-
-
-def _sources(spec: ArchiveSpec) -> dict[str, str]:
-    paths = (spec.handler_file, spec.model_file, *spec.extra_files)
-    return {path.rpartition("/")[2]: path for path in paths if path and path.endswith(".py")}
 
 
 def _tell(project: Project, where: Target, done: Registered) -> None:

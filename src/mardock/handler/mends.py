@@ -81,8 +81,8 @@ _MENDS = tuple(
         ),
         (
             r"(indices must be integers|KeyError: 'instances').*raised in \S*request_envelope[/\\]json\.py",
-            'with service_envelope=json in config.properties a request is {{"instances": […]}} as application/json; take'
-            " the key out to get requests as they are",
+            'with service_envelope=json in config.properties a request is {{"instances": […]}} as application/json;'
+            " take the key out to get requests as they are",
         ),
         (
             r"Invalid return type|number of batch response mismatched",

@@ -15,7 +15,7 @@ from mardock.swap.events import Refused, Said, Swapped
 from mardock.swap.instant import Reloaded, Reports
 from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
-from mardock.swap.swapper import Swapper, sources_of
+from mardock.swap.swapper import Swapper
 
 _PATIENCE_S = 3.0
 _LOOK_S = 0.005
@@ -173,4 +173,4 @@ class InstantSwapper(Swapper):
         return error
 
     def _sources(self) -> Mapping[str, str]:
-        return sources_of(self.served.snapshot.settings, self.project.root) if self.served else {}
+        return self.served.snapshot.settings.archive.python_sources(self.project.root) if self.served else {}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Optional
 
 from mardock.engines.base import Engine
@@ -64,7 +62,7 @@ class Swapper:
             EngineNotRunningError: it is down.
         """
         spec = settings.archive
-        server = Server(engine, self.project, spec.model_name, sources_of(settings, self.project.root))
+        server = Server(engine, self.project, spec.model_name, spec.python_sources(self.project.root))
         registered = server.versions()
         self._taken.update(status.version for status in registered)
         kept = {status.url for status in registered} | ({self.served.path.name} if self.served else set())
@@ -164,13 +162,3 @@ class Swapper:
     def title(made: Directory) -> str:
         """Return what to call a version to the user."""
         return f"{made.snapshot.settings.archive.model_name} {made.version}"
-
-
-def sources_of(settings: ModelSettings, root: Path) -> Mapping[str, str]:
-    """Return the project's path of each Python member of a model, as far as its files are there."""
-    try:
-        found = settings.archive.resolve(root)
-    except MardockError:
-        return {}
-    real_root = root.resolve()
-    return {source.name: str(source.path.relative_to(real_root)) for source in found if source.name.endswith(".py")}

@@ -28,7 +28,7 @@ from mardock.swap.instant_swapper import InstantSwapper
 from mardock.swap.lock import watch_lock
 from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
-from mardock.swap.swapper import Swapper, sources_of
+from mardock.swap.swapper import Swapper
 
 _LOOK_AFTER_S = 1.0
 _BURST_QUIET_S = 0.2
@@ -214,7 +214,7 @@ class Watch:
         if self._failed or not (often or self._not_ready >= _NOT_READY_LOOKS):
             return
         server = self._swapper.server
-        sources = sources_of(self._settings, self._project.root)
+        sources = self._settings.archive.python_sources(self._project.root)
         lines = list(server.engine.logs(follow=False, tail=crash_loop.RECENT_LINES))
         folder = self._project.model_store / status.url
         error = crash_loop.cause(lines, status, sources)

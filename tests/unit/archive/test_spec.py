@@ -111,3 +111,18 @@ def test_nobody_else_writes_the_manifest(project: Path, spec: ArchiveSpec) -> No
 def test_bad_words_are_refused(project: Path, spec: ArchiveSpec, change: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         replace(spec, **change).resolve(project)
+
+
+def test_tracebacks_know_every_python_member_also_beside_missing_files(project: Path, spec: ArchiveSpec) -> None:
+    (project / "text" / "words").mkdir(parents=True)
+    for name in ("clean.py", "words/stop.py", "list.json"):
+        (project / "text" / name).touch()
+    (project / "glob_one.py").touch()
+    asked = replace(spec, extra_files=("text", "glob_*.py"), serialized_file="gone.pt")
+    assert asked.python_sources(project) == {
+        "handler.py": "code/handler.py",
+        "model.py": "code/model.py",
+        "clean.py": "text/clean.py",
+        "words/stop.py": "text/words/stop.py",
+        "glob_one.py": "glob_one.py",
+    }

@@ -46,9 +46,13 @@ class Cli:
     def configure(self, text: str) -> None:
         """Give the model a model-config.yaml."""
         (self.root / "torchserve" / "doubler" / "model-config.yaml").write_text(text)
+        self.set_archive('config_file = "torchserve/doubler/model-config.yaml"')
+
+    def set_archive(self, line: str) -> None:
+        """Add a line about the model's archive to mardock.toml."""
         settings = (self.root / "mardock.toml").read_text()
-        line = '[models.doubler.archive]\nconfig_file = "torchserve/doubler/model-config.yaml"'
-        (self.root / "mardock.toml").write_text(settings.replace("[models.doubler.archive]", line))
+        table = "[models.doubler.archive]"
+        (self.root / "mardock.toml").write_text(settings.replace(table, f"{table}\n{line}"))
 
     def run(self, *arguments: str) -> tuple[Optional[int], str, str]:
         command = typer.Typer(cls=app.Boundary)
@@ -147,6 +151,19 @@ def test_an_exception_is_told_with_the_users_line_first(cli: Cli) -> None:
     told = err[err.index("torchserve/doubler") :].splitlines()
     assert told[0] == "torchserve/doubler/handler.py:5 in handle"
     assert told[2] == "NameError: name 'missing' is not defined"
+
+
+def test_an_exception_in_an_extra_file_is_the_users_own_line_too(cli: Cli) -> None:
+    helpers = cli.root / "shared" / "text"
+    helpers.mkdir(parents=True)
+    (helpers / "cleaning.py").write_text("def clean(rows):\n    return rows.strip()\n")
+    cli.write(rows="__import__('text.cleaning').cleaning.clean(data)")
+    cli.set_archive('extra_files = ["shared"]')
+
+    _, _, err = cli.run("doubler")
+    told = err[err.index("shared/text") :].splitlines()
+    assert told[0] == "shared/text/cleaning.py:2 in clean"
+    assert told[2] == "AttributeError: 'list' object has no attribute 'strip'"
 
 
 def test_an_exception_is_json_when_json_is_asked_for(cli: Cli) -> None:

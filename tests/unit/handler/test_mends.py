@@ -18,8 +18,8 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
             "image.convert('RGB')",
         ),
         (
-            "RuntimeError: Given groups=1, weight of size [32, 1, 3, 3], expected input[1, 3, 28, 28] to have 1 channels,"
-            " but got 3 channels instead",
+            "RuntimeError: Given groups=1, weight of size [32, 1, 3, 3], expected input[1, 3, 28, 28] to have 1"
+            " channels, but got 3 channels instead",
             "takes images of 1 channels and got 3",
         ),
         ("RuntimeError: Could not infer dtype of dict", 'send {"instances": [[…]]} as application/json'),

@@ -1,119 +1,74 @@
-"""What each form of a ResNet-18 by hand gains over eager, and of torchvision's ResNet-152 in a small image.
+"""What each form of a network gains over eager: a ResNet-18 by hand, and torchvision's ResNet-152.
 
     python -m benchmarks.compile_models [--rounds 5]
 
-The table of `mardock compile` is printed to stderr for each network. The weights are random: they change no time. Only
-forms that answer as eager does are compared; bf16 is among them as what it is, other numerics.
+`mardock compile` makes, verifies and times them, as anybody's command does; its table is printed to stderr as well.
+The weights are random, which changes no time. What does not answer as eager does is left out; bf16 is named as what it
+is, other numbers. The large network is put into TorchScript alone: a C++ compiler needs minutes for it.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import Any
 
 from benchmarks import results
-from mardock.cli import compile_report
-from mardock.compile import sample
-from mardock.compile.report import EAGER, CompileReport
-from mardock.compile.session import Plan, chosen, compile_model
+from benchmarks.throughput_project import BLOCK, MODEL
 
 ROUNDS = 5
 OPERATORS = Path(__file__).parents[1] / "tests" / "support" / "torchvision_ops"
-CANDIDATES = ("script", "trace", "freeze", "compile", "aoti", "channels_last", "bf16_channels_last")
-NETWORKS = {"ResNet-18 by hand": "1x3x224x224", "ResNet-152": "1x3x64x64"}
-
-
-class Block(nn.Module):
-    """Two convolutions and the way around them."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(before, after, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-            nn.Conv2d(after, after, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(after),
-        )
-        same = stride == 1 and before == after
-        self.around: nn.Module = nn.Identity()
-        if not same:
-            self.around = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Take [N, before, H, W], give [N, after, H / stride, W / stride]."""
-        return torch.relu(self.convolutions(images) + self.around(images))
-
-
-def resnet18() -> nn.Module:
-    """Return the 18 layers of He et al. 2015, 11.7 million weights."""
-    torch.manual_seed(0)
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-    ]
-    before = 64
-    for after, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        layers += [Block(before, after, stride), Block(after, after, 1)]
-        before = after
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000)).eval()
-
-
-def resnet152() -> nn.Module:
-    """Return torchvision's, also where its compiled operators fit another torch than the one installed."""
-    sys.path.insert(0, str(OPERATORS))
-    import sitecustomize  # noqa: F401 - declares those operators
-    from torchvision.models import resnet152 as build
-
-    torch.manual_seed(0)
-    network: nn.Module = build(weights=None).eval()
-    return network
+SHAPE = "1x3x224x224"
+SCRIPTED = "trace,freeze,channels_last,bf16_channels_last"
+NETWORKS = {
+    "ResNet-18": ("model:ResNet18", f"{SCRIPTED},compile,aoti"),
+    "ResNet-152": ("torchvision.models:resnet152", SCRIPTED),
+}
 
 
 def measure(rounds: int) -> list[results.Row]:
-    """Return a row for each form of each network that answers as eager does, or was told to use other numbers."""
-    makers = dict(zip(NETWORKS, (resnet18, resnet152)))
-    return [row for name, shape in NETWORKS.items() for row in rows(compiled(name, makers[name], shape, rounds))]
-
-
-def compiled(name: str, make, shape: str, rounds: int) -> CompileReport:
-    """Compile one network and print its table."""
+    """Return a row for each form of each network that answers as eager does, or as nearly as its numbers allow."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = Plan(chosen(CANDIDATES), rounds=rounds)
-        report = compile_model(name, make, partial(sample.of_shapes, [shape], []), plan, Path(folder), print_progress)
-    with redirect_stdout(sys.stderr):
-        compile_report.show(report, as_json=False)
-    return report
+        for name, text in {"mardock.toml": "", "block.py": BLOCK, "model.py": MODEL}.items():
+            Path(folder, name).write_text(text)
+        return [
+            row
+            for network, (module, candidates) in NETWORKS.items()
+            for row in rows(network, report(folder, module, candidates, rounds))
+        ]
 
 
-def print_progress(line: str) -> None:
-    """Say what is being done."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def rows(report: CompileReport) -> list[results.Row]:
-    """Return one row per form that was timed; those that were not are in its note."""
-    eager = results.Side(EAGER, _ms(report, EAGER))
-    found = []
-    for candidate in report.candidates:
-        if candidate.name != EAGER and candidate.status not in ("not here", "failed", "diverges"):
-            note = f"{candidate.status}, largest difference {candidate.max_difference:.2g}"
-            note += "" if candidate.beyond_noise else "; no gain beyond the noise"
-            side = results.Side(candidate.name, _ms(report, candidate.name))
-            found.append(results.Row(f"one call of {report.model}", "ms", side, eager, note=note))
+def report(folder: str, module: str, candidates: str, rounds: int) -> dict[str, Any]:
+    """Compile one network in `folder` and return the report."""
+    argv = [sys.executable, "-m", "mardock", "-C", folder, "compile", "--engine", "native", "--json"]
+    argv += ["--module", module, "--input-shape", SHAPE, "--only", candidates, "--rounds", str(rounds)]
+    path = os.pathsep.join([str(OPERATORS), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _ms(report: CompileReport, name: str) -> list[float]:
-    return [seconds * 1000 for seconds in report.candidate(name).rounds_s]
+def rows(network: str, found: dict[str, Any]) -> list[results.Row]:
+    """Return one row per form that was timed."""
+    eager, *others = (candidate for candidate in found["candidates"] if candidate["rounds_s"])
+    return [results.Row(f"one call of {network}", "ms", side(other), side(eager), note=note(other)) for other in others]
+
+
+def side(candidate: dict[str, Any]) -> results.Side:
+    """Return the milliseconds of one call, round by round."""
+    return results.Side(candidate["name"], [seconds * 1000 for seconds in candidate["rounds_s"]])
+
+
+def note(candidate: dict[str, Any]) -> str:
+    """Say what the reader has to know of a form: how far it is from eager, and whether its gain is one."""
+    relative = candidate["relative_difference"]
+    far = f"differs by up to {relative:.2g} of the largest output" if relative else "the same numbers"
+    noise = "" if candidate["beyond_noise"] else "; no gain beyond the noise"
+    return f"{candidate['status']}, {far}{noise}"
 
 
 if __name__ == "__main__":

@@ -266,6 +266,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _datastore(self, path: str) -> Answer:
         if path.endswith("/listSecrets"):
+            if "sas" in self.azure.storage:
+                return 200, {}, {"secretsType": "Sas", "sasToken": self.azure.storage["sas"]}
             return 200, {}, {"secretsType": "AccountKey", "key": self.azure.storage["key"]}
         properties = {
             "datastoreType": "AzureBlob",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import logging
 import os
+import traceback
 from typing import Any
+from urllib.parse import parse_qs, quote
 
 import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 from tests.deploy import cloud_parts
 from tests.deploy.azure_emulator import ENDPOINT_KEY, SECRETS, Azure
 from tests.deploy.azure_rollout import deploy, planned, register
@@ -84,6 +88,31 @@ def test_a_version_is_uploaded_once_and_refused_with_other_content(
     build(project.settings.models["digits"].archive, project.root, project.model_store)
     with pytest.raises(DeployError, match="version 3 of the model digits exists with other content"):
         azureml.register_model(store, experiment.load(project, "digits", allow_dirty=True), heard)
+
+
+def test_a_signature_for_the_blob_store_is_in_no_log_line_and_no_error(
+    project: Project, store: Site, azure: Azure, heard: Heard, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    azure.storage["sas"] = generate_account_sas(
+        cloud_parts.ACCOUNT,
+        cloud_parts.ACCOUNT_KEY,
+        ResourceTypes(object=True),
+        AccountSasPermissions(read=True, write=True, create=True),
+        datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1),
+    )
+    (signature,) = parse_qs(azure.storage["sas"])["sig"]
+    found = experiment.load(project, "digits", allow_dirty=False)
+    azureml.register_model(store, found, heard)
+    assert "/models/digits/versions/3" in azure.resources
+
+    del azure.resources["/models/digits/versions/3"]
+    azure.storage["sas"] = azure.storage["sas"].replace("sp=rwc", "sp=r")  # so that the signature is of something else
+    with pytest.raises(DeployError, match="Azure answered 403") as refused:
+        azureml.register_model(store, found, heard)
+    told = "\n".join([caplog.text, *heard.notes, *traceback.format_exception(refused.value)])
+    assert "&sig=" in told
+    assert [spelled for spelled in (signature, quote(signature, safe="")) if spelled in told] == []
 
 
 def test_an_interrupted_upload_goes_on_where_it_was(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
+from mardock.deploy import log_lines
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
@@ -30,7 +32,13 @@ def upload(client: MLClient, options: Options, file: Path, path: str, digest: st
     """
     from azure.core.exceptions import ResourceNotFoundError
 
-    with _blob(client, options, path) as blob:
+    store: Any = client.datastores.get(DATASTORE, include_secrets=True)
+    sas = getattr(store.credentials, "sas_token", None) or ""
+    # Its signature stands in the query of every call.
+    with (
+        log_lines.without([sas, *parse_qs(sas).get("sig", ())] if sas else ()),
+        _blob(client, options, store, path) as blob,
+    ):
         try:
             found = blob.get_blob_properties()
         except ResourceNotFoundError:
@@ -70,10 +78,9 @@ def _staged(blob: BlobClient) -> dict[str, int]:
     return {block.id: block.size for block in uncommitted}
 
 
-def _blob(client: MLClient, options: Options, path: str) -> BlobClient:
+def _blob(client: MLClient, options: Options, store: Any, path: str) -> BlobClient:
     from azure.storage.blob import BlobClient
 
-    store: Any = client.datastores.get(DATASTORE, include_secrets=True)
     secret = getattr(store.credentials, "account_key", None) or getattr(store.credentials, "sas_token", None)
     url = options.blob_url or f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
     if options.blob_url and secret and not getattr(store.credentials, "sas_token", None):

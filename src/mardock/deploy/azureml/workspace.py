@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PUBLIC = "https://management.azure.com"
 _RETRIES = 4
 _QUOTA = re.compile(r"quota|OutOfCapacity", re.IGNORECASE)
+_SIGNATURE = re.compile(r"\bsig=[^&\s'\")]+")  # of a shared access signature, in an URL
 _HINTS = {
     401: "az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
     403: "ask for the role AzureML Data Scientist on the workspace, and AcrPush on the registry",
@@ -134,4 +135,4 @@ def _reason(error: HttpResponseError) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return _SIGNATURE.sub("sig=***", (str(error).strip().splitlines() or [type(error).__name__])[0])

@@ -7,16 +7,16 @@ requests, whose text holds the URL, leaves this module, and urllib3's own log li
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, Optional, TypeVar
-from urllib.parse import quote
 
 import requests
 
 from mardock.client.addressing import authorization
 from mardock.client.refusals import sanitized
+from mardock.deploy import log_lines
 from mardock.deploy.tir.options import Options, Secrets
 from mardock.errors import DeployError
 
@@ -25,7 +25,6 @@ _T = TypeVar("_T", bound="TirApi")
 _ATTEMPTS = 4
 _TIMEOUT_S = (10.0, 60.0)
 _LONGEST_WAIT_S = 120.0
-_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
 
 _REFUSALS = {
     401: ("refuses TIR_TOKEN or TIR_API_KEY: wrong or expired", "make new ones on the API page of the TIR dashboard"),
@@ -63,17 +62,15 @@ class TirApi:
             "location": options.location,
             "apikey": secrets.api_key,
         }
-        self._filter = _Cleaned(self._secrets)
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._filter)
+        self._open = ExitStack()
+        self._open.enter_context(log_lines.without(self._secrets))
+        self._open.enter_context(self._session)
 
     def __enter__(self: _T) -> _T:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._session.close()
-        for name in _LOGGERS:
-            logging.getLogger(name).removeFilter(self._filter)
+        self._open.close()
 
     def repository(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return a model repository with its bucket and keys, None when there is none of this name."""
@@ -174,21 +171,6 @@ class TirApi:
             f"{call}: {self._url} {cause}",
             hint="run the same command again: it finds what was made and goes on from there",
         )
-
-
-class _Cleaned(logging.Filter):
-    """Blots secrets out of log records."""
-
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        super().__init__()
-        self._secrets = secrets
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        for secret in self._secrets:
-            message = message.replace(secret, "***").replace(quote(secret, safe=""), "***")
-        record.msg, record.args = message, ()
-        return True
 
 
 def _wait_before_repeating(method: str, response: requests.Response, attempt: int) -> Optional[float]:

@@ -89,9 +89,6 @@ class ManagementClient(Client):
             ModelConflictError: this version is registered already; it is left alone.
             WorkerFailedError: its workers did not start.
         """
-        check_archive_url(url, allow_remote=allow_remote)
-        if model_name is not None:
-            check_name(model_name, what="model name")
         query: dict[str, QueryValue] = {
             "url": url,
             "model_name": model_name,
@@ -103,17 +100,8 @@ class ManagementClient(Client):
             "startup_timeout": startup_timeout,
             "synchronous": synchronous,
         }
-        _check_numbers(query)
-        before = self._versions_from(url, model_name)
-        patience = startup_timeout or DEFAULT_STARTUP_TIMEOUT_S
-        try:
-            self._call("POST", "/models", query, patience=patience)
-            return self._arrived(url, model_name, before, timeout=patience if synchronous else None)
-        except ModelConflictError:
-            raise
-        except (MardockError, KeyboardInterrupt) as error:
-            self._remove_ghost(error, url, model_name, before)
-            raise
+        check_archive_url(url, allow_remote=allow_remote)
+        return self._register(url, model_name, query, startup_timeout or DEFAULT_STARTUP_TIMEOUT_S, wait=synchronous)
 
     def scale(
         self,
@@ -195,6 +183,23 @@ class ManagementClient(Client):
             return self.describe(model, version)[0] if version else self.describe_default(model)
 
         return wait_until_ready(look, workers=workers, timeout=timeout, poll=poll)
+
+    def _register(
+        self, url: str, model: Optional[str], query: dict[str, QueryValue], patience: float, *, wait: bool
+    ) -> ModelStatus:
+        """Register with what the query says; `patience` is how many seconds the workers may take to load."""
+        if model is not None:
+            check_name(model, what="model name")
+        _check_numbers(query)
+        before = self._versions_from(url, model)
+        try:
+            self._call("POST", "/models", query, patience=patience)
+            return self._arrived(url, model, before, timeout=patience if wait else None)
+        except ModelConflictError:
+            raise
+        except (MardockError, KeyboardInterrupt) as error:
+            self._remove_ghost(error, url, model, before)
+            raise
 
     def _has(self, model: str, version: Optional[str]) -> bool:
         try:

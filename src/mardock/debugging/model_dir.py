@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional
 
-from mardock.archive import manifest, source_check
-from mardock.archive.members import MANIFEST_NAME, SourceFile
-from mardock.archive.model_config import read_model_config
-from mardock.archive.read import read
+from mardock.archive import directory, source_check
+from mardock.archive.model_config import parse
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import worker
 from mardock.errors import ArchiveError, EngineNotFoundError
@@ -65,26 +63,24 @@ def debugpy_folder() -> Path:
 
 
 def lay_out(plan: Plan, root: Path, folder: Path) -> None:
-    """Fill an empty folder; what goes wrong leaves it for the caller to delete.
+    """Make the folder; what goes wrong may leave a part of it for the caller to delete.
 
     Raises:
         ConfigError: files of the model are missing; see `ArchiveSpec.resolve`.
         ArchiveError: one of its Python files or its model-config.yaml is wrong, or the folder cannot be written.
     """
     members = plan.spec.resolve(root)
-    python = {one.name: one.path.relative_to(os.path.realpath(root)) for one in members if one.name.endswith(".py")}
+    python = plan.spec.python_sources(root)
     for path in python.values():
-        source_check.parse(root / path, str(path))
+        source_check.parse(root / path, path)
+    base = Path(SOURCES) if plan.mirrored else root
+    texts = _texts(plan, root, {name: str(base / path) for name, path in python.items()})
+    directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)
     try:
-        _copy(members, plan.spec, folder)
         shutil.copytree(debugpy_folder(), folder / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copyfile(worker.__file__, folder / HANDLER)
-        if plan.mirrored:
-            for path in python.values():
-                (folder / SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root / path, folder / SOURCES / path)
-        base = Path(SOURCES) if plan.mirrored else root
-        _write_texts(plan, {name: str(base / path) for name, path in python.items()}, folder)
+        for path in python.values() if plan.mirrored else ():
+            (folder / SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / path, folder / SOURCES / path)
     except OSError as error:
         raise ArchiveError(
             f"cannot write into the model store {folder.parent}: {error.strerror}", hint=f"ls -ld {folder.parent}"
@@ -100,25 +96,8 @@ def read_previous(folder: Path) -> Optional[str]:
     return str(settings["previous"])
 
 
-def _copy(members: tuple[SourceFile, ...], spec: ArchiveSpec, folder: Path) -> None:
-    weights = Path(spec.serialized_file).name if spec.serialized_file else None
-    for member in members:
-        target = folder / member.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if member.name == weights:
-            _link(member.path, target)
-        else:
-            shutil.copyfile(member.path, target)
-
-
-def _link(path: Path, link: Path) -> None:
-    try:
-        os.link(path, link)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(path, link)
-
-
-def _write_texts(plan: Plan, sources: Mapping[str, str], folder: Path) -> None:
+def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, bytes]:
+    """Return what lies beside the model's own files, or in the place of one."""
     spec = plan.spec
     settings = {
         "handler": Path(spec.handler_file).stem if spec.handler_file else f"ts.torch_handler.{spec.handler}",
@@ -126,19 +105,20 @@ def _write_texts(plan: Plan, sources: Mapping[str, str], folder: Path) -> None:
         "sources": sources,
         "previous": plan.previous,
     }
-    (folder / worker.SETTINGS).write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    text = json.loads(manifest.render(spec))
-    text["model"]["modelVersion"] = plan.version
-    (folder / MANIFEST_NAME).parent.mkdir()
-    (folder / MANIFEST_NAME).write_text(json.dumps(text, indent=2), encoding="utf-8")
+    texts = {
+        worker.SETTINGS: json.dumps(settings, indent=2).encode(),
+        HANDLER: Path(worker.__file__).read_bytes(),
+    }
     if spec.config_file:
-        _make_patient(folder, folder / Path(spec.config_file).name)
+        texts[Path(spec.config_file).name] = _patient(root / spec.config_file, spec)
+    return texts
 
 
-def _make_patient(folder: Path, config: Path) -> None:
+def _patient(config: Path, spec: ArchiveSpec) -> bytes:
     """Take from a model-config.yaml what would win over the one worker and the patience the session asks for."""
     import yaml
 
-    kept = {key: value for key, value in read_model_config(read(folder)).items() if key not in _NOT_KEPT}
+    found = parse(config.read_bytes(), str(spec.config_file), spec.model_name)
+    kept = {key: value for key, value in found.items() if key not in _NOT_KEPT}
     timeouts = dict.fromkeys(("responseTimeout", "startupTimeout"), PATIENCE_S)
-    config.write_text(yaml.safe_dump({**kept, **timeouts}), encoding="utf-8")
+    return yaml.safe_dump({**kept, **timeouts}).encode()

@@ -102,7 +102,7 @@ class Session:
             plan = self._plan(wait=wait)
             relay = stack.enter_context(Relay(port, self._connect))
             stack.callback(self._put_back, plan, relay)
-            self._lay_out(plan)
+            model_dir.lay_out(plan, self._project.root, self._folder)
             debugged = Debugged(self._name, plan.version, relay.port, self._remote_root(plan))
             self._serve(plan, debugged, listening)
             yield debugged
@@ -132,10 +132,6 @@ class Session:
                 raise
         version = f"{self._settings.archive.version}{_SUFFIX}"
         return Plan(self._settings.archive, version, wait, previous, mirrored=self._engine.name == "docker")
-
-    def _lay_out(self, plan: Plan) -> None:
-        self._folder.mkdir()
-        model_dir.lay_out(plan, self._project.root, self._folder)
 
     def _serve(self, plan: Plan, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
         serving = self._settings.serving

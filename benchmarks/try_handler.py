@@ -2,13 +2,15 @@
 
     python -m benchmarks.try_handler [--rounds 11]
 
-Run it in a project with one model and a sample. Cold, the whole command takes turns with `python -c "import torch,
+The model is the example's, with random weights. Cold, the whole command takes turns with `python -c "import torch,
 ts"`. Warm, torch and TorchServe are imported already, as in a process that tries a model again and again: a trial, from
 the fork to its result, against the time its handler spent in loading its module, `initialize` and `handle`, added up.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from mardock.handler.outcome import Trial
 from mardock.handler.wire import Request
 from mardock.settings.project import Project
 
+REPOSITORY = Path(__file__).parents[1]
 ROUNDS = 11
 IMPORTS = "python -c 'import torch, ts'"
 COLD = {
@@ -31,25 +34,45 @@ COLD = {
     "mardock try": [sys.executable, "-m", "mardock", "try", "--engine", "native"],
 }
 OWN = ("load", "initialize", "handle")
+COPIED = ("mardock.toml", "src/character_recognizer", "torchserve/mnist", "datasets/MNIST/sample_images")
+WEIGHTS = """
+import torch
+from character_recognizer.mnist import MnistNet
+torch.manual_seed(0)
+torch.save(MnistNet().state_dict(), "artifacts/mnist_cnn.pt")
+"""
 
 
 def measure(rounds: int) -> list[results.Row]:
     """Return a row for the cold command and one for a warm trial."""
-    cold = measure_cold(rounds)
-    own, whole = measure_warm(Project(Path.cwd()), rounds)
+    with tempfile.TemporaryDirectory(prefix="try-") as folder:
+        root = Path(folder)
+        lay_out(root)
+        cold = measure_cold(root, rounds)
+        own, whole = measure_warm(Project(root), rounds)
     return [
         results.Row("cold", "ms", cold["mardock try"], cold[IMPORTS], results.at_most(1.2)),
         results.Row("warm", "ms", whole, own, results.at_most(1.5)),
     ]
 
 
-def measure_cold(rounds: int) -> dict[str, results.Side]:
+def lay_out(root: Path) -> None:
+    """Copy the example model, and write weights for it."""
+    for name in COPIED:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copyfile
+        copy(REPOSITORY / name, root / name)
+    (root / "artifacts").mkdir()
+    subprocess.run([sys.executable, "-c", WEIGHTS], cwd=root, env={**os.environ, "PYTHONPATH": "src"}, check=True)
+
+
+def measure_cold(root: Path, rounds: int) -> dict[str, results.Side]:
     """Return the milliseconds each command took."""
     times: dict[str, list[float]] = {name: [] for name in COLD}
     for round_ in range(rounds + 1):
         for name, command in COLD.items():
             started = time.perf_counter()
-            subprocess.run(command, capture_output=True, check=True)
+            subprocess.run(command, cwd=root, capture_output=True, check=True)
             if round_:  # the first one warms the page cache
                 times[name].append((time.perf_counter() - started) * 1000)
     return {name: results.Side(name, values) for name, values in times.items()}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ class Scene:
 
     def rehearse(self, target: str, **options: Any) -> Report:
         agreed, found = self.contract(target, **options)
-        return perform(agreed, found, self.root / ".mardock")
+        return perform(agreed, found)
 
 
 class Silent:
@@ -100,9 +101,10 @@ class Silent:
         yield lambda done, total: None
 
 
-def perform(agreed: Contract, found: Experiment, workspace: Path) -> Report:
+def perform(agreed: Contract, found: Experiment) -> Report:
     sources = {"handler.py": "torchserve/echo/handler.py"}
-    return rehearse(agreed, found.archive, workspace, Silent(), sample=b"hello", sources=sources)
+    with TemporaryDirectory() as folder:
+        return rehearse(agreed, found.archive, Path(folder), Silent(), sample=b"hello", sources=sources)
 
 
 def failed(report: Report) -> tuple[str, str]:
@@ -171,7 +173,7 @@ def test_the_contract_is_read_from_what_is_planned(scene: Scene) -> None:
 
 def test_a_container_that_ends_shows_its_log(scene: Scene) -> None:
     agreed, found = scene.contract("azureml")
-    report = perform(replace(agreed, files={}), found, scene.root)
+    report = perform(replace(agreed, files={}), found)
 
     name, message = failed(report)
     assert (name, "ended with code 1" in message) == ("container", True)
@@ -240,7 +242,7 @@ def test_a_package_the_image_does_not_have(scene: Scene) -> None:
     (mounted,) = agreed.files
     in_folder_model = {mounted.replace("echo.mar", "model/echo.mar"): found.archive.path}
 
-    name, message = failed(perform(replace(agreed, files=in_folder_model), found, scene.root))
+    name, message = failed(perform(replace(agreed, files=in_folder_model), found))
     assert name == "model"
     assert message.startswith("torchserve/echo/requirements.txt: the handler needs pytest, which the image ")
 

@@ -34,6 +34,7 @@ def rehearse(
     as_json: context.Json = False,
 ) -> None:
     """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
+    from mardock.cli import scratch
     from mardock.cli.registering import sources_of
     from mardock.deploy import experiment
     from mardock.deploy.rehearsal import contract
@@ -45,14 +46,9 @@ def rehearse(
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
     sample = _sample(project, found.name, data)
     agreed = rehearsed.contract(deploy_options.site(project, chosen), found, console)
-    report = run(
-        agreed,
-        found.archive,
-        project.state,
-        console,
-        sample=sample,
-        sources=sources_of(project, found.archive.name),
-    )
+    sources = sources_of(project, found.archive.name)
+    with scratch.folder(project, "rehearsal-") as folder:
+        report = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
     _show(report, as_json=as_json)
     if report.failure is not None:
         raise report.failure
@@ -67,9 +63,8 @@ def _sample(project: Project, name: str, given: Optional[Path]) -> Optional[byte
     """Return what to predict: the file given, else the first of the model's samples, else nothing."""
     from mardock.cli import predicting
 
-    if given is None and project.settings.model(name)[1].sample is None:
-        return None
-    return predicting.read(predicting.sources(project, name, [given] if given else [])[0])
+    file = given or project.first_sample(project.settings.model(name)[1])
+    return predicting.read(file) if file is not None else None
 
 
 def _show(report: Report, *, as_json: bool) -> None:

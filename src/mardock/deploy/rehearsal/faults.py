@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Optional
 
 from mardock.client.refusals import INVALID_KEY
@@ -21,11 +22,11 @@ _MISSING = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
 _MARGIN = 1.5  # a cloud's machine may load slower than this one
 
 
-def archive_too_large(limit: Limit, name: str, size: float) -> DeployError:
+def archive_too_large(limit: Limit, path: Path, size: float) -> DeployError:
     """The archive weighs more than the limit; both in MB."""
     return DeployError(
-        f"{limit.place}: {name} weighs {size:.3g} MB, and {limit.name} allows {limit.value:g} MB",
-        hint=f"see what makes it heavy (mardock inspect {name}), or take a larger disk and raise {limit.name}",
+        f"{limit.place}: {path.name} weighs {size:.3g} MB, and {limit.name} allows {limit.value:g} MB",
+        hint=f"see what makes it heavy (mardock inspect {path}), or take a larger disk and raise {limit.name}",
     )
 
 

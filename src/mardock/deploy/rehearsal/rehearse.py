@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -54,7 +53,7 @@ def rehearse(
     """Run a deployment here as its cloud would, for as long as that takes to be Ready.
 
     Args:
-        workspace: a folder of this project for files that are gone afterwards, made when it is missing.
+        workspace: an empty folder that lasts as long as the rehearsal.
         sample: a body to predict at the end.
         sources: the project's path of each Python file of the archive, for tracebacks.
 
@@ -64,7 +63,7 @@ def rehearse(
     checks: list[Check] = []
     try:
         checks.append(_weigh(contract, archive))
-        with _laid_out(contract, workspace) as files, _running(contract, files) as container:
+        with _running(contract, _lay_out(contract, workspace)) as container:
             ask = asker(container.host, container.port)
             stage = Stage(contract, container, ask, time, sources)
             try:
@@ -82,29 +81,26 @@ def rehearse(
 def _weigh(contract: Contract, archive: ModelArchive) -> Check:
     size, limit = archive.size / _MB, contract.largest_archive
     if limit is not None and size > limit.value:
-        raise Fault("archive", faults.archive_too_large(limit, archive.path.name, size))
+        raise Fault("archive", faults.archive_too_large(limit, archive.path, size))
     allowed = f", {limit.name} allows {limit.value:g} MB" if limit is not None else ""
     return Check("archive", f"{archive.path.name} weighs {size:.3g} MB{allowed}")
 
 
-@contextmanager
-def _laid_out(contract: Contract, workspace: Path) -> Iterator[dict[str, Path]]:
-    """Yield every file of the contract as a file that whoever the container runs as may read."""
-    workspace.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=workspace) as folder:
-        files = {}
-        for number, (target, content) in enumerate(contract.files.items()):
-            copy = Path(folder, str(number))
-            if isinstance(content, str):
-                copy.write_text(content, encoding="utf-8")
-            elif content.is_dir() or content.stat().st_mode & _EVERYBODY_READS:
-                files[target] = content
-                continue
-            else:
-                shutil.copyfile(content, copy)
-            copy.chmod(0o644)
-            files[target] = copy
-        yield files
+def _lay_out(contract: Contract, workspace: Path) -> dict[str, Path]:
+    """Return every file of the contract as a file that whoever the container runs as may read."""
+    files = {}
+    for number, (target, content) in enumerate(contract.files.items()):
+        copy = workspace / str(number)
+        if isinstance(content, str):
+            copy.write_text(content, encoding="utf-8")
+        elif content.is_dir() or content.stat().st_mode & _EVERYBODY_READS:
+            files[target] = content
+            continue
+        else:
+            shutil.copyfile(content, copy)
+        copy.chmod(0o644)
+        files[target] = copy
+    return files
 
 
 def _running(contract: Contract, files: Mapping[str, Path]) -> AbstractContextManager[Throwaway]:

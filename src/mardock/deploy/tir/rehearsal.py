@@ -69,12 +69,15 @@ def _probe(kind: Literal["liveness", "readiness"], probes: Mapping[str, Any]) ->
     )
 
 
-def _have_here(image: str, listener: Listener) -> str:
+def _have_here(planned: str, listener: Listener) -> str:
+    """Return the planned image once it is here, or the project's own where only that is."""
     from mardock.engines.docker.daemon import sdk
     from mardock.engines.docker.images import chosen, is_local, pull
 
     with sdk() as client:
-        image = chosen(client, image)
+        image = chosen(client, planned)
+        if image != planned:
+            listener.note(f"{planned}, which TIR runs, is not here: {image} takes its part")
         if not is_local(client, image):
             pull(client, image, listener.note)
     return image

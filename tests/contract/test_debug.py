@@ -250,7 +250,7 @@ def test_ending_before_a_debugger_came(bench: Bench) -> None:
 def test_a_second_session_is_refused(bench: Bench) -> None:
     first, second = bench.session(), bench.session()
     with first.run(0, wait=False, listening=ignore):  # noqa: SIM117 - the order is what is tested
-        with pytest.raises(ConfigError, match=rf"being debugged already \(pid {os.getpid()}\)"):
+        with pytest.raises(ConfigError, match=rf"debugged already, by pid {os.getpid()}"):
             second.run(0, wait=False, listening=ignore).__enter__()
 
 

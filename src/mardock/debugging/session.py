@@ -17,7 +17,6 @@ from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
 from mardock.debugging import model_dir
-from mardock.debugging.lock import session_lock
 from mardock.debugging.model_dir import PATIENCE_S, Plan
 from mardock.debugging.relay import Relay, Stream
 from mardock.debugging.worker import HOST, LISTENS, SETTINGS
@@ -30,6 +29,7 @@ from mardock.errors import (
     ServingError,
 )
 from mardock.registration.diagnosis import LogPosition, explain_start
+from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
@@ -88,7 +88,7 @@ class Session:
 
         Raises:
             EngineNotFoundError: debugpy is not installed.
-            ConfigError: files of the model are missing, or another session debugs it.
+            ConfigError: files of the model are missing, or another process debugs or watches it.
             ModelNotFoundError: the model is not registered.
             ArchiveError: one of its Python files cannot be parsed.
             EngineError: the port is taken.
@@ -97,7 +97,7 @@ class Session:
         """
         model_dir.debugpy_folder()
         with ExitStack() as stack:
-            stack.enter_context(session_lock(self._project.state, self._name))
+            stack.enter_context(model_lock(self._project.state, self._name, "debugged"))
             self._sweep()
             plan = self._plan(wait=wait)
             relay = stack.enter_context(Relay(port, self._connect))

@@ -18,6 +18,7 @@ from mardock.errors import (
     ModelNotFoundError,
 )
 from mardock.registration.aside import SupersededError
+from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -25,7 +26,6 @@ from mardock.swap import crash_loop, snapshot
 from mardock.swap.changes import Changes, Saved
 from mardock.swap.events import Refused, Report, Said
 from mardock.swap.instant_swapper import InstantSwapper
-from mardock.swap.lock import watch_lock
 from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
 from mardock.swap.swapper import Swapper
@@ -52,7 +52,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     name, settings = project.settings.model(model)
     if find_spec("watchfiles") is None:
         raise EngineNotFoundError("watchfiles is not installed", hint='pip install "mardock[watch]"')
-    with watch_lock(project.state, settings.archive.model_name):
+    with model_lock(project.state, settings.archive.model_name, "watched"):
         changes = Changes(lambda text: report(Said(text)))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
         engine = select.running(project)

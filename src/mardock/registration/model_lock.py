@@ -1,0 +1,44 @@
+"""One development session per model: a second watch would retire the first one's versions, a debugger's with them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from mardock.errors import ConfigError
+
+
+@contextmanager
+def model_lock(state: Path, model: str, being: Literal["watched", "debugged"]) -> Iterator[None]:
+    """Hold `state`/model-<model>.lock; the kernel lets go of it when its holder dies, however it dies.
+
+    Args:
+        state: the project's state folder; made when it is not there.
+        being: what the holder does with the model.
+
+    Raises:
+        ConfigError: another process watches or debugs this model, or the folder cannot be written.
+    """
+    path = state / f"model-{model}.lock"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint=f"ls -ld {state}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            doing, _, owner = (file.read() or "in use unknown").rpartition(" ")
+            raise ConfigError(
+                f"model {model} is {doing} already, by pid {owner}", hint=f"end that first: kill {owner}"
+            ) from error
+        file.truncate(0)
+        file.write(f"{being} {os.getpid()}")
+        file.flush()
+        yield

@@ -1,0 +1,27 @@
+"""One watch or debug session per model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from mardock.errors import ConfigError
+from mardock.registration.model_lock import model_lock
+
+
+@pytest.mark.parametrize("second", ["watched", "debugged"])
+def test_a_second_session_of_a_model_is_refused_and_the_first_one_named(
+    tmp_path: Path, second: Literal["watched", "debugged"]
+) -> None:
+    state = tmp_path / "state"
+    told = f"digits is watched already, by pid {os.getpid()}"
+    with model_lock(state, "digits", "watched"):
+        with pytest.raises(ConfigError, match=told), model_lock(state, "digits", second):
+            pass
+        with model_lock(state, "letters", second):
+            pass
+    with model_lock(state, "digits", second):
+        pass

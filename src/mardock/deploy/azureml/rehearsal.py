@@ -10,7 +10,7 @@ from mardock.deploy.azureml import images, render
 from mardock.deploy.azureml.options import read
 from mardock.deploy.base import Name
 from mardock.deploy.experiment import SPEC
-from mardock.deploy.rehearsal.contract import Contract, Limit, Sources, archive_limit, number
+from mardock.deploy.rehearsal.contract import Contract, Limit, Sources, archive_limit, mapping, number
 from mardock.deploy.rehearsal.places import Place, in_text, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
 
@@ -34,7 +34,7 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
     routes = yaml.safe_load(files[render.ENVIRONMENT])["inference_config"]
     archive, sources = experiment.archive, _sources(site.root, experiment)
     folder = f"{planned.get('model_mount_path') or _MODELS}/{experiment.name}/{archive.version}"
-    given = planned.get("environment_variables") or {}
+    given = mapping(planned, "environment_variables")
     return Contract(
         image=images.have_here(site, options, experiment, listener),
         command=(),
@@ -54,7 +54,7 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
 
 def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], planned: Mapping[str, Any]) -> Probe:
     where = f"{kind}_probe"
-    given = planned.get(where) or {}
+    given = mapping(planned, where)
     return Probe(
         kind,
         routes[f"{kind}_route"]["path"],
@@ -67,7 +67,7 @@ def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], pl
 
 
 def _request_timeout(sources: Sources, planned: Mapping[str, Any]) -> Limit:
-    given = planned.get("request_settings") or {}
+    given = mapping(planned, "request_settings")
     milliseconds = number(given, "request_timeout_ms", _REQUEST_TIMEOUT_MS, "request_settings", least=1)
     place = in_yaml(sources.root, sources.spec, "request_settings", "request_timeout_ms")
     return Limit(milliseconds / 1000, "request_timeout_ms", place)

@@ -155,6 +155,18 @@ def archive_limit(site: Site, target: str, megabytes: Optional[float]) -> Option
     return Limit(megabytes, "max_archive_mb", place)
 
 
+def mapping(planned: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a part of the spec, empty when it is left out.
+
+    Raises:
+        ConfigError: it is no mapping.
+    """
+    value = planned.get(key) or {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key} of {SPEC} is no mapping", hint=f"write its keys below {key}:")
+    return value
+
+
 def number(given: Mapping[str, Any], key: str, default: int, where: str, *, least: int = 0) -> int:
     """Return a value of a probe or of the request settings.
 

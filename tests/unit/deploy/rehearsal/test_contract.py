@@ -14,7 +14,7 @@ from mardock.errors import ConfigError
 
 @pytest.mark.parametrize("value", ["30", 1.5, True, -1, None])
 def test_what_is_no_whole_number(value: Any) -> None:
-    with pytest.raises(ConfigError, match="readiness_probe.period of torchserve-deployment.yaml is"):
+    with pytest.raises(ConfigError, match=r"of torchserve-deployment[.]yaml is"):
         number({"period": value}, "period", 10, "readiness_probe")
 
 
@@ -25,7 +25,7 @@ def test_a_number_or_its_default() -> None:
 
 def test_what_is_no_mapping() -> None:
     assert mapping({"readiness_probe": None}, "readiness_probe") == {}
-    with pytest.raises(ConfigError, match="readiness_probe of torchserve-deployment.yaml is no mapping"):
+    with pytest.raises(ConfigError, match=r"readiness_probe of torchserve-deployment[.]yaml is no mapping"):
         mapping({"readiness_probe": [30]}, "readiness_probe")
 
 

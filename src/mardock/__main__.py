@@ -62,8 +62,8 @@ def _make_printable() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _watched(sys.stdout)
+            if name == "stdout":
+                sys.stdout = _watched(stream)
 
 
 def _watched(stream: io.TextIOWrapper) -> io.TextIOWrapper:

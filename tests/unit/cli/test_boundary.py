@@ -176,11 +176,10 @@ def test_an_output_that_is_full_is_one_error(arguments: list[str], unbuffered: s
     assert (done.returncode, done.stderr) == (8, told)
 
 
-def test_closed_streams_are_no_error(root: Path) -> None:
-    done = subprocess.run(
-        ["sh", "-c", '"$@" >&- 2>&-', "sh", *MARDOCK, "status"], cwd=root, env=environment(), check=False
-    )
-    assert done.returncode == 3
+@pytest.mark.parametrize(("arguments", "code"), [(["status"], 3), (["inspect", "x", "--json"], 4), (["--help"], 0)])
+def test_closed_streams_are_no_error(arguments: list[str], code: int, root: Path) -> None:
+    command = ["sh", "-c", '"$@" >&- 2>&-', "sh", *MARDOCK, *arguments]
+    assert subprocess.run(command, cwd=root, env=environment(), check=False).returncode == code
 
 
 def test_a_name_the_terminal_cannot_show_is_printed_all_the_same(root: Path) -> None:

@@ -16,6 +16,7 @@ from tests.deploy.azure_emulator import REFRESH_TOKEN, SECRETS, TENANT, Azure
 from mardock.engines.docker.daemon import engine_answers
 from mardock.settings.project import Project
 
+WRONG_PASSWORD = "registry-password-never-shown"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -31,7 +32,8 @@ def registry(require: Require, tmp_path: Path) -> Iterator[str]:
 
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:
     group = [] if arguments[0] == "predict" else ["deploy"]
-    return loud.mardock(project.root, *group, *arguments, code=code, secrets=(*SECRETS, cloud_parts.ACCOUNT_KEY))
+    secrets = (*SECRETS, cloud_parts.ACCOUNT_KEY, WRONG_PASSWORD)
+    return loud.mardock(project.root, *group, *arguments, code=code, secrets=secrets)
 
 
 @pytest.fixture
@@ -86,6 +88,6 @@ def test_from_the_commit_to_an_answer_and_away(deployable: Project, azure: Azure
 
 def test_a_wrong_login_to_the_registry_is_refused(deployable: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARDOCK_REGISTRY_USER", "somebody")
-    monkeypatch.setenv("MARDOCK_REGISTRY_PASSWORD", "wrong")
+    monkeypatch.setenv("MARDOCK_REGISTRY_PASSWORD", WRONG_PASSWORD)
 
     assert "the registry does not take or give" in mardock(deployable, "build", "digits", code=3)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _HEADERS = ("CANDIDATE", "STATUS", "MEDIAN", "IQR", "GAIN", "MAX DIFFERENCE", "RELATIVE", "SERVABLE", "NOTE")
 _NOISE = "no gain beyond noise"
+_UNSTEADY = 0.5
 
 
 def show(report: CompileReport, *, as_json: bool) -> None:
@@ -29,6 +30,11 @@ def show(report: CompileReport, *, as_json: bool) -> None:
             console.data(f"left out, as eager does not take them: {', '.join(report.left_out)}")
     for warning in report.warnings:
         console.warn(f"{report.model}: {warning}")
+    unsteady = [c.name for c in report.candidates if (c.iqr_s or 0.0) > _UNSTEADY * (c.median_s or 0.0)]
+    if unsteady:
+        console.warn(
+            f"the times of {', '.join(unsteady)} vary by more than half: this machine is busy, or the model is tiny"
+        )
     _offer_trace(report)
 
 

@@ -112,13 +112,14 @@ def _refusal(report: CompileReport, save: Optional[str]) -> Optional[ConfigError
 def _tell_saved(project: Project, name: str, report: CompileReport, save: Optional[str]) -> None:
     saved = [candidate.file for candidate in report.candidates if candidate.file]
     winner = report.winner
+    of_project = name in project.settings.models  # a module alone has no archive, and its flags are the user's
     if saved:
-        archived = name in project.settings.models
         chosen = "" if save in (WINNER, ALL) else f" {save}"
-        console.success(f"kept {', '.join(saved)}", f"mardock archive {name} --compiled{chosen}" if archived else "")
+        console.success(f"kept {', '.join(saved)}", f"mardock archive {name} --compiled{chosen}" if of_project else "")
     elif save:
         console.note("nothing was kept: nothing that can be served is faster than eager beyond noise")
     elif winner:
         console.success(
-            f"{winner.name} is the fastest that can be served", f"mardock compile {name} --save {winner.name}"
+            f"{winner.name} is the fastest that can be served",
+            f"mardock compile {name} --save {winner.name}" if of_project else "",
         )

@@ -153,6 +153,7 @@ def _compiled(contents: Contents) -> Optional[dict[str, Any]]:
         "candidate": found.name,
         "status": found.status,
         "gain": found.gain,
+        "beyond_noise": found.beyond_noise,
         "threads": report.threads,
         "torch": report.torch,
         "machine": report.machine,
@@ -161,7 +162,10 @@ def _compiled(contents: Contents) -> Optional[dict[str, Any]]:
 
 def _verdict(compiled: dict[str, Any]) -> str:
     gain = compiled["gain"]
-    faster = f", {gain:+.0%} calls per second" if isinstance(gain, float) else ""
+    faster = ""
+    if isinstance(gain, float):
+        is_real = compiled["beyond_noise"] or gain < 0
+        faster = f", {gain:+.0%} calls per second" if is_real else ", no gain beyond noise"
     made = "torch {torch}, {machine}, threads: {threads}".format(**compiled)
     return f"{compiled['candidate']}, {compiled['status']}{faster}; {made}"
 

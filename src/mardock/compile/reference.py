@@ -103,5 +103,5 @@ class _RandomCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _not_taken(args: Inputs, error: Exception) -> ConfigError:
     return ConfigError(
         f"the model does not take the sample ({', '.join(describe(args))}): {first_line(error)}",
-        hint="give the shape it takes: --input-shape 1x3x224x224 [--dtype int64]",
+        hint="give the shape it takes, once per input: --input-shape 1x3x224x224 [--dtype int64]",
     )

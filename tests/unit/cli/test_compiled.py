@@ -210,7 +210,7 @@ SHOWN = CompileReport(
         CandidateReport("script", FAILED, "no source (net.py:3)"),
         replace(FREEZE, max_difference=1.9, relative_difference=2e-6, where=".logits", tolerance="rtol 0.001"),
         replace(INT8, gain=0.3, beyond_noise=False, tolerance="5%"),
-        replace(FREEZE, name="trace"),
+        replace(FREEZE, name="trace", iqr_s=1.5),
     ],
     warnings=["eager itself answers NaN to: negated"],
 )
@@ -228,4 +228,5 @@ def test_the_table_says_how_each_candidate_did_and_what_is_wrong_with_the_model(
     assert "within rtol 0.001; other numerics 5%" in printed.out
     assert "left out, as eager does not take them: larger" in printed.out
     assert "net: eager itself answers NaN to: negated" in printed.err
+    assert "the times of trace vary by more than half" in printed.err
     assert "net cannot be scripted; its trace answers as eager does" in printed.err

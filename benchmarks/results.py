@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import statistics
 import sys
@@ -177,9 +178,9 @@ def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
     Where one side had more rounds than the other it is the ratio of the medians.
     """
-    if len(above) == len(below):
-        return statistics.median(a / b for a, b in zip(above, below))
-    return statistics.median(above) / statistics.median(below)
+    if len(above) != len(below):
+        above, below = [statistics.median(above)], [statistics.median(below)]
+    return statistics.median(a / b if b else math.inf for a, b in zip(above, below))
 
 
 def _ratio_text(row: Row, figure: float) -> str:

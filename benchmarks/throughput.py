@@ -141,6 +141,7 @@ class Contest:
                 **{name: partial(throughput_of, arena, setting) for name, setting in settings.items()},
                 **others,
             }
+            sides[DOCUMENTED]()  # mardock's candidates are warmed up when they are measured first
             for _ in range(count):
                 for name, side in sides.items():
                     values.setdefault(name, []).append(side())

@@ -12,6 +12,7 @@ from mardock.benchmark.svg import Axis, Series, line_chart, linear, logarithmic
 
 _RUN_HEADERS = ("Load", "Requests", "Errors", "Requests/s", "P50", "P90", "P99", "P99.9", "Max", "Client ceiling")
 _PERCENTILES = (("P50", "p50_ms"), ("P90", "p90_ms"), ("P99", "p99_ms"), ("P99.9", "p999_ms"))
+_POINTS = 30  # of a line over time
 _SERVER_HEADERS = ("Load", "Total requests", "Mean inference latency", "Mean queue latency")
 
 
@@ -21,7 +22,8 @@ def html_text(report: BenchReport) -> str:
     machine = " · ".join(f"{name} {value}" for name, value in report.machine.items())
     size = f"{report.body_bytes:,} bytes"
     bodies = f"{report.bodies} bodies of {size} on average" if report.bodies > 1 else f"one body of {size}"
-    load = f"{report.protocol} · {bodies} · {report.warmup_s:g} s warm-up"
+    rounds = max((len(run.rounds) for run in report.runs), default=0)
+    load = f"{report.protocol} · {bodies} · {report.warmup_s:g} s warm-up" + (f" · {rounds} rounds" if rounds else "")
     details = (f"{report.target} · {report.started} · {load}", machine)
     return page(f"{report.model}{version}: throughput and latency", details, _sections(report.runs))
 
@@ -72,11 +74,16 @@ def _cdf(runs: Sequence[LoadResult]) -> str:
 
 
 def _throughput(runs: Sequence[LoadResult]) -> str:
-    series = [
-        Series(run.label, [((i + 0.5) * run.window_s, value) for i, value in enumerate(run.windows)]) for run in runs
-    ]
+    series = [Series(run.label, _smoothed(run)) for run in runs]
     x = linear("seconds", (run.seconds for run in runs))
-    return line_chart(series, x, linear("requests/s", (value for run in runs for value in run.windows)))
+    return line_chart(series, x, linear("requests/s", (value for entry in series for _, value in entry.points)))
+
+
+def _smoothed(run: LoadResult) -> list[tuple[float, float]]:
+    """Return seconds and throughput of about `_POINTS` parts: with more, several lines could not be told apart."""
+    size = max(1, round(len(run.windows) / _POINTS))
+    parts = [run.windows[i : i + size] for i in range(0, len(run.windows), size)]
+    return [((i * size + len(part) / 2) * run.window_s, sum(part) / len(part)) for i, part in enumerate(parts)]
 
 
 def _percentiles(runs: Sequence[LoadResult], y: Axis) -> str:

@@ -36,7 +36,7 @@ def shell(engine: DockerEngine, script: str) -> int:
 
 
 def test_it_has_what_models_are_made_with(engine: DockerEngine, capfd: pytest.CaptureFixture[str]) -> None:
-    assert shell(engine, "python -c 'import torch, ts, model_archiver' && make --version >/dev/null") == 0
+    assert shell(engine, "python -c 'import torch, ts, model_archiver, cyclonedx' && make --version >/dev/null") == 0
     assert engine.exec(["mardock", "--version"], interactive=False) == 0
     assert capfd.readouterr().out.strip() == f"mardock {mardock.__version__}"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from tests.support.command import succeed
-from tests.unit.cli.conftest import Run
+from tests.support.command import mardock, succeed
 
 
 @pytest.fixture
@@ -38,12 +37,13 @@ def test_inspect_prints_it_without_what_it_cannot_know(project: Path) -> None:
 
 
 def test_the_missing_extra_is_named_before_anything_is_written(
-    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.delitem(sys.modules, "mardock.archive.sbom", raising=False)
-    monkeypatch.setitem(sys.modules, "cyclonedx", None)
-    ended = run("archive", "digits", "--sbom")
-    assert ended.exit_code == 4
-    assert "needs cyclonedx-python-lib" in ended.stderr
-    assert 'pip install "mardock[sbom]"' in ended.stderr
+    shadow = tmp_path_factory.mktemp("without")
+    (shadow / "cyclonedx.py").write_text("raise ImportError('as if it were not there')\n")
+    path = os.pathsep.join(filter(None, [str(shadow), os.environ.get("PYTHONPATH")]))
+    ended = mardock(project, "archive", "digits", "--sbom", env={"PYTHONPATH": path})
+    assert ended.code == 4
+    assert "needs cyclonedx-python-lib" in ended.err
+    assert 'pip install "mardock[sbom]"' in ended.err
     assert list((project / "artifacts").iterdir()) == []

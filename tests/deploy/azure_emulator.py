@@ -200,11 +200,11 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {}, _resource("", {"provisioningState": "Succeeded"}, location="westeurope")
         if path.startswith("/datastores"):
             return self._datastore(path)
-        if path.endswith(("/listkeys", "/listKeys")):
-            return 200, {}, {"primaryKey": ENDPOINT_KEY, "secondaryKey": ENDPOINT_KEY}
-        if path.endswith("/getLogs"):
-            tail = json.loads(body).get("tail")
-            return 200, {}, {"content": "\n".join(self.azure.log.splitlines()[-tail:])}
+        endpoint = re.match(r"/onlineEndpoints/[^/]+(?:/deployments/[^/]+)?(?=/)", path)
+        if endpoint is not None and endpoint[0] not in known:
+            return 404, {}, _error("ResourceNotFound", f"there is no {endpoint[0]}")
+        if self.command == "POST":
+            return self._tell(path, body)
         if self.command == "PUT":
             return self._put(path, json.loads(body))
         if self.command == "DELETE":
@@ -217,6 +217,12 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith(("/deployments", "/versions")):
             return 200, {}, {"value": children}
         return 404, {}, _error("ResourceNotFound", f"there is no {path.rpartition('/')[2]}")
+
+    def _tell(self, path: str, body: bytes) -> Answer:
+        if path.endswith("/getLogs"):
+            tail = json.loads(body).get("tail")
+            return 200, {}, {"content": "\n".join(self.azure.log.splitlines()[-tail:])}
+        return 200, {}, {"primaryKey": ENDPOINT_KEY, "secondaryKey": ENDPOINT_KEY}
 
     def _look(self, path: str) -> None:
         for operation in self.azure.operations.values():

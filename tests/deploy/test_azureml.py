@@ -177,6 +177,30 @@ def test_a_failed_deployment_brings_its_containers_log_and_leaves_the_other(
         azureml.set_traffic(site, "shop", {"green": 100}, heard)
 
 
+def test_a_quota_that_ends_a_deployment_is_told_as_such(
+    project: Project, site: Site, azure: Azure, heard: Heard
+) -> None:
+    register(azure, project)
+    azure.outcome = ("Failed", "OutOfQuota", "Not enough quota available for Standard_DS3_v2")
+
+    with pytest.raises(DeployError, match="Azure has no room: OutOfQuota") as refused:
+        deploy(site, planned(project, site, BLUE), heard)
+
+    assert "smaller instance_type" in (refused.value.hint or "")
+
+
+def test_what_is_not_there_is_named(site: Site, azure: Azure, heard: Heard) -> None:
+    with pytest.raises(DeployError, match="there is no endpoint shop"):
+        azureml.set_traffic(site, "shop", {"blue": 100}, heard)
+    with pytest.raises(DeployError, match="there is no endpoint shop"):
+        azureml.served(site, BLUE)
+    azureml.create_endpoint(site, "shop", heard)
+    with pytest.raises(DeployError, match="there is no deployment shop/blue"):
+        list(azureml.logs(site, BLUE, tail=1))
+    azureml.destroy(site, BLUE, heard, drain=False)
+    assert heard.notes[-1] == "there is no deployment shop/blue"
+
+
 def test_live_traffic_is_not_changed_under_it(project: Project, site: Site, azure: Azure, heard: Heard) -> None:
     register(azure, project)
     deploy(site, planned(project, site, BLUE), heard)
@@ -215,14 +239,17 @@ def test_an_operation_that_never_ends_is_found_again_by_the_same_command(
         (403, "AuthorizationFailed", "answered 403", "role"),
         (404, "ResourceNotFound", "answered 404", "workspace"),
         (409, "Conflict", "answered 409", "wait"),
-        (429, "TooManyRequests", "answered 429", "later"),
+        (429, "TooManyRequests", r"answered 429: .*\(again in 1 s\)", "later"),
         (500, "InternalServerError", "answered 500", "again"),
     ],
 )
 def test_says_what_a_refusal_asks_for(
     site: Site, azure: Azure, heard: Heard, status: int, code: str, message: str, hint: str
 ) -> None:
-    azure.fail("PUT", "/onlineEndpoints/", status, code=code, message=QUOTA if status == 400 else "no", times=99)
+    fault = {"headers": {"Retry-After": "1"}} if status == 429 else {}
+    azure.fail(
+        "PUT", "/onlineEndpoints/", status, code=code, message=QUOTA if status == 400 else "no", times=99, **fault
+    )
 
     with pytest.raises(DeployError, match=message) as refused:
         azureml.create_endpoint(site, "shop", heard)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from mardock.deploy.azureml import blobs, render
 from mardock.deploy.azureml.waiting import UNDER_WAY, wait
-from mardock.deploy.azureml.workspace import translated
+from mardock.deploy.azureml.workspace import NoRoomError, translated
 from mardock.deploy.provenance import DIGEST_TAG
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import OnlineDeployment
+    from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
     from mardock.deploy.azureml.options import Options
     from mardock.deploy.base import Listener, Name, Plan
@@ -38,6 +38,14 @@ def state_of(entity: Any) -> str:
     """Return the state of an endpoint or a deployment, which the SDK gives as a string or as an enumeration."""
     state = entity.provisioning_state
     return str(getattr(state, "value", state))
+
+
+def existing(client: MLClient, endpoint: str) -> OnlineEndpoint:
+    """Return an endpoint; raises a DeployError when there is none of this name."""
+    present: Optional[OnlineEndpoint] = found(lambda: client.online_endpoints.get(endpoint))
+    if present is None:
+        raise DeployError(f"there is no endpoint {endpoint}", hint=f"mardock deploy endpoint {endpoint}")
+    return present
 
 
 def register_model(client: MLClient, options: Options, experiment: Experiment, listener: Listener) -> None:
@@ -129,6 +137,8 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
     try:
         with translated():
             end = wait(f"deployment {name}", options, listener, poller=poller, state=state)
+    except NoRoomError:
+        raise
     except DeployError as error:
         if state() != "Failed":
             raise
@@ -138,7 +148,11 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
 
 
 def log_lines(client: MLClient, name: Name, tail: int) -> list[str]:
-    """Return the container's last log lines, oldest first."""
+    """Return the container's last log lines, oldest first; raises a DeployError when there is no such deployment."""
+    if found(lambda: client.online_deployments.get(name.deployment, name.endpoint)) is None:
+        raise DeployError(
+            f"there is no deployment {name}", hint=f"mardock deploy status --target azureml --endpoint {name.endpoint}"
+        )
     log: str = client.online_deployments.get_logs(name.deployment, name.endpoint, lines=tail)
     return log.splitlines()
 

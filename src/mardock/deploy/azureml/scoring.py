@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mardock.deploy.azureml.render import SERVED_AS
-from mardock.deploy.azureml.rollout import deployed, found, state_of
+from mardock.deploy.azureml.rollout import deployed, existing, state_of
 from mardock.deploy.base import Served
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, DeployError
@@ -29,9 +29,7 @@ def served(client: MLClient, name: Name) -> Served:
         ConfigError: there is no such deployment.
         DeployError: there is no such endpoint, or it has no address yet, or nothing behind it gets traffic.
     """
-    endpoint = found(lambda: client.online_endpoints.get(name.endpoint))
-    if endpoint is None:
-        raise DeployError(f"there is no endpoint {name.endpoint}", hint=f"mardock deploy endpoint {name.endpoint}")
+    endpoint = existing(client, name.endpoint)
     if not endpoint.scoring_uri:
         raise DeployError(
             f"the endpoint {name.endpoint} is {state_of(endpoint)} and has no address yet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mardock.deploy.azureml.rollout import found, state_of
+from mardock.deploy.azureml.rollout import existing, found, state_of
 from mardock.deploy.azureml.waiting import wait
 from mardock.errors import ConfigError, DeployError
 
@@ -36,9 +36,10 @@ def set_traffic(
 
     Raises:
         ConfigError: the shares do not add up, or name a deployment that is not there.
-        DeployError: one of them does not serve.
+        DeployError: there is no such endpoint, or one of them does not serve.
     """
     check_shares(shares)
+    entity = existing(client, endpoint)
     states = {str(one.name): state_of(one) for one in client.online_deployments.list(endpoint)}
     for name, percent in shares.items():
         if name not in states:
@@ -49,7 +50,6 @@ def set_traffic(
             raise DeployError(
                 f"deployment {endpoint}/{name} is {states[name]} and takes no traffic", hint="deploy it again"
             )
-    entity = client.online_endpoints.get(endpoint)
     entity.traffic = dict(shares)
     poller = client.online_endpoints.begin_create_or_update(entity)
     wait(

@@ -31,6 +31,10 @@ _HINTS = {
 }
 
 
+class NoRoomError(DeployError):
+    """The quota or the region's capacity is used up: nothing was started that could tell more."""
+
+
 def credential(options: Options) -> TokenCredential:
     """Return the vendor's login: the environment's client, a managed identity, or that of `az login`.
 
@@ -116,7 +120,7 @@ def _refused(error: HttpResponseError) -> DeployError:
     status = error.status_code
     reason = _reason(error)
     if _QUOTA.search(reason):
-        return DeployError(
+        return NoRoomError(
             f"Azure has no room: {reason}", hint="ask for more quota, or set a smaller instance_type or instance_count"
         )
     wait = getattr(error.response, "headers", {}).get("Retry-After")

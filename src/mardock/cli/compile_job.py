@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from mardock.cli import compile_sample, compiled, console, scratch
 from mardock.cli.candidate_option import ALL, WINNER
 from mardock.compile.report import CompileReport, Tolerance
-from mardock.errors import ConfigError
+from mardock.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from mardock.compile.source import Source
@@ -41,7 +41,7 @@ def run(project: Project, name: str, settings: Optional[ModelSettings], options:
     Raises:
         ConfigError: the model or its sample cannot be used, or there is no such candidate; see
             `session.compile_model`. One that was named and is not packable is no error here: nothing is saved then.
-        ArchiveError: what is to be kept cannot be written.
+        ArchiveError: what is to be kept, or is needed meanwhile, cannot be written.
     """
     from mardock.compile import session
     from mardock.compile.candidates import CANDIDATES
@@ -50,8 +50,13 @@ def run(project: Project, name: str, settings: Optional[ModelSettings], options:
     candidates = session.chosen(options.only, (*options.also, *named))
     if any(not CANDIDATES[candidate].suffix for candidate in named):
         raise ConfigError(f"TorchServe loads no file of {named[0]}", hint=f"try it without --save: --only {named[0]}")
-    with scratch.folder(project, "compile-") as folder:
-        return _run(project, name, settings, options, candidates, folder)
+    try:
+        with scratch.folder(project, "compile-") as folder:
+            return _run(project, name, settings, options, candidates, folder)
+    except OSError as error:
+        raise ArchiveError(
+            f"cannot compile {name} in {project.state}: {error.strerror or error}", hint=f"df {project.state}"
+        ) from error
 
 
 def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import shutil
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -34,6 +35,7 @@ from mardock.errors import ConfigError
 
 Tell = Callable[[str], None]
 _ROUND_S = 0.3
+_LEAST_FREE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def compile_model(
                 functools.partial(run, CANDIDATES[candidate], job), job.folder / f"{candidate}.log"
             )
             stack.enter_context(process)
-            reports[candidate] = _first_report(process, candidate, plan.timeout)
+            reports[candidate] = _first_report(process, candidate, plan.timeout, job.folder)
             if reports[candidate].status in (VERIFIED, OTHER_NUMERICS):
                 alive[candidate] = process
             else:
@@ -149,11 +151,12 @@ def error_parts(error: ConfigError) -> tuple[str, Optional[str]]:
     return error.message, error.hint
 
 
-def _first_report(process: CandidateProcess, name: str, timeout: float) -> CandidateReport:
+def _first_report(process: CandidateProcess, name: str, timeout: float, folder: Path) -> CandidateReport:
     try:
         report: CandidateReport = process.ask(None, timeout)
     except (TimeoutError, EOFError) as error:
-        return CandidateReport(name, FAILED, str(error))
+        is_full = shutil.disk_usage(folder).free < _LEAST_FREE  # torch aborts when it writes to a full disk
+        return CandidateReport(name, FAILED, f"{error}: the disk is full" if is_full else str(error))
     return report
 
 

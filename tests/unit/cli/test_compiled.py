@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from tests.support.full_disk import one_mebibyte_for
 from tests.unit.cli.conftest import Run
 
 from mardock.cli import compile_report
@@ -194,6 +195,15 @@ def test_what_is_refused_leaves_no_archive(prepare: Any, words: list[str], said:
 def test_what_cannot_be_compiled_says_so_before_any_work(words: list[str], said: str, kept: Kept, run: Run) -> None:
     refused = run("compile", *words)
     assert (refused.exit_code, f"error: {said}" in refused.stderr) == (2, True)
+
+
+def test_a_full_disk_is_one_error(kept: Kept, run: Run) -> None:
+    (kept.root / "artifacts" / "net.pt").write_bytes(bytes(2 << 20))
+    (kept.root / ".mardock").mkdir()
+    with one_mebibyte_for(kept.root / ".mardock"):
+        refused = run("compile", "net", "--input-shape", "1x4")
+    assert refused.exit_code == 4
+    assert re.search(r"error: cannot compile net in .*: (No space left on device|File too large)", refused.stderr)
 
 
 SHOWN = CompileReport(

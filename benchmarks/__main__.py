@@ -30,6 +30,7 @@ BENCHMARKS = (
     "try_handler",
     "inner_loop",
     "archive",
+    "compile_models",
     "throughput",
     "load_generator",
     "bench_memory",

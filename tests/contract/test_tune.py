@@ -24,7 +24,7 @@ import time
 
 class Handler:
     def initialize(self, context):
-        self.answer = "right" if context.model_yaml_config["minWorkers"] <= 2 else "wrong"
+        self.answer = "right" if context.model_yaml_config["minWorkers"] == 1 else "wrong"
 
     def handle(self, data, context):
         time.sleep(0.02)
@@ -104,10 +104,11 @@ def test_the_winner_is_written_down_and_comments_stay(root: Path) -> None:
     assert done.code == 0, done.err
     winner, present = done.json["winner"], done.json["present"]
     assert (present["workers"], present["batch_size"]) == (1, 1)
-    assert winner["workers"] * winner["batch_size"] >= 4
+    assert winner["workers"] == 1
+    assert winner["batch_size"] >= 4
     assert done.json["gain"] > 1
-    wrong = [trial for trial in done.json["trials"] if trial["setting"]["workers"] > 2]
-    assert wrong
+    wrong = [trial for trial in done.json["trials"] if trial["setting"]["workers"] > 1]
+    assert wrong  # a worker per core is looked at first, however small the budget is
     assert all("answers otherwise" in trial["unfit"] for trial in wrong)
     text = (root / "m.yaml").read_text()
     assert text.startswith(f"# how it is served\nminWorkers: {winner['workers']}  # for now\n")

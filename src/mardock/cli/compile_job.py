@@ -83,8 +83,8 @@ def _run(
     kept = _kept(report, options.save)
     if kept is None:
         return report
-    files = [built / f"{candidate}{CANDIDATES[candidate].suffix}" for candidate in kept]
-    return saving.save(report, files, compiled.folder(project, name), project.root)
+    forms = [built / f"{candidate}{CANDIDATES[candidate].suffix}" for candidate in kept]
+    return saving.save(report, forms, compiled.folder(project, name), project.root)
 
 
 def _sample(

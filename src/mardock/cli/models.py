@@ -80,9 +80,8 @@ def scale(
     engine = context.running_engine(project)
     with ManagementClient(engine.endpoint()) as client, console.waiting(f"scaling {model} to {min_worker}"):
         status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
-    console.success(
-        f"{model} {status.version}: {status.ready_workers} workers READY", f"mardock models describe {model}"
-    )
+    workers = "1 worker" if status.ready_workers == 1 else f"{status.ready_workers} workers"
+    console.success(f"{model} {status.version}: {workers} READY", f"mardock models describe {model}")
     thread_notes.show(project, engine, model, status.url, status.ready_workers)
 
 

@@ -46,7 +46,7 @@ def _capacity(error: ApiError, get_json: GetJson, model: str, version: Optional[
         return _retold(error, message, "send less at once, add workers, or raise job_queue_size in config.properties")
     if status.workers:
         return _retold(error, f"none of the {len(status.workers)} workers of {name} is READY", "mardock logs")
-    return _retold(error, f"{name} has no workers", f"mardock models scale {model} --workers 1")
+    return _retold(error, f"{name} has no workers", f"mardock models scale {model} --min-worker 1")
 
 
 def _retold(error: ApiError, message: str, hint: str) -> ApiError:

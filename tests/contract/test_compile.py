@@ -24,7 +24,7 @@ QUICK = ("--rounds", "3", "--threads", "1")
 EXACT = ("script", "trace", "freeze", "aoti", "channels_last")
 OTHER_NUMERICS = ("int8", "bf16", "bf16_channels_last")
 WITHOUT_FILE = ("eager", "optimize", "compile", "export")
-OPT_IN = "channels_last,bf16,bf16_channels_last"
+OPT_IN = "bf16,bf16_channels_last"
 
 IMAGES = """
 import torch

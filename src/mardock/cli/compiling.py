@@ -37,7 +37,7 @@ def compile_model(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in one call.")] = 1,
     only: Annotated[Optional[str], typer.Option("--only", help="Candidates to try, e.g. script,freeze.")] = None,
     also: Annotated[
-        Optional[str], typer.Option("--with", help="Also: channels_last, bf16, bf16_channels_last (other numerics).")
+        Optional[str], typer.Option("--with", help="Also: bf16, bf16_channels_last (other numerics).")
     ] = None,
     save: Annotated[
         Optional[str], typer.Option("--save", metavar="[NAME|all]", help="Keep the fastest, this one, or all.")

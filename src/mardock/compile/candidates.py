@@ -144,7 +144,7 @@ _ALL = (
     Candidate("export", _export),
     Candidate("aoti", _aoti, ".so"),
     Candidate("int8", _int8, ".pt", other_numerics=True),
-    Candidate("channels_last", _channels_last, ".pt", opt_in=True),
+    Candidate("channels_last", _channels_last, ".pt"),
     Candidate("bf16", _bf16, ".pt", other_numerics=True, opt_in=True),
     Candidate("bf16_channels_last", _bf16_channels_last, ".pt", other_numerics=True, opt_in=True),
 )

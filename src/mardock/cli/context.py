@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -26,11 +27,25 @@ EngineOption = Annotated[
 ModelArgument = Annotated[
     Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
 ]
+
+
+def _finite(seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise ConfigError(f"{seconds} is no number of seconds")
+    return seconds
+
+
 Drain = Annotated[
     float,
-    typer.Option("--drain", min=0, metavar="SECONDS", help="How long requests under way may take to be answered."),
+    typer.Option(
+        "--drain",
+        min=0,
+        metavar="SECONDS",
+        help="How long requests under way may take to be answered.",
+        callback=_finite,
+    ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.", callback=_finite)]
 
 _start: Optional[Path] = None
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Predictor = Union[InferenceClient, GrpcInferenceClient]
 
+_OTHER_FILES = 32
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -78,10 +80,10 @@ class Job:
         Raises:
             EngineNotRunningError: there is no server to ask.
         """
-        from mardock.registration import LogPosition
-
         if self.endpoint is not None:
             return self._send(self.endpoint)
+        from mardock.registration import LogPosition
+
         engine = context.running_engine(self.project)
         since = LogPosition.now(engine)
         return self._explained(self._send(engine.endpoint()), engine, since)
@@ -89,6 +91,7 @@ class Job:
     def _send(self, endpoint: Endpoint) -> list[Answer]:
         from concurrent.futures import ThreadPoolExecutor
 
+        _check_open_files(min(self.concurrency, len(self.files)))
         answers: list[Answer] = []
         with (
             predictor(endpoint, self.protocol) as client,
@@ -124,6 +127,18 @@ class Job:
                 answers[i] = Answer(answer.file, failure=cause)
                 break
         return answers
+
+
+def _check_open_files(connections: int) -> None:
+    """Raise ConfigError unless this process may open that many connections beside its other files."""
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and connections + _OTHER_FILES > most:
+        raise ConfigError(
+            f"{connections} requests at once need more open files than the {most} this shell allows",
+            hint="ulimit -n 4096, or fewer at once: --concurrency N",
+        )
 
 
 def predictor(endpoint: Endpoint, protocol: str) -> Predictor:

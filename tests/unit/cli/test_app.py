@@ -82,6 +82,8 @@ def test_the_version_is_printed(run: Run, tmp_path: Path) -> None:
         (["models", "scale", "digits"], "--min-worker"),
         (["models", "scale", "digits", "--min-worker", "many"], "many"),
         (["up", "--timeout", "0"], "--timeout"),
+        (["up", "--timeout", "nan"], "nan is no number of seconds"),
+        (["models", "unregister", "digits", "--drain", "inf"], "inf is no number of seconds"),
         (["metrics", "--compare", "one.json"], "--compare"),
         (["statsu"], "statsu"),
         (["status", "--jsno"], "--jsno"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Optional
 
@@ -11,6 +12,7 @@ from tests.unit.cli.conftest import Run
 
 from mardock.cli import predicting
 from mardock.cli.predicting import Answer
+from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, ServingError
 from mardock.settings.project import Project
 
@@ -47,6 +49,20 @@ def test_what_cannot_be_sent_is_refused_before_a_server_is_asked(
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"error: {told}" in result.stderr
     assert result.stderr.endswith(f"hint: {hint}\n")
+
+
+def test_more_requests_at_once_than_files_may_be_open_are_refused(root: Path, samples: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    job = predicting.Job(
+        Project(root), "digits", [samples / "x.png"] * 100, concurrency=100, endpoint=Endpoint("http://127.0.0.1:1")
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (120, before[1]))
+    try:
+        with pytest.raises(ConfigError, match="100 requests at once need more open files than the 120") as refused:
+            job.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "ulimit -n" in str(refused.value.hint)
 
 
 def test_without_a_server_there_is_nobody_to_ask(root: Path, samples: Path) -> None:

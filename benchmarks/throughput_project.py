@@ -17,6 +17,7 @@ from benchmarks import ports
 from mardock.client.management import ManagementClient
 from mardock.client.probe import answers
 from mardock.endpoint import Endpoint
+from mardock.engines import allocator
 from mardock.engines.threads import usable_cores
 
 BIN = Path(sys.executable).parent
@@ -167,16 +168,22 @@ def await_ready(endpoint: Endpoint) -> None:
 class TorchAlone:
     """A process per core, each with one thread, that do nothing but call the model.
 
+    They allocate memory as mardock's workers do, and have a session each as those have, which counts on a busy machine.
+
     Args:
         file: its state dict, or a TorchScript.
     """
 
     def __init__(self, root: Path, file: Path) -> None:
         argv = [sys.executable, "-c", TORCH_ALONE, str(file)]
+        env = {**os.environ, **allocator.environment(os.environ)}
+        pipe = subprocess.PIPE
         with ExitStack() as stack:
             self._workers = [
                 stack.enter_context(
-                    subprocess.Popen(argv, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                    subprocess.Popen(
+                        argv, cwd=root, env=env, stdin=pipe, stdout=pipe, text=True, start_new_session=True
+                    )
                 )
                 for _ in range(usable_cores())
             ]

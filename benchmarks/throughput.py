@@ -5,10 +5,10 @@
 Two models: a ResNet-18 written by hand (random weights, 224 x 224 images, 16 requests at once), and a handler that does
 nothing (64 at once). The same client loads all sides in turn, 3 s each. `torchserve --start` runs as documented: a
 worker per core with torch's own number of threads, and a log line for each request. torch alone is a process per core
-with one thread and the allocator's settings of mardock's workers, at the best of three batch sizes. A full grid of half,
-one and two workers per core, all batch sizes up to the requests under way and three delays is measured too, each point
-once for 2 s. `tune --variants` may choose what `mardock compile` verified to answer the same, and is compared with torch
-alone running that.
+with one thread and the allocator's settings of mardock's workers, at the best of three batch sizes. A full grid of
+half, one and two workers per core, all batch sizes up to the requests under way and three delays is measured too, each
+point once for 2 s. `tune --variants` may choose what `mardock compile` verified to answer the same, and is compared
+with torch alone running that.
 """
 
 from __future__ import annotations

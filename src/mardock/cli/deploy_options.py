@@ -18,7 +18,7 @@ Experiment = Annotated[
 ]
 Target = Annotated[
     Optional[str],
-    typer.Option("--target", help="azureml or tir; may be left out when mardock.toml has one [deploy.*] table."),
+    typer.Option("--target", help="azureml or tir; may be left out when mardock.toml has one \\[deploy.*] table."),
 ]
 OnEndpoint = Annotated[str, typer.Option("--endpoint", help="The endpoint's name.", metavar="NAME")]
 Elsewhere = Annotated[

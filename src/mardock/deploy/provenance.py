@@ -43,9 +43,10 @@ class Provenance:
         """
         if not self.changed:
             return
+        files = "1 file differs" if len(self.changed) == 1 else f"{len(self.changed)} files differ"
         more = [f"and {len(self.changed) - _SHOWN} more"] if len(self.changed) > _SHOWN else []
         raise DeployError(
-            f"what would be deployed is not what git has: {len(self.changed)} files differ from {self.commit[:12]}",
+            f"what would be deployed is not what git has: {files} from {self.commit[:12]}",
             details="\n".join([*self.changed[:_SHOWN], *more]),
             hint="git add and git commit them, or --allow-dirty",
         )

@@ -30,6 +30,7 @@ def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
     options = read(site)
     files = dict(plan.files)
     with connect(options) as client:
+        rollout.check_possible(client, plan)
         images.provide(site, options, plan.experiment, listener)
         rollout.register_model(client, options, plan.experiment, listener)
         rollout.create_environment(client, files[render.ENVIRONMENT])
@@ -109,7 +110,7 @@ def _deployment(client: MLClient, name: Name) -> Deployment:
     shares = where.traffic or {}
     address = Endpoint("{0.scheme}://{0.netloc}".format(urlsplit(where.scoring_uri or "")))
     if not name.deployment:
-        details = {f"traffic to {one}": f"{percent}%" for one, percent in shares.items()}
+        details = {"URL": str(where.scoring_uri), **{f"traffic to {one}": f"{part}%" for one, part in shares.items()}}
         return Deployment(name, rollout.state_of(where), address, details=details)
     present = rollout.found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
     if present is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional
 
 from annotated_types import Gt, MinLen
 
+from mardock.deploy import tables
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ Text = Annotated[str, MinLen(1)]
 Seconds = Annotated[float, Gt(0)]
 Megabytes = Annotated[float, Gt(0)]
 
-PREFIX = "MARDOCK_AZUREML_"
 _NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _SHORTEST, _LONGEST = 3, 32
 
@@ -59,26 +59,9 @@ def read(site: Site) -> Options:
     """Return the options of a site.
 
     Raises:
-        ConfigError: a key is missing, unknown or of the wrong type.
+        ConfigError: keys are missing, unknown or of the wrong type.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    values = dict(site.options)
-    for field in fields(Options):
-        value = site.environ.get(PREFIX + field.name.upper())
-        if value:
-            values[field.name] = value
-    try:
-        return TypeAdapter(Options).validate_python(values)
-    except ValidationError as error:
-        finding = error.errors()[0]
-        key = ".".join(str(part) for part in finding["loc"])
-        if finding["type"] == "missing":
-            raise ConfigError(
-                f"[deploy.azureml] lacks {key}", hint=f"set {key} in mardock.toml, or {PREFIX}{key.upper()}"
-            ) from error
-        known = ", ".join(field.name for field in fields(Options))
-        raise ConfigError(f"[deploy.azureml] {key}: {finding['msg']}", hint=f"its keys are: {known}") from error
+    return tables.read(Options, site, "azureml")
 
 
 def check_deployment(name: Name) -> None:

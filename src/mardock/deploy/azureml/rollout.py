@@ -56,20 +56,46 @@ def register_model(client: MLClient, options: Options, experiment: Experiment, l
     """
     from azure.ai.ml import load_model
 
-    archive = experiment.archive
-    what = f"version {archive.version} of the model {experiment.name}"
-    present = found(lambda: client.models.get(experiment.name, archive.version))
-    if present is not None:
-        if (present.tags or {}).get(DIGEST_TAG) != archive.sha256:
-            raise DeployError(
-                f"{what} exists with other content",
-                hint=f"archive it under a new version: mardock archive {experiment.name} --version VERSION",
-            )
+    archive, what = experiment.archive, _version(experiment)
+    if is_registered(client, experiment):
         listener.note(f"{what} is registered already")
         return
     blobs.upload(client, options, archive.path, render.blob_path(experiment), archive.sha256, listener)
     client.models.create_or_update(load_model(io.StringIO(render.to_yaml(render.model(experiment)))))
     listener.note(f"registered {what}")
+
+
+def is_registered(client: MLClient, experiment: Experiment) -> bool:
+    """Whether the archive is its version of the model; raises a DeployError when something else is."""
+    present = found(lambda: client.models.get(experiment.name, experiment.archive.version))
+    if present is not None and (present.tags or {}).get(DIGEST_TAG) != experiment.archive.sha256:
+        raise DeployError(
+            f"{_version(experiment)} exists with other content",
+            hint=f"archive it under a new version: mardock archive {experiment.name} --version VERSION",
+        )
+    return present is not None
+
+
+def _version(experiment: Experiment) -> str:
+    return f"version {experiment.archive.version} of the model {experiment.name}"
+
+
+def check_possible(client: MLClient, plan: Plan) -> None:
+    """Refuse, before an image is built, what would be refused after it.
+
+    Raises:
+        DeployError: the model's version exists with other content, or the deployment serves something else.
+    """
+    is_registered(client, plan.experiment)
+    name = plan.name
+    present = found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
+    if present is not None and not _is_of(present, plan):
+        _refuse_live(client, name)
+
+
+def _is_of(deployment: OnlineDeployment, plan: Plan) -> bool:
+    tags = deployment.tags or {}
+    return all(tags.get(key) == value for key, value in plan.experiment.labels.items())
 
 
 def create_environment(client: MLClient, text: str) -> None:
@@ -121,9 +147,7 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
     name = plan.name
     wanted = load_online_deployment(io.StringIO(dict(plan.files)[render.DEPLOYMENT]))
     present = found(lambda: client.online_deployments.get(name.deployment, name.endpoint))
-    same = present is not None and all(
-        (present.tags or {}).get(key) == value for key, value in plan.experiment.labels.items()
-    )
+    same = present is not None and _is_of(present, plan)
     under_way = present is not None and state_of(present) in UNDER_WAY
     if under_way and not same:
         raise DeployError(f"deployment {name} is being changed to something else", hint="wait until that has ended")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = "https://management.azure.com"
 _RETRIES = 4
+_REFUSED = 400
 _QUOTA = re.compile(r"quota|OutOfCapacity", re.IGNORECASE)
 _SIGNATURE = re.compile(r"\bsig=[^&\s'\")]+")  # of a shared access signature, in an URL
 _HINTS = {
@@ -45,6 +47,7 @@ def credential(options: Options) -> TokenCredential:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
         raise missing_extra("azureml", error) from error
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns of each login it tried; the error tells them
     if options.authority_url is None:
         return DefaultAzureCredential()
     return DefaultAzureCredential(authority=options.authority_url, disable_instance_discovery=True)
@@ -123,9 +126,11 @@ def _refused(error: HttpResponseError) -> DeployError:
         return NoRoomError(
             f"Azure has no room: {reason}", hint="ask for more quota, or set a smaller instance_type or instance_count"
         )
+    # That an operation failed is answered with 200.
+    answered = f"Azure answered {status}" if status and status >= _REFUSED else "Azure failed"
     wait = getattr(error.response, "headers", {}).get("Retry-After")
     return DeployError(
-        f"Azure answered {status or 'with a failure'}: {reason}" + (f" (again in {wait} s)" if wait else ""),
+        f"{answered}: {reason}" + (f" (again in {wait} s)" if wait else ""),
         hint=_HINTS.get(status or 0, "run the command again: it goes on where it was"),
     )
 

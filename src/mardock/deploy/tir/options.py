@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional
 
 from annotated_types import Ge, Gt, MinLen
 
+from mardock.deploy import tables
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ Count = Annotated[int, Ge(1)]
 Seconds = Annotated[float, Gt(0)]
 Megabytes = Annotated[float, Gt(0)]
 
-PREFIX = "MARDOCK_TIR_"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _URL = re.compile(r"https?://[^\s/]")
 _FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}
@@ -134,28 +134,9 @@ def read(site: Site) -> Options:
     """Return the options of a site.
 
     Raises:
-        ConfigError: a key is missing, unknown or of the wrong type.
+        ConfigError: keys are missing, unknown or of the wrong type.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    values = dict(site.options)
-    for each in fields(Options):
-        value = site.environ.get(PREFIX + each.name.upper())
-        if value:
-            values[each.name] = value
-    try:
-        return TypeAdapter(Options).validate_python(values)
-    except ValidationError as error:
-        finding = error.errors()[0]
-        key = ".".join(str(part) for part in finding["loc"])
-        if finding["type"] == "missing":
-            raise ConfigError(
-                f"[deploy.tir] lacks {key}", hint=f"set {key} in mardock.toml, or {PREFIX}{key.upper()}"
-            ) from error
-        known = ", ".join(each.name for each in fields(Options))
-        problem = finding["msg"].replace("Value error, ", "")
-        where = f"[deploy.tir] {key}".rstrip()
-        raise ConfigError(f"{where}: {problem}", hint=f"its keys are: {known}") from error
+    return tables.read(Options, site, "tir")
 
 
 def read_secrets(environ: Mapping[str, str]) -> Secrets:

@@ -46,7 +46,9 @@ def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
     check_name(name)
     archive = experiment.archive
     if not archive.path.is_file():
-        raise ConfigError(f"{archive.path.name} is a directory, and TIR takes a .mar", hint="mardock archive MODEL")
+        raise ConfigError(
+            f"{archive.path.name} is a directory, and TIR takes a .mar", hint=f"mardock archive {experiment.name}"
+        )
     folder = f"{experiment.name}/{archive.version}" if options.folder is None else options.folder.strip("/")
     repository = options.repository or experiment.name
     prefix = f"{folder}/" if folder else ""

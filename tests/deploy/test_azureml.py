@@ -167,7 +167,7 @@ def test_a_failed_deployment_brings_its_containers_log_and_leaves_the_other(
     azure.outcome = ("Failed", "ContainerCrash", "the container ended with code 1")
     azure.log = "ModuleNotFoundError: No module named 'cv2'\n"
 
-    with pytest.raises(DeployError, match=r"deployment shop/green failed: .*the container ended") as failed:
+    with pytest.raises(DeployError, match=r"shop/green failed: Azure failed: .*the container ended") as failed:
         deploy(site, planned(project, site, GREEN), heard)
 
     assert failed.value.details == "ModuleNotFoundError: No module named 'cv2'"
@@ -211,6 +211,8 @@ def test_live_traffic_is_not_changed_under_it(project: Project, site: Site, azur
 
     with pytest.raises(DeployError, match="serves 100% of the traffic"):
         deploy(site, planned(project, site, BLUE), heard)
+    with pytest.raises(DeployError, match="serves 100% of the traffic"):  # before an image is built, or asked for
+        azureml.apply(site, planned(project, site, BLUE), heard)
 
 
 def test_an_operation_that_never_ends_is_found_again_by_the_same_command(

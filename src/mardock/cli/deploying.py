@@ -63,8 +63,10 @@ def apply(
     planned = module.plan(site, found, base.Name(endpoint, deployment))
     with resumable():
         done = module.apply(site, planned, console)
-    name, where = found.name, f"--target {chosen} --endpoint {endpoint}"
-    then = f"mardock deploy traffic {deployment}=100 {where}" if deployment else f"mardock deploy invoke FILE {where}"
+    name, at = found.name, f"--endpoint {endpoint}"
+    then = f"mardock deploy invoke FILE --target {chosen} {at}"
+    if deployment:
+        then += f" --deployment {deployment}, then mardock deploy traffic {deployment}=100 {at}"
     console.success(f"{name} {found.archive.version} is deployed as {done.name}: {done.state}", then)
 
 

@@ -16,5 +16,5 @@ def resumable(then: str = AGAIN) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        console.note(f"what the cloud was told to do it goes on with; {then}")
+        console.note(f"the cloud goes on with what it was told to do; {then}")
         raise

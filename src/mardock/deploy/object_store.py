@@ -1,7 +1,6 @@
 """Uploads to an S3 object store: what is there already is skipped, what was cut off half-way is continued.
 
-The multipart calls are boto3's documented ones; minio's are private, and its maintainers name them as the only way to
-continue an upload. S3 does not tell which content an unfinished upload is of, so a small object beside it, named by the
+S3 does not tell which content an unfinished upload is of, so a small object beside it, named by the
 content's digest, keeps the upload's id until it is complete.
 """
 

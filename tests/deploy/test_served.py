@@ -114,7 +114,7 @@ def test_what_cannot_be_called_is_told_before_it_is(shop: Project, azure: Azure,
 def test_a_key_that_is_refused_is_one_clear_error(shop: Project, azure: Azure, sample: Path) -> None:
     azure.key = "another"
     told = mardock(shop, "bench", "digits", str(sample), *ON_AZURE, *BRIEFLY, code=5)
-    assert "error: POST /predictions/model" in told
+    assert "refuses the token" in told
     assert azure.scored == []
 
 

@@ -98,6 +98,15 @@ _MEANINGS = (
 )
 
 
+_IN_FRONT = {
+    401: "what is in front of TorchServe refuses the token: it may have expired",
+    403: "what is in front of TorchServe does not let this token call it",
+    404: "what is in front of TorchServe knows no such address or deployment",
+    429: "what is in front of TorchServe takes no more requests for now: send fewer at once",
+}
+"""Of proxies and the endpoints of clouds: TorchServe itself answers in words of its own."""
+
+
 def refusal(status: int, body: bytes, *, call: str, secrets: Sequence[str] = ()) -> ServingError:
     """Turn an error answer into the exception to raise.
 
@@ -117,7 +126,12 @@ def refusal(status: int, body: bytes, *, call: str, secrets: Sequence[str] = ())
         return WorkerFailedError(message, hint=hint)
     if not kind and status != 413:
         excerpt = sanitized(body.decode("utf-8", "replace"), secrets)
-        return ApiError(f"{call}: HTTP {status}, and not in TorchServe's words", status=status, details=excerpt or None)
+        return ApiError(
+            f"{call}: HTTP {status}, and not in TorchServe's words",
+            status=status,
+            details=excerpt or None,
+            hint=_IN_FRONT.get(status),
+        )
     # "Model not found at: x.mar" is about an archive that is missing in the model store.
     missing = status == 404 and kind.startswith("Model") and " at:" not in said
     error = ModelNotFoundError if missing else ModelConflictError if status == 409 else ApiError

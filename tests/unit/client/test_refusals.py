@@ -65,6 +65,13 @@ def test_a_proxys_html_is_not_passed_off_as_torchserves() -> None:
     assert raised.details == "502 Bad Gateway"
 
 
+@pytest.mark.parametrize(("status", "hint"), [(401, "refuses the token"), (404, "no such address"), (502, None)])
+def test_what_a_cloud_refuses_in_front_of_torchserve_has_a_hint(status: int, hint: str | None) -> None:
+    raised = refusal(status, b'{"error": {"code": "Unauthorized"}}', call="POST /predictions/mnist")
+
+    assert hint is None if raised.hint is None else str(hint) in raised.hint
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xff\xfe", b"[]", b"7", b'{"type": 1, "message": []}', b"[" * 60_000, b'{"message": "only"}'],

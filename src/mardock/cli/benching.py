@@ -122,7 +122,8 @@ def run(
         protocol=bench_options.protocol(protocol),
     )
     job = Bench(_endpoint(project, found, url), plan, allow_remote=yes, tell=console.note)
-    _carry_out(job, max_error_rate, as_json=as_json, csv=csv, html=html)
+    logs = f"mardock deploy logs --endpoint {endpoint}" if endpoint else "mardock logs"
+    _carry_out(job, max_error_rate, logs, as_json=as_json, csv=csv, html=html)
 
 
 @bench.command()
@@ -146,7 +147,9 @@ def _endpoint(project: Project, found: Optional[Served], url: Optional[str]) -> 
     return Endpoint(url.rstrip("/")) if url else context.endpoint(project)
 
 
-def _carry_out(job: Bench, max_error_rate: float, *, as_json: bool, csv: Optional[Path], html: Optional[Path]) -> None:
+def _carry_out(
+    job: Bench, max_error_rate: float, logs: str, *, as_json: bool, csv: Optional[Path], html: Optional[Path]
+) -> None:
     """Run a benchmark and report it, also when the server died or the user had seen enough."""
     from mardock.cli import bench_report
 
@@ -160,7 +163,7 @@ def _carry_out(job: Bench, max_error_rate: float, *, as_json: bool, csv: Optiona
         if report.runs:
             bench_report.show(report, as_json=as_json)
             bench_report.write(report, csv=csv, html=html)
-    failure = failure or _verdict(report, max_error_rate)
+    failure = failure or _verdict(report, max_error_rate, logs)
     if failure is None:
         return
     if as_json and report.runs:  # stdout holds one JSON value, and that is the report
@@ -169,17 +172,15 @@ def _carry_out(job: Bench, max_error_rate: float, *, as_json: bool, csv: Optiona
     raise failure
 
 
-def _verdict(report: BenchReport, max_error_rate: float) -> Optional[ServingError]:
+def _verdict(report: BenchReport, max_error_rate: float, logs: str) -> Optional[ServingError]:
     """Return the failure to end with when the server died or too many requests failed."""
     for run in report.runs:
         if run.cut_short:
-            return ServingError(
-                f"{report.model}: {run.cut_short}; what was measured until then is kept", hint="mardock logs"
-            )
+            return ServingError(f"{report.model}: {run.cut_short}; what was measured until then is kept", hint=logs)
         if run.error_rate > max_error_rate:
             kinds = ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
             return ServingError(
                 f"{report.model}, {run.label}: {run.error_rate:.2%} of the requests failed ({kinds})",
-                hint="mardock logs; to put up with some: --max-error-rate",
+                hint=f"{logs}; to put up with some: --max-error-rate",
             )
     return None

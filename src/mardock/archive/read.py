@@ -77,7 +77,7 @@ def read(path: Path, *, verify: bool = True) -> ModelArchive:
         raise ArchiveError(f"there is no archive {path}", hint="mardock archive MODEL") from error
     except UNSOUND as error:
         raise ArchiveError(
-            f"{path} is not a model archive: {error}", hint="build it again: mardock archive MODEL"
+            f"{path} is not a model archive: {error}", hint="build it again: mardock archive MODEL --force"
         ) from error
     except ArchiveError as error:
         raise ArchiveError(f"{path} is not a model archive: {error.message}", hint=error.hint) from error

@@ -150,7 +150,7 @@ def test_an_endpoint_that_mardock_did_not_deploy_asks_which_model(project: Proje
         (["predict", "digits", "--deployment", "green"], "which endpoint?"),
         (["bench", "digits", "--target", "tir"], "which endpoint?"),
         (["bench", "digits", "--url", "http://127.0.0.1:1", *ON_TIR], "name two places"),
-        (["metrics", "--endpoint", "shop"], "deploy where?"),
+        (["metrics", "--endpoint", "shop"], "which cloud?"),
         (["metrics", "--endpoint", "shop", "--target", "sagemaker"], "no deploy target 'sagemaker'"),
     ],
 )

@@ -43,7 +43,7 @@ def target(project: Project, given: Optional[str]) -> str:
         return given
     configured = list(project.settings.deploy)
     if len(configured) != 1:
-        raise ConfigError("deploy where?", hint=f"--target {' or '.join(configured or ['azureml', 'tir'])}")
+        raise ConfigError("which cloud?", hint=f"--target {' or '.join(configured or ['azureml', 'tir'])}")
     return configured[0]
 
 

@@ -116,6 +116,8 @@ class Contest:
         tuner.run()
         report = tuner.report
         assert report is not None
+        for trial in report.trials:
+            say(f"  {trial.setting}: {trial.unfit or trial.throughput}, {trial.windows} windows")
         say(f"tuned in {report.seconds:.0f} s: {report.winner}, {report.reason}")
         return report.winner or report.present, report.seconds
 

@@ -6,15 +6,21 @@ from collections.abc import Sequence
 
 
 def pace(windows: Sequence[float], *, skipped: float = 0.0) -> float:
-    """Return the throughput from the first answers to the last ones; a plain mean would count a burst more or less.
+    """Return the throughput from one burst of answers to the last; a plain mean would count a burst more or less.
+
+    Bursts that span less than half of what counts say too little, and the plain mean is returned.
 
     Args:
         windows: throughput of equal parts, in order.
-        skipped: the share of them to leave out at the beginning.
+        skipped: the share of them that does not count, at the beginning; its last burst is where counting starts.
     """
-    counted = windows[round(skipped * len(windows)) :]
-    answered = [part for part, rate in enumerate(counted) if rate]
-    if len(answered) < 2:
-        return sum(counted) / len(counted) if counted else 0.0
-    first, last = answered[0], answered[-1]
-    return sum(counted[first + 1 : last + 1]) / (last - first)
+    begin = round(skipped * len(windows))
+    counted = windows[begin:]
+    answered = [part for part, rate in enumerate(windows) if rate]
+    inside = [part for part in answered if part >= begin]
+    if not inside:
+        return 0.0
+    first, last = max((part for part in answered if part < begin), default=inside[0]), inside[-1]
+    if last - first < len(counted) / 2:
+        return sum(counted) / len(counted)
+    return sum(windows[first + 1 : last + 1]) / (last - first)

@@ -17,10 +17,14 @@ def test_an_even_flow_is_its_mean() -> None:
     assert pace([7.0] * 10) == 7.0
 
 
-def test_what_comes_before_the_first_answers_are_back_is_left_out() -> None:
+def test_counting_starts_at_the_last_burst_of_what_is_skipped() -> None:
     assert pace([0.0, 100.0, *[5.0] * 6], skipped=0.25) == 5.0
+    assert pace([90.0, 0.0, 0.0, 40.0, 0.0, 0.0, 0.0, 40.0], skipped=0.25) == pytest.approx(80 / 7)
 
 
-@pytest.mark.parametrize(("windows", "expected"), [([], 0.0), ([0.0, 0.0], 0.0), ([0.0, 6.0, 0.0], 2.0)])
-def test_too_few_answers_are_counted_as_they_are(windows: list[float], expected: float) -> None:
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [([], 0.0), ([0.0, 0.0], 0.0), ([0.0, 6.0, 0.0], 2.0), ([0.0, 0.0, 0.0, 40.0, 40.0, 0.0, 0.0, 0.0], 10.0)],
+)
+def test_bursts_too_close_to_each_other_are_counted_as_they_are(windows: list[float], expected: float) -> None:
     assert pace(windows) == expected

@@ -2,9 +2,9 @@
 
     python -m benchmarks.compile_models [--rounds 5]
 
-`mardock compile` makes, verifies and times them, as anybody's command does; its table is printed to stderr as well.
-The weights are random, which changes no time. What does not answer as eager does is left out; bf16 is named as what it
-is, other numbers. The large network is put into TorchScript alone: a C++ compiler needs minutes for it.
+`mardock compile` makes, verifies and times them, as anybody's command does. The weights are random, which changes no
+time. What does not answer as eager does is left out; bf16 is named as what it is, other numerics. The large network is
+put into TorchScript alone: a C++ compiler needs minutes for it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.support.vision import vision_environment
+
 from benchmarks import results
 from benchmarks.throughput_project import BLOCK, MODEL
 
 ROUNDS = 5
-OPERATORS = Path(__file__).parents[1] / "tests" / "support" / "torchvision_ops"
-SHAPE = "1x3x224x224"
-SCRIPTED = "trace,freeze,channels_last,bf16_channels_last"
+FROZEN = "freeze,channels_last,bf16_channels_last"
 NETWORKS = {
-    "ResNet-18": ("model:ResNet18", f"{SCRIPTED},compile,aoti"),
-    "ResNet-152": ("torchvision.models:resnet152", SCRIPTED),
+    "ResNet-18, 224 x 224": ("model:ResNet18", "1x3x224x224", f"trace,{FROZEN},compile,aoti"),
+    "ResNet-152, 64 x 64": ("torchvision.models:resnet152", "1x3x64x64", FROZEN),
 }
 
 
@@ -37,17 +37,16 @@ def measure(rounds: int) -> list[results.Row]:
             Path(folder, name).write_text(text)
         return [
             row
-            for network, (module, candidates) in NETWORKS.items()
-            for row in rows(network, report(folder, module, candidates, rounds))
+            for network, (module, shape, candidates) in NETWORKS.items()
+            for row in rows(network, report(folder, module, shape, candidates, rounds))
         ]
 
 
-def report(folder: str, module: str, candidates: str, rounds: int) -> dict[str, Any]:
+def report(folder: str, module: str, shape: str, candidates: str, rounds: int) -> dict[str, Any]:
     """Compile one network in `folder` and return the report."""
     argv = [sys.executable, "-m", "mardock", "-C", folder, "compile", "--engine", "native", "--json"]
-    argv += ["--module", module, "--input-shape", SHAPE, "--only", candidates, "--rounds", str(rounds)]
-    path = os.pathsep.join([str(OPERATORS), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=True)
+    argv += ["--module", module, "--input-shape", shape, "--only", candidates, "--rounds", str(rounds)]
+    done = subprocess.run(argv, env={**os.environ, **vision_environment()}, stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -15,7 +15,7 @@ _SHORTEST_S, _LONGEST_S = 0.3, 10.0
 _EXPLORING, _HALVING = 0.45, 0.55  # shares of the budget after which the next stage begins, come what may
 _ROUNDS = 5
 _FEWEST_ROUNDS = 3
-_FEWEST = 3  # settings to measure however small the budget is, the present one among them
+_FEWEST = 3  # settings to measure however small the budget is, the present one among them; then compiled ones
 _CLEAR = 0.2  # a gain that needs no more rounds to be believed
 _FIRST_BATCH = 4
 _SEMIFINAL = 4
@@ -176,7 +176,8 @@ class Search:
     def _try(self, setting: Setting) -> None:
         """Measure a setting once, while there is time to explore."""
         known = {*self.scores.readings, *self.scores.unfit}
-        if setting not in known and (len(known) < _FEWEST or self._spent() < _EXPLORING):
+        few = len(known) < _FEWEST + len(self._space.variants)
+        if setting not in known and (few or self._spent() < _EXPLORING):
             self._measure(setting, self._window)
 
     def _measure(self, setting: Setting, seconds: float) -> None:

@@ -170,16 +170,12 @@ def test_compiled_variants_are_tried_with_the_best_setting() -> None:
 
 def test_a_budget_that_is_too_small_still_compares_the_likeliest_settings() -> None:
     surface = Surface(2, fixed=4.0, item=20.0, serial=0.15, noise=0.0)
+    space = Space(2, CONCURRENCY, variants=("freeze",))
     search = Search(
-        surface,
-        Space(2, CONCURRENCY),
-        PRESENT,
-        limit_ms=None,
-        budget=0.1,
-        tell=lambda _: None,
-        clock=lambda: surface.spent,
+        surface, space, PRESENT, limit_ms=None, budget=0.1, tell=lambda _: None, clock=lambda: surface.spent
     )
     verdict = search.run()
-    assert len(search.scores.readings) == 3
+    tried = {(setting.workers, setting.variant) for setting in search.scores.readings if setting != PRESENT}
+    assert tried == {(2, None), (1, None), (2, "freeze")}
     assert verdict.winner is not None
     assert verdict.winner.workers == 2

@@ -1,6 +1,6 @@
 """Whether the memory of `mardock bench` stays flat, however long it runs.
 
-    python -m benchmarks.bench_memory [--seconds 60|600]
+    python -m benchmarks.bench_memory [--seconds 600|60]
 
 The command loads a server that does nothing but answer, over 16 connections, which is as many requests as it can make.
 What counts is its resident set size at the end above that after the first tenth of the time, when every part of it has
@@ -34,7 +34,7 @@ class Answers:
         return ANSWER if data.endswith(BODY[-3:]) else b""
 
 
-def measure(rounds: int, seconds: str = "60") -> list[results.Row]:
+def measure(rounds: int, seconds: str = "600") -> list[results.Row]:
     """Return one row: by how many MB (10^6 bytes) the command grew."""
     grown, notes = [], []
     for _ in range(rounds):
@@ -72,4 +72,4 @@ def resident(seconds: float) -> dict[float, float]:
 
 
 if __name__ == "__main__":
-    results.main(measure, ROUNDS, seconds=("60", "600"))
+    results.main(measure, ROUNDS, seconds=("600", "60"))

@@ -15,6 +15,7 @@ from tests.deploy.tir_stub import API_KEY, TOKEN, Tir
 
 from mardock.deploy import azureml
 from mardock.deploy.base import Name, Site
+from mardock.errors import ConfigError, DeployError
 from mardock.settings.project import Project
 
 ON_AZURE = ("--target", "azureml", "--endpoint", "shop")
@@ -99,16 +100,14 @@ def test_the_model_of_an_endpoint_need_not_be_named(shop: Project, azure: Azure,
     assert "digits is served there, not cats" in mardock(shop, "predict", "cats", *ON_AZURE, code=2)
 
 
-def test_what_cannot_be_called_is_told_before_it_is(shop: Project, azure: Azure, site: Site, sample: Path) -> None:
-    gren = mardock(shop, "bench", "digits", str(sample), *ON_AZURE, "--deployment", "gren", "--yes", code=2)
-    assert "the endpoint shop has no deployment gren" in gren
-    assert "it has: blue, green" in gren
+def test_what_cannot_be_called_is_told_before_it_is(shop: Project, azure: Azure, site: Site) -> None:
+    with pytest.raises(ConfigError, match="the endpoint shop has no deployment gren") as unknown:
+        azureml.served(site, Name("shop", "gren"))
+    assert unknown.value.hint == "it has: blue, green"
     azureml.set_traffic(site, "shop", {"blue": 0}, Heard())
-    told = mardock(shop, "predict", "digits", str(sample), *ON_AZURE, code=6)
-    assert "no deployment of the endpoint shop gets traffic" in told
-    missing = mardock(shop, "predict", "digits", str(sample), "--target", "azureml", "--endpoint", "shap", code=6)
-    assert "there is no endpoint shap" in missing
-    assert azure.scored == []
+    with pytest.raises(DeployError, match="no deployment of the endpoint shop gets traffic"):
+        azureml.served(site, Name("shop"))
+    assert azureml.served(site, Name("shop", "green")).models == ("digits",)
 
 
 def test_a_key_that_is_refused_is_one_clear_error(shop: Project, azure: Azure, sample: Path) -> None:

@@ -127,8 +127,8 @@ endpoint-create: $(base) ## Create an online endpoint (endpoint=)
 endpoint-traffic: $(base) ## Share out an endpoint's traffic (endpoint= traffic='blue=90 green=10')
 	@$(MARDOCK) deploy traffic $(traffic) $(call option,--endpoint,endpoint)
 
-endpoint-invoke: $(base) ## Send a file to an endpoint (endpoint= data=)
-	@$(MARDOCK) deploy invoke $(data) $(azure) $(call option,--endpoint,endpoint)
+endpoint-invoke: $(base) ## Send a file to an endpoint (endpoint= data= deployment=)
+	@$(MARDOCK) deploy invoke $(data) $(azure) $(call option,--endpoint,endpoint) $(call option,--deployment,deployment)
 
 endpoint-delete: $(base) ## Delete an endpoint that serves no traffic (endpoint=)
 	@$(MARDOCK) deploy destroy $(azure) $(call option,--endpoint,endpoint)

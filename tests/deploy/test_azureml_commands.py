@@ -75,7 +75,7 @@ def test_from_the_commit_to_an_answer_and_away(deployable: Project, azure: Azure
     assert (found["state"], found["current"], found["details"]["traffic"]) == ("Succeeded", True, "100%")
     (deployable.root / "notes.txt").touch()
     assert json.loads(mardock(deployable, "status", *blue, "--json"))["current"] is False
-    assert "files differ from" in mardock(deployable, "apply", *blue, code=6)
+    assert "1 file differs from" in mardock(deployable, "apply", *blue, code=6)
 
     answer = json.loads(mardock(deployable, "invoke", str(digit), *where))
     assert answer == {"path": "/predictions/model", "deployment": "blue", "bytes": 4}

@@ -6,7 +6,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -19,6 +20,8 @@ from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettin
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+_NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 
 
 def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: Any) -> Settings:
@@ -52,9 +55,23 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
         if isinstance(archive, dict):
             archive.setdefault("model_name", name)
     try:
-        return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
+        with _without_plugins():
+            return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
     except ValidationError as error:
         raise _explained(error, text, env_file) from error
+
+
+@contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Keep pydantic from looking for plugins in every installed package: none has a say in what these settings mean."""
+    before = os.environ.get(_NO_PLUGINS)
+    os.environ[_NO_PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        del os.environ[_NO_PLUGINS]  # what this process starts may want them
+        if before is not None:
+            os.environ[_NO_PLUGINS] = before
 
 
 def _read_project_file(path: Path) -> tuple[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.machine.inference_port == 8080
     assert settings.models["mnist"].archive.model_name == "mnist"
     assert settings.models["mnist"].serving.initial_workers == 1
+
+
+@pytest.mark.parametrize("before", [None, "logfire"])
+def test_the_environment_stays_as_it_was(before: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv(name, before)
+    load(write(tmp_path))
+    assert os.environ.get(name) == before
 
 
 def test_flag_beats_environment_beats_env_file_beats_project_file(tmp_path: Path) -> None:

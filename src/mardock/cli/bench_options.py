@@ -1,4 +1,4 @@
-"""What the options of `bench` mean, and what of them cannot be measured."""
+"""What the options of `bench` and `tune` mean, and what of them cannot be measured."""
 
 from __future__ import annotations
 

@@ -164,12 +164,8 @@ def _carry_out(
             bench_report.show(report, as_json=as_json)
             bench_report.write(report, csv=csv, html=html)
     failure = failure or _verdict(report, max_error_rate, logs)
-    if failure is None:
-        return
-    if as_json and report.runs:  # stdout holds one JSON value, and that is the report
-        console.warn(failure.message)
-        raise typer.Exit(failure.exit_code)
-    raise failure
+    if failure is not None:
+        raise failure
 
 
 def _verdict(report: BenchReport, max_error_rate: float, logs: str) -> Optional[ServingError]:

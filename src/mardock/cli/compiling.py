@@ -82,13 +82,9 @@ def compile_model(
     report = compile_job.run(project, name, settings, plan)
     compile_report.show(report, as_json=as_json)
     failure = _refusal(report, save)
-    if failure is None:
-        _tell_saved(project, name, report, save)
-    elif as_json:  # stdout holds one JSON value, and that is the report
-        console.warn(failure.message)
-        raise typer.Exit(failure.exit_code)
-    else:
+    if failure is not None:
         raise failure
+    _tell_saved(project, name, report, save)
 
 
 def _model(project: Project, model: Optional[str], module: Optional[str]) -> tuple[str, Optional[ModelSettings]]:

@@ -44,7 +44,9 @@ def data_bytes(body: bytes) -> None:
 
 
 def data_json(value: Any) -> None:
-    """Print a result as JSON with stable keys."""
+    """Print a result as JSON with stable keys; an error after it is told on stderr, for stdout holds one value."""
+    global _json
+    _json = False
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
@@ -74,7 +76,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def error(failure: MardockError) -> None:
-    """Print an error: its sentence, its details and what mends it; a JSON object on stdout after `--json`."""
+    """Print an error: its sentence, its details and what mends it; after `--json` a JSON object, if nothing else is."""
     if _json:
         data_json(
             {

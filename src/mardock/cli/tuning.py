@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mardock.benchmark.tuning.write_back import Edit
     from mardock.settings.project import Project
 
-_MAX_BODIES = 256 * 1024 * 1024
 _UNITS = {"ms": 1.0, "s": 1000.0}
 
 
@@ -59,27 +58,23 @@ def tune(
     """
     from mardock.benchmark.tuning.arena import Load
     from mardock.benchmark.tuning.tuner import TunePlan, Tuner
+    from mardock.cli import bench_options
 
     project = context.project()
     name, settings = project.settings.model(model)
     limit_ms = None if p99 is None else _milliseconds(p99)
     specs = _variants(project, name) if variants else {}
-    load = Load(_bodies(project, name, data or []), concurrency, content_type)
+    load = Load(bench_options.bodies(project, name, data or []), concurrency, content_type)
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
-    if not page.absolute().parent.is_dir() or page.is_dir():
-        raise ConfigError(f"cannot write {page}", hint="name a file in a folder that exists")
+    bench_options.check_writable(page)
     plan = TunePlan(load, limit_ms, budget, specs)
     tuner = Tuner(context.running_engine(project), project, settings, plan, tell=console.note)
     failure = _run(tuner, page, as_json=as_json)
     report = tuner.report
     if failure is None and report is not None:
         failure = _conclude(project, name, report, dry_run=dry_run)
-    if failure is None:
-        return
-    if as_json and report is not None:  # stdout holds one JSON value, and that is the report
-        console.warn(failure.message)
-        raise typer.Exit(failure.exit_code)
-    raise failure
+    if failure is not None:
+        raise failure
 
 
 def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
@@ -163,12 +158,3 @@ def _variants(project: Project, name: str) -> dict[str, ArchiveSpec]:
     if not usable:
         raise ConfigError(f"no compiled candidate of {name} was saved", hint=f"mardock compile {name} --save all")
     return {candidate: compiled.spec_of(project, name, candidate) for candidate in usable}
-
-
-def _bodies(project: Project, model: str, files: list[Path]) -> tuple[bytes, ...]:
-    from mardock.cli import predicting
-
-    found = predicting.sources(project, model, files)
-    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
-        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
-    return tuple(predicting.read(file) for file in found)

@@ -94,6 +94,20 @@ def test_with_json_an_error_is_an_object_on_stdout_and_nothing_else() -> None:
     assert (result.exit_code, result.stderr) == (5, "")
 
 
+def test_with_json_an_error_after_the_result_is_told_on_stderr_with_its_hint() -> None:
+    app = typer.Typer(cls=Boundary)
+    app.callback()(lambda: None)
+
+    @app.command()
+    def fail(as_json: Json = False) -> None:
+        console.data_json({"runs": 1})
+        raise WorkerFailedError("it failed", hint="mend it")
+
+    result = CliRunner().invoke(app, ["fail", "--json"])
+    assert json.loads(result.stdout) == {"runs": 1}
+    assert (result.exit_code, result.stderr) == (5, "error: it failed\nhint: mend it\n")
+
+
 def test_ctrl_c_is_130_and_one_word() -> None:
     result = raising(KeyboardInterrupt())
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")

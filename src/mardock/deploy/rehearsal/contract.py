@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
 
-from mardock.deploy.base import EXTRAS
+from mardock.deploy import base
 from mardock.deploy.experiment import SPEC
 from mardock.deploy.rehearsal.places import Place, in_properties, in_text, in_toml, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
@@ -142,8 +142,7 @@ def load(target: str) -> Rehearsed:
     Raises:
         ConfigError: there is no such target.
     """
-    if target not in EXTRAS:
-        raise ConfigError(f"there is no deploy target {target!r}", hint=f"--target {' or '.join(EXTRAS)}")
+    base.load(target)
     return cast(Rehearsed, importlib.import_module(f"mardock.deploy.{target}.rehearsal"))
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Callable
 
@@ -351,6 +352,20 @@ def test_instant_swaps_code_in_the_same_process_and_leaves_the_plain_form(make: 
     assert "-w" in version
     assert model.folders() == [f".{model.name}-{version}"]
     assert model.answer().startswith("two ")
+
+
+@pytest.mark.parametrize("milliseconds", [0, 4, 8, 12, 16, 20])
+def test_an_end_right_after_a_swap_leaves_what_was_saved_in_its_plain_form(make: Make, milliseconds: int) -> None:
+    model = make(f"i-end{milliseconds}")
+    model.start("--instant")
+    model.weights.write_bytes(b"others")
+    model.hear("1.0-i0")
+    time.sleep(milliseconds / 1000)  # so that the interruption comes at one of the steps behind the message
+    assert model.stop() == 130
+    (version,) = model.versions()
+    assert "-w" in version
+    assert model.folders() == [f".{model.name}-{version}"]
+    assert (model.project.model_store / model.folders()[0] / model.weights.name).read_bytes() == b"others"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class InstantSwapper(Swapper):
                 self._renew(plain, changed, at)
         except BaseException:
             self._candidate = None
-            plain.remove()
+            if plain is not self._good:
+                plain.remove()
             raise
 
     def serves(self, snapshot: Snapshot) -> bool:
@@ -68,19 +69,16 @@ class InstantSwapper(Swapper):
     def finish(self) -> None:
         """Serve the last state that worked in its plain form, and leave nothing else behind."""
         self.listen()
-        served, good = self.served, self._good
-        if good is not None and self.connected:
+        if self._good is not None and self.connected:
             self.changes.forget()
             try:
-                self.put_in_place(good, (), time.monotonic())
+                self.put_in_place(self._good, (), time.monotonic())
             except MardockError as error:
                 self.report(Refused(error, self._serving()))
-        for folder in (good, self._candidate):
-            if folder is not None and folder is not self.served:
-                folder.remove()
         super().finish()
-        if served is not None and self.served is not served:
-            served.remove()
+        if self.served is not None:
+            spec = self.served.snapshot.settings.archive
+            directory.sweep(self.project.model_store, spec.model_name, spec.version, {self.served.path.name})
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         engine = self.server.engine
@@ -93,8 +91,10 @@ class InstantSwapper(Swapper):
             if self.served is not made:
                 made.remove()
             raise
-        self._reports, self._candidate = reports, plain
-        self._promote_candidate()
+        finally:
+            if self.served is made:  # an interruption of what comes after that does not undo it
+                self._reports, self._candidate = reports, plain
+                self._promote_candidate()
 
     def _workers_see(self, snapshot: Snapshot) -> bool:
         if self.served is None or self._good is None:
@@ -150,9 +150,9 @@ class InstantSwapper(Swapper):
             self._promote_candidate()
 
     def _promote_candidate(self) -> None:
-        if self._good is not None:
-            self._good.remove()
-        self._good, self._candidate = self._candidate, None
+        before, self._good, self._candidate = self._good, self._candidate, None
+        if before is not None:
+            before.remove()  # last: an interruption before it leaves the folder to the sweep at the end
 
     def _digest(self, plain: Directory) -> str:
         return instant.digest_of(plain, self.project.root, self.server.engine.name)

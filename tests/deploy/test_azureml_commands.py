@@ -13,7 +13,7 @@ from tests.conftest import Require
 from tests.deploy import cloud_parts, loud
 from tests.deploy.azure_emulator import REFRESH_TOKEN, SECRETS, TENANT, Azure
 
-from mardock.engines.docker.daemon import engine_answers
+from mardock.engines.docker.daemon import engine_answers, sdk
 from mardock.settings.project import Project
 
 WRONG_PASSWORD = "registry-password-never-shown"
@@ -28,6 +28,11 @@ def registry(require: Require, tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     with cloud_parts.registry(folder, NOBODY, REFRESH_TOKEN) as address:
         yield address
+    with sdk() as client:
+        for image in client.images.list(f"{address}/digits"):
+            for tag in image.tags:
+                if tag.startswith(address):
+                    client.images.remove(tag)
 
 
 def mardock(project: Project, *arguments: str, code: int = 0) -> str:

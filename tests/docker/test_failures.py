@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
+from docker.errors import APIError
 
-from mardock.engines.docker import containers
+from mardock.engines.docker import compose, containers
 from mardock.engines.docker.daemon import engine_answers, sdk
 from mardock.engines.docker.engine import DockerEngine
 from mardock.engines.docker.images import image_available
@@ -22,9 +25,11 @@ NOWHERE = "127.0.0.1:1/nobody/torchserve:0"  # a registry that refuses connectio
 
 
 def nothing_is_left(engine: DockerEngine) -> bool:
-    """Whether the engine has no container of this project."""
+    """Whether the engine has no container and no network of this project."""
+    label = f"{containers.PROJECT_LABEL}={compose.project_name(engine.project)}"
     with sdk() as client:
-        return containers.of_project(client, engine.project.root) == []
+        networks = client.networks.list(filters={"label": label})
+        return containers.of_project(client, engine.project.root) == networks == []
 
 
 def test_a_dead_engine_is_named(make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +70,28 @@ def test_a_server_that_does_not_answer_in_time(make_project: MakeProject) -> Non
     engine = DockerEngine(make_project())
     with pytest.raises(EngineStartError, match="did not answer in time"):
         engine.up(timeout=0)
+    assert nothing_is_left(engine)
+
+
+def test_down_removes_a_network_whose_containers_are_gone(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    name = engine.run("dev").name
+    subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
+    assert not nothing_is_left(engine)
+    engine.down()
+    assert nothing_is_left(engine)
+
+
+def test_no_room_for_another_network(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    with ExitStack() as stack, sdk() as client:
+        with suppress(APIError):  # the engine has room for some thirty
+            while True:
+                network = client.networks.create(f"mardock-test-{uuid4().hex[:8]}")
+                stack.callback(network.remove)
+        with pytest.raises(EngineError, match="docker compose up failed") as caught:
+            engine.up(timeout=60)
+    assert "docker network prune" in (caught.value.hint or "")
     assert nothing_is_left(engine)
 
 

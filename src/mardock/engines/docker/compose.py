@@ -16,6 +16,8 @@ from mardock.errors import EngineError, EngineNotFoundError
 from mardock.settings.project import Project
 
 Notify = Callable[[str], None]
+_NO_NETWORK_LEFT = "address pool"  # "all predefined address pools have been fully subnetted", and older engines' words
+_NETWORKS_HINT = "docker network prune removes the networks that no container uses"
 
 
 def project_name(project: Project) -> str:
@@ -64,7 +66,8 @@ def run(project: Project, environ: Mapping[str, str], *arguments: str, notify: N
     except EngineNotFoundError:
         raise
     except EngineError as error:
-        raise EngineError(f"docker compose {arguments[0]} failed", details=error.details) from error
+        hint = _NETWORKS_HINT if _NO_NETWORK_LEFT in (error.details or "") else None
+        raise EngineError(f"docker compose {arguments[0]} failed", details=error.details, hint=hint) from error
 
 
 def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -184,6 +184,16 @@ def remove(container: Container) -> None:
         container.remove(force=True)
 
 
+def remove_unused_networks(client: DockerClient, project: str) -> None:
+    """Remove the networks of a compose project that no container is left of: an engine has room for some thirty."""
+    label = f"{PROJECT_LABEL}={project}"
+    if client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+        return
+    for network in client.networks.list(filters={"label": label}, greedy=True):
+        if not network.attrs["Containers"]:  # a container that was connected by hand keeps it
+            network.remove()
+
+
 def _key_file(container: Container) -> str:
     """Return the text of the key file; empty while TorchServe has not written it."""
     code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command does not see a tmpfs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Optional
 
 from mardock.endpoint import Endpoint
@@ -15,7 +15,7 @@ from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
 from mardock.engines.project_lock import project_lock
-from mardock.errors import EngineNotRunningError
+from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
 
 LOCK_SECONDS = 30
@@ -49,9 +49,11 @@ class DockerEngine:
             found = containers.of_project(client, self.project.root)
             for container in found:
                 containers.remove(container)
-            for project in {container.labels[containers.PROJECT_LABEL] for container in found}:
-                for network in client.networks.list(filters={"label": f"{containers.PROJECT_LABEL}={project}"}):
-                    network.remove()
+            projects = {container.labels[containers.PROJECT_LABEL] for container in found}
+            with suppress(ConfigError):
+                projects.add(compose.project_name(self.project))
+            for project in projects:
+                containers.remove_unused_networks(client, project)
 
     def status(self) -> EngineStatus:
         """Say what the engine knows of the serve container; see `Engine.status`."""
@@ -128,6 +130,7 @@ class DockerEngine:
             if container is None:
                 return None
             containers.remove(container)
+            containers.remove_unused_networks(client, container.labels[containers.PROJECT_LABEL])
             return container.name
 
     def build(self, service: Service) -> str:

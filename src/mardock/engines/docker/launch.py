@@ -175,6 +175,7 @@ class Launch:
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):
             containers.remove(container)
+        containers.remove_unused_networks(self._client, compose.project_name(self._project))
 
 
 def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:

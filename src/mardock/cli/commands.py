@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import typer
-from typer.core import TyperGroup
-from typer.main import get_group
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command_name, get_group, solve_typer_info_defaults
+from typer.models import CommandInfo, TyperInfo
 
 _MODULES = {
     "setup": ("init", "doctor", "demo"),
@@ -43,7 +46,33 @@ class ModuleCommands(TyperGroup):
         if cmd_name not in _HOMES:
             self.list_commands(ctx)  # what is suggested instead is looked for in all of them
         elif cmd_name not in self.commands:
-            part = typer.Typer()
-            importlib.import_module(f"mardock.cli.{_HOMES[cmd_name]}").add_to(part)
-            self.commands.update(get_group(part).commands)
+            self.commands.update(get_group(_part(_HOMES[cmd_name])).commands)
         return self.commands.get(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without making the commands: their options are half the time, and none of them is shown."""
+        listed = list(_summaries())
+        TyperGroup(
+            name=self.name, help=self.help, params=self.params, commands=listed, rich_markup_mode=self.rich_markup_mode
+        ).format_help(ctx, formatter)
+
+
+def _part(module: str) -> typer.Typer:
+    """Return an app with the commands of one module."""
+    part = typer.Typer()
+    importlib.import_module(f"mardock.cli.{module}").add_to(part)
+    return part
+
+
+def _summaries() -> Iterator[TyperCommand]:
+    """Yield what a list shows of each command, in the order of the table above."""
+    shown = {}
+    for module in _MODULES:
+        part = _part(module)
+        found: list[CommandInfo | TyperInfo] = [*part.registered_commands]
+        found += map(solve_typer_info_defaults, part.registered_groups)
+        for info in found:
+            name = info.name or get_command_name(getattr(info.callback, "__name__", ""))
+            text = info.help or inspect.getdoc(info.callback)
+            shown[name] = TyperCommand(name, help=text, hidden=info.hidden, rich_help_panel=info.rich_help_panel)
+    return (shown[name] for name in _HOMES)

@@ -93,7 +93,7 @@ def test_what_is_registered_already_is_replaced_and_other_versions_are_left_alon
 def test_what_cannot_serve_is_refused_with_its_cause_and_the_next_good_save_serves(
     make: Make, name: str, fault: dict[str, str], told: str
 ) -> None:
-    model = make(name)
+    model = make(name, patience=4 if "sleep" in str(fault) else 60)
     model.start()
     model.save(**fault)
     model.hear("1.0-w0001 goes on serving")
@@ -194,7 +194,7 @@ def test_settings_are_read_again_when_they_are_saved(make: Make) -> None:
     before = settings.read_text()
     settings.write_text(before + "typo = 1\n")
     assert "unknown key" in model.hear("error: ")
-    settings.write_text(before.replace("response_timeout = 3", "response_timeout = 5"))
+    settings.write_text(before.replace("response_timeout = 60", "response_timeout = 5"))
     model.hear(" serves with mardock.toml")
     with ManagementClient(model.endpoint) as client:
         assert client.describe_default("settings").response_timeout_s == 5
@@ -379,7 +379,7 @@ def test_an_end_right_after_a_swap_leaves_what_was_saved_in_its_plain_form(make:
     ],
 )
 def test_instant_keeps_the_code_that_works(make: Make, name: str, fault: dict[str, str], told: str) -> None:
-    model = make(name)
+    model = make(name, patience=4 if "sleep" in str(fault) else 60)
     model.start("--instant")
     model.save(**fault)
     model.hear("1.0-i0002 goes on serving")

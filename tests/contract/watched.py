@@ -38,16 +38,29 @@ serialized_file = "src/{name}.bin"
 extra_files = ["torchserve/{name}/extra"]
 [models.{name}.serving]
 initial_workers = {workers}
-startup_timeout = 4
-response_timeout = 3
+startup_timeout = {patience}
+response_timeout = {patience}
 """
-FEW_SECONDS = 30.0
+FEW_SECONDS = 60.0
 
 
 class Watched:
-    """One model of a project, its files, and a watch of it when one was started."""
+    """One model of a project, its files, and a watch of it when one was started.
 
-    def __init__(self, project: Project, engine: Engine, name: str, *, workers: int = 1, function: str = "") -> None:
+    Args:
+        patience: seconds TorchServe waits for it to start, and to answer.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        engine: Engine,
+        name: str,
+        *,
+        workers: int = 1,
+        function: str = "",
+        patience: int = 60,
+    ) -> None:
         self.project = project
         self.engine = engine
         self.name = name
@@ -60,7 +73,7 @@ class Watched:
         (project.root / "datasets" / "sample").write_bytes(b"sample")
         self.save()
         with (project.root / "mardock.toml").open("a") as file:
-            file.write(SETTINGS.format(name=name, workers=workers, function=function))
+            file.write(SETTINGS.format(name=name, workers=workers, function=function, patience=patience))
         self._lines: queue.Queue[str] = queue.Queue()
         self.said: list[str] = []
         self.process: Optional[subprocess.Popen[str]] = None

@@ -52,6 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "azureml": {"subscription_id": "sub", "resource_group": "group", "workspace": "space", "registry": "shop.invalid"},
     "tir": {"project_id": 42, "location": "Delhi", "sku_id": 7},
 }
+REHEARSE = [sys.executable, "-m", "mardock", "deploy", "rehearse", "--target", "tir", "--allow-dirty"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,18 @@ def scene(torchserve_image: str, tmp_path: Path) -> Iterator[Scene]:
     subprocess.run(remove, check=True, capture_output=True)
     assert left_over() == ""
     assert list((root / ".mardock").glob("rehearsal-*")) == []
+
+
+def write_tir(scene: Scene, **more: Any) -> None:
+    """Make the scene what the command line takes: a commit with TIR's settings, and an archive."""
+    options = {**OPTIONS["tir"], "image": scene.image, **more}
+    scene.write(
+        "mardock.toml", TOML + "\n[deploy.tir]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in options.items())
+    )
+    scene.experiment()
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+    for arguments in (["init", "-q"], ["add", "mardock.toml"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], cwd=scene.root, check=True)
 
 
 def left_over() -> str:
@@ -255,18 +268,19 @@ def test_an_archive_that_is_too_large(scene: Scene) -> None:
     assert message.startswith("mardock.toml:8: echo.mar weighs ")
 
 
+def test_a_failure_as_json_tells_what_was_checked_before(scene: Scene) -> None:
+    write_tir(scene, max_archive_mb=0.0001)
+    done = subprocess.run([*REHEARSE, "--json"], cwd=scene.root, capture_output=True, text=True, check=False)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["prediction"]) == (6, None), done.stderr
+    assert [(check["name"], check["ok"]) for check in told["checks"]] == [("archive", False)]
+    assert "echo.mar weighs" in done.stderr
+
+
 def test_ctrl_c_leaves_nothing(scene: Scene) -> None:
-    options = "".join(
-        f"{key} = {json.dumps(value)}\n" for key, value in {**OPTIONS["tir"], "image": scene.image}.items()
-    )
-    scene.write("mardock.toml", TOML + "\n[deploy.tir]\n" + options)
+    write_tir(scene)
     scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("initial_delay: 1", "initial_delay: 3000"))
-    scene.experiment()
-    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
-    for arguments in (["init", "-q"], ["add", "mardock.toml"], ["commit", "-qm", "first"]):
-        subprocess.run([*git, *arguments], cwd=scene.root, check=True)
-    argv = [sys.executable, "-m", "mardock", "deploy", "rehearse", "--target", "tir", "--allow-dirty"]
-    with subprocess.Popen(argv, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(REHEARSE, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert "the readiness probe asks after 3000 s" in running.stderr.readline()
         assert left_over() != ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
 
 WINNER = "winner"
@@ -21,8 +22,17 @@ class NamesCandidate(TyperCommand):
         from mardock.compile.report import CANDIDATE_NAMES
 
         filled: list[str] = []
+        behind: list[tuple[str, str]] = []
         for argument, following in zip(args, [*args[1:], ""]):
             filled.append(argument)
             if argument in _OPTIONS and following not in (WINNER, ALL, *CANDIDATE_NAMES):
                 filled.append(WINNER)
-        return super().parse_args(ctx, filled)
+                if following and not following.startswith("-"):
+                    behind.append((argument, following))
+        ctx.allow_extra_args = bool(behind)
+        rest = super().parse_args(ctx, filled)
+        if rest:  # a word too many: the one behind the option was meant for it
+            option, word = behind[0]
+            known = ", ".join(CANDIDATE_NAMES)
+            raise typer.BadParameter(f"there is no candidate {word}; one of {known}", param_hint=option)
+        return rest

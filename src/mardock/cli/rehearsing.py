@@ -71,6 +71,6 @@ def _show(report: Report, *, as_json: bool) -> None:
     if not as_json:
         rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in report.checks]
         console.table(("CHECK", "OUTCOME", "FIGURES"), rows)
-    elif report.failure is None:
+    else:
         answer = report.answer.decode("utf-8", "replace") if report.answer is not None else None
         console.data_json({"checks": [asdict(check) for check in report.checks], "prediction": answer})

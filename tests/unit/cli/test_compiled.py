@@ -97,6 +97,15 @@ def test_the_fastest_that_answers_alike_is_packed_unless_one_is_named(
     assert ("net.py" in members) is (packed == "net.pt")
 
 
+@pytest.mark.parametrize("words", [["net", "--compiled", "freze"], ["--compiled", "freze", "net"]])
+def test_a_candidate_that_does_not_exist_is_named_with_those_that_do(words: list[str], kept: Kept, run: Run) -> None:
+    kept.keep(SCRIPT, FREEZE)
+    refused = run("archive", *words)
+    assert refused.exit_code == 2
+    told = " ".join(refused.stderr.replace("│", "").split())
+    assert "Invalid value for --compiled: there is no candidate freze; one of eager, script, trace," in told
+
+
 def test_the_one_that_was_kept_by_name_needs_no_name(kept: Kept, run: Run) -> None:
     kept.keep(SCRIPT, FREEZE, saved=["script"])
     assert run("archive", "--compiled").exit_code == 0

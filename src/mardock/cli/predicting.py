@@ -201,16 +201,19 @@ def read(file: Path) -> bytes:
 
 
 def show(answers: Sequence[Answer]) -> None:
-    """Print one answer untouched, or one line per file."""
+    """Print one answer untouched, or one line per file; nothing when no file has one."""
+    if all(answer.failure for answer in answers):
+        return
     if len(answers) == 1:
-        if answers[0].failure is None:
-            console.data_bytes(answers[0].body)
+        console.data_bytes(answers[0].body)
         return
     console.table(("FILE", "PREDICTION"), [(answer.file, " ".join(answer.text.split())) for answer in answers])
 
 
 def show_labels(answers: Sequence[Answer]) -> None:
-    """Print what was predicted beside what it is, and the accuracy."""
+    """Print what was predicted beside what it is, and the accuracy; nothing when no file has an answer."""
+    if all(answer.failure for answer in answers):
+        return
     console.data("Predicted  Actual")
     for answer in answers:
         console.data(f"    {answer.text}        {answer.label}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
@@ -104,8 +105,17 @@ def test_labels_are_shown_beside_predictions_with_the_accuracy(capsys: pytest.Ca
 
 
 def test_a_file_without_an_answer_counts_as_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    predicting.show_labels([answer("x_7.png", failure=FAILURE)])
-    assert "    -        7\n\n0 of 1 right" in capsys.readouterr().out
+    predicting.show_labels([answer("x_7.png", failure=FAILURE), answer("x_4.png", b"4")])
+    assert "    -        7\n    4        4\n\n1 of 2 right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("show", [predicting.show, predicting.show_labels])
+@pytest.mark.parametrize("count", [1, 3])
+def test_without_any_answer_there_is_nothing_to_show(
+    show: Callable[[list[Answer]], None], count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show([answer("x_7.png", failure=FAILURE)] * count)
+    assert capsys.readouterr().out == ""
 
 
 def test_one_answer_is_written_untouched(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -147,6 +147,20 @@ def write_tir(scene: Scene, **more: Any) -> None:
         subprocess.run([*git, *arguments], cwd=scene.root, check=True)
 
 
+@contextmanager
+def interrupted(scene: Scene, number: int) -> Iterator[subprocess.Popen[str]]:
+    """A rehearsal that got a signal while its container runs."""
+    if not (scene.root / ".git").exists():
+        write_tir(scene)
+    scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("initial_delay: 1", "initial_delay: 3000"))
+    with subprocess.Popen(REHEARSE, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "the readiness probe asks after 3000 s" in running.stderr.readline()
+        assert left_over() != ""
+        running.send_signal(number)
+        yield running
+
+
 def left_over() -> str:
     names = ["docker", "ps", "--all", "--quiet", "--filter", "name=mardock-rehearsal-"]
     return subprocess.run(names, check=True, capture_output=True, text=True).stdout
@@ -278,11 +292,13 @@ def test_a_failure_as_json_tells_what_was_checked_before(scene: Scene) -> None:
 
 
 def test_ctrl_c_leaves_nothing(scene: Scene) -> None:
-    write_tir(scene)
-    scene.write("torchserve/echo/torchserve-deployment.yaml", SPEC.replace("initial_delay: 1", "initial_delay: 3000"))
-    with subprocess.Popen(REHEARSE, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr is not None
-        assert "the readiness probe asks after 3000 s" in running.stderr.readline()
-        assert left_over() != ""
-        running.send_signal(signal.SIGINT)
+    with interrupted(scene, signal.SIGINT) as running:
+        assert running.wait(timeout=120) == 130
+
+
+def test_what_a_killed_one_left_goes_with_the_next(scene: Scene) -> None:
+    with interrupted(scene, signal.SIGKILL) as running:
+        running.wait(timeout=120)
+    assert left_over() != ""
+    with interrupted(scene, signal.SIGINT) as running:
         assert running.wait(timeout=120) == 130

@@ -63,7 +63,7 @@ def rehearse(
     checks: list[Check] = []
     try:
         checks.append(_weigh(contract, archive))
-        with _running(contract, _lay_out(contract, workspace)) as container:
+        with _running(contract, _lay_out(contract, workspace), workspace) as container:
             ask = asker(container.host, container.port)
             stage = Stage(contract, container, ask, time, sources)
             try:
@@ -103,10 +103,11 @@ def _lay_out(contract: Contract, workspace: Path) -> dict[str, Path]:
     return files
 
 
-def _running(contract: Contract, files: Mapping[str, Path]) -> AbstractContextManager[Throwaway]:
+def _running(contract: Contract, files: Mapping[str, Path], workspace: Path) -> AbstractContextManager[Throwaway]:
     return throwaway(
         contract.image,
         name="mardock-rehearsal",
+        workspace=workspace,
         command=contract.command,
         environment=contract.environment,
         files=files,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+_WORKSPACE_LABEL = "mardock.workspace"
 _FETCH = """
 import sys, urllib.error, urllib.request
 try:
@@ -67,6 +68,7 @@ def throwaway(
     image: str,
     *,
     name: str,
+    workspace: Path,
     command: Sequence[str],
     environment: Mapping[str, str],
     files: Mapping[str, Path],
@@ -74,9 +76,12 @@ def throwaway(
 ) -> Iterator[Throwaway]:
     """Run a container for as long as the block lasts; it is removed however the block ends.
 
+    One whose process was killed is removed by the next.
+
     Args:
         image: one that is here.
         name: its name's beginning.
+        workspace: a folder that lasts as long as the block, or until somebody finds its process dead.
         command: the image's own when empty.
         files: by their path in the container, where they can only be read.
         port: the one to open, on 127.0.0.1 of this machine.
@@ -89,11 +94,13 @@ def throwaway(
     unique = f"{name}-{uuid4().hex[:8]}"
     mounts = [Mount(target, str(source), type="bind", read_only=True) for target, source in files.items()]
     with sdk() as client:
+        _sweep(client)
         try:
             container = client.containers.run(
                 image,
                 list(command) or None,
                 name=unique,
+                labels={_WORKSPACE_LABEL: str(workspace)},
                 environment=dict(environment),
                 mounts=mounts,
                 ports={f"{port}/tcp": ("127.0.0.1", 0)},
@@ -102,6 +109,12 @@ def throwaway(
             yield Throwaway(container, port)
         finally:
             _remove(client, unique)
+
+
+def _sweep(client: DockerClient) -> None:
+    for left in client.containers.list(all=True, filters={"label": _WORKSPACE_LABEL}, ignore_removed=True):
+        if not Path(left.labels[_WORKSPACE_LABEL]).exists():
+            left.remove(force=True, v=True)
 
 
 def _remove(client: DockerClient, name: str) -> None:

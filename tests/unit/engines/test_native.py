@@ -130,7 +130,7 @@ def test_the_environment_is_the_callers_without_what_wins_over_the_configuration
 
 def test_the_users_garbage_collector_replaces_ours() -> None:
     assert "-XX:+UseSerialGC" in launch.jvm_options({})
-    assert launch.jvm_options({"vmargs": "-XX:+UseG1GC"}) == ["-XX:TieredStopAtLevel=1", "-XX:+UseG1GC"]
+    assert launch.jvm_options({"vmargs": "-XX:+UseG1GC"}) == ["-XX:+UseG1GC"]
 
 
 def test_the_archive_is_keyed_by_java_and_jar(tmp_path: Path) -> None:

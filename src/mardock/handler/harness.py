@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -20,6 +21,14 @@ from mardock.handler.recorder import Recorder, WatchedRequest
 from mardock.handler.wire import Incoming, Request, read_answer
 
 Failing = Callable[[BaseException], None]
+
+
+@lru_cache
+def metrics_cache() -> MetricsCacheYamlImpl:
+    """Return TorchServe's own metrics, which take a while to read."""
+    metrics = MetricsCacheYamlImpl(config_file_path=str(TS_FOLDER / "configs" / "metrics.yaml"))
+    metrics.initialize_cache()
+    return metrics
 
 
 class HandlerError(Exception):
@@ -90,8 +99,7 @@ class Worker:
         self._streamed.append(frame)
 
     def _load(self, model: dict[str, Any], model_dir: Path, batch_size: int) -> Any:
-        metrics = MetricsCacheYamlImpl(config_file_path=str(TS_FOLDER / "configs" / "metrics.yaml"))
-        metrics.initialize_cache()
+        metrics = metrics_cache()
         metrics.model_name = model["modelName"]
         gpu = 0 if torch.cuda.is_available() else None
         return TimedLoader(self._recorder).load(

@@ -48,9 +48,11 @@ class TrialSpec:
 
 
 def import_torchserve() -> None:
-    """Import what every worker imports, and nothing more, so that a trial can begin at once."""
+    """Import and read what every worker does, and nothing more, so that a trial can begin at once."""
     with contextlib.suppress(ImportError):  # where torch is missing, the command may yet move to where it is
-        from mardock.handler import harness  # noqa: F401
+        from mardock.handler.harness import metrics_cache
+
+        metrics_cache()
 
 
 def run(spec: TrialSpec, notes: Notes) -> None:

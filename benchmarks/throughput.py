@@ -6,8 +6,9 @@ Two models: a ResNet-18 written by hand (random weights, 224 x 224 images, 16 re
 nothing (64 at once). The same client loads all sides in turn, 3 s each. `torchserve --start` runs as documented: a
 worker per core with torch's own number of threads, and a log line for each request. torch alone is a process per core
 with one thread and the allocator's settings of mardock's workers, at the best of three batch sizes. A full grid of
-all the tuner may look at is measured too, each point once for 2 s. `tune --variants` may choose what `mardock compile`
-verified to answer the same, and is compared with torch alone running that.
+all the tuner may look at is measured too, each point once for 2 s. The ResNet-18 is tuned three times: where several
+settings do equally well, chance has a say, and what counts is the median of the three in each turn. `tune --variants`
+may choose what `mardock compile` verified to answer the same, and is compared with torch alone running that.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from mardock.engines.threads import usable_cores
 from mardock.settings.project import Project
 
 ROUNDS = 5
+SEARCHES = 3
 SECONDS, GRID_S = 3.0, 2.0
 FILLING = 0.25  # of a run, not counted; as the tuner has it
 BATCHES = (4, 8, 16)
@@ -159,12 +161,13 @@ class Contest:
 
 def resnet_rows(contest: Contest, root: Path, rounds: int) -> list[results.Row]:
     """Measure the ResNet-18."""
-    tuned, tune_s = contest.tune()
+    searches = {f"{TUNED}, search {number}": contest.tune() for number in range(1, SEARCHES + 1)}
+    chosen = {name: setting for name, (setting, _) in searches.items()}
     fastest, _ = contest.tune(contest.variants())
     found, grid_s = contest.full_grid()
     best = max(found, key=lambda setting: found[setting])
     single = max((s for s in found if s.workers == 1), key=lambda setting: found[setting])
-    settings = {TUNED: tuned, COMPILED: fastest, GRID: best, SINGLE: single}
+    settings = {**chosen, COMPILED: fastest, GRID: best, SINGLE: single}
     form = compiled.spec_of(contest.project, RESNET, fastest.variant) if fastest.variant else None
     with (
         TorchAlone(root, Path("weights.pt")) as eager,
@@ -178,16 +181,18 @@ def resnet_rows(contest: Contest, root: Path, rounds: int) -> list[results.Row]:
             alone_compiled: lambda: as_compiled(batches[1], SECONDS),
         }
         values = contest.rounds(rounds, settings, others)
+    values[TUNED] = [statistics.median(turn) for turn in zip(*(values[name] for name in chosen))]
     goals = {DOCUMENTED: 2.5, UP: 1.0, SINGLE: 1.0, alone: 0.9, GRID: 0.95}
     rows = [contest.row(values, TUNED, peer, goal) for peer, goal in goals.items()]
     rows[2] = replace(rows[2], note=f"the best single worker was {single}")
+    found_by_tune = "; ".join(map(str, chosen.values()))
     cost = results.Row(
         "find a setting for ResNet-18",
         "s",
-        results.Side(TUNED, [tune_s]),
+        results.Side(TUNED, [seconds for _, seconds in searches.values()]),
         results.Side(f"full grid of {len(found)}", [grid_s]),
         results.at_least(5),
-        note=f"tune (--budget {contest.workload.budget:g}) chose {tuned}, the grid {best}",
+        note=f"tune (--budget {contest.workload.budget:g}) chose {found_by_tune}; the grid {best}",
     )
     with_forms = [contest.row(values, COMPILED, DOCUMENTED, 2.5), contest.row(values, COMPILED, alone_compiled, 0.9)]
     with_forms[0] = replace(with_forms[0], note=f"it chose {fastest}")

@@ -5,7 +5,6 @@ Weights hardly deflate (7 %) and what else is in an archive is small, so nothing
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shutil
@@ -17,7 +16,7 @@ from typing import IO, Optional
 
 from mardock.archive.manifest import build_time
 from mardock.archive.members import MANIFEST_NAME, SourceFile
-from mardock.archive.store import Draft
+from mardock.archive.store import DISK_FULL, Draft
 from mardock.errors import ArchiveError
 
 try:
@@ -28,7 +27,6 @@ except ImportError:  # the extra `fast`: three times zlib's speed
 Progress = Callable[[int, int], None]
 _CHUNK = 1 << 20
 _PAGE = 4096
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SourceChangedError(Exception):
@@ -55,6 +53,7 @@ def write_archive(
         raise _disk_full(draft, total + len(manifest))
     draft.empty()
     try:
+        draft.reserve(total)
         with open(draft.fd, "wb", closefd=False) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             report = _Reporter(progress, total)
             for source in sources:
@@ -66,7 +65,7 @@ def write_archive(
             os.fsync(draft.fd)  # an archive is at stake, should the power fail
         draft.commit()
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         raise _disk_full(draft, total + len(manifest)) from error
     return True

@@ -20,6 +20,7 @@ from tests.support.full_disk import one_mebibyte_for
 from mardock.archive.build import build
 from mardock.archive.read import read
 from mardock.archive.spec import ArchiveSpec
+from mardock.archive.store import Draft
 from mardock.errors import ArchiveError, ConfigError
 
 FILES = ("weights.pt", "code/handler.py", "code/model.py")
@@ -199,6 +200,18 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_draft(project: Path, spec: Arc
         with pytest.raises(ArchiveError, match=r"no room for mnist\.mar: it needs 8\d\d,\d+ bytes, .* free"):
             build(spec, project, project / "artifacts", progress=fill)
         assert _store(project) == ["other"]
+
+
+def test_room_is_set_aside_before_large_files_are_written(project: Path) -> None:
+    with Draft(project / "artifacts" / "mnist.mar", 0) as draft:
+        draft.reserve(64 << 20)
+        assert os.fstat(draft.fd).st_size == 0
+    assert _store(project) == []
+    with one_mebibyte_for(project / "artifacts"), Draft(project / "artifacts" / "mnist.mar", 0) as draft:
+        if shutil.disk_usage(project / "artifacts").free > 64 << 20:
+            pytest.skip("needs a disk of its own")
+        with pytest.raises(OSError, match="No space left"):
+            draft.reserve(64 << 20)
 
 
 def test_a_sparse_file_larger_than_the_disk_is_refused_before_it_is_filled(project: Path, spec: ArchiveSpec) -> None:

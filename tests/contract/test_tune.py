@@ -17,6 +17,7 @@ from tests.support.command import MARDOCK, Ended, environment, mardock, succeed
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.native import NativeEngine
+from mardock.registration.model_lock import model_lock
 
 # A batch costs no core and always the same time: what is found depends on no other process of the machine.
 HANDLER = """
@@ -162,6 +163,13 @@ def test_what_cannot_be_tuned_is_refused(root: Path, arguments: tuple[str, ...],
     assert done.code == code, done.err
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_model_that_is_watched_is_not_tuned(root: Path, engine: NativeEngine) -> None:
+    with model_lock(engine._project.state, "m", "watched"):
+        done = tune(root)
+    assert done.code == 2, done.err
+    assert f"model m is watched already, by pid {os.getpid()}" in done.err
 
 
 def test_a_server_that_dies_leaves_a_marked_report(root: Path, engine: NativeEngine) -> None:  # the module's last one

@@ -1,4 +1,4 @@
-"""One development session per model: a second watch would retire the first one's versions, a debugger's with them."""
+"""One development session per model: a second watch would retire the versions of the first, of a debugger or tuner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mardock.errors import ConfigError
 
 
 @contextmanager
-def model_lock(state: Path, model: str, being: Literal["watched", "debugged"]) -> Iterator[None]:
+def model_lock(state: Path, model: str, being: Literal["watched", "debugged", "tuned"]) -> Iterator[None]:
     """Hold `state`/model-<model>.lock; the kernel lets go of it when its holder dies, however it dies.
 
     Args:
@@ -21,7 +21,7 @@ def model_lock(state: Path, model: str, being: Literal["watched", "debugged"]) -
         being: what the holder does with the model.
 
     Raises:
-        ConfigError: another process watches or debugs this model, or the folder cannot be written.
+        ConfigError: another process watches, debugs or tunes this model, or the folder cannot be written.
     """
     path = state / f"model-{model}.lock"
     try:

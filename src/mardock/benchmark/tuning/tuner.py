@@ -19,6 +19,7 @@ from mardock.benchmark.tuning.setting import Space
 from mardock.engines.base import Engine
 from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineNotRunningError, ServingError
+from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
@@ -73,10 +74,15 @@ class Tuner:
         Raises:
             EngineNotRunningError: the server is down, or died meanwhile; `report` holds what was measured.
             ServingError: the machine is too busy, or the model's answers cannot be compared.
+            ConfigError: another process watches or debugs the model.
         """
         specs: dict[Optional[str], ArchiveSpec] = {None: self._settings.archive}
         specs.update(self._plan.variants)
-        with project_lock(self._project.state, timeout=0, name="tuning.lock", doing="tuning a model of this project"):
+        state = self._project.state
+        with (
+            project_lock(state, timeout=0, name="tuning.lock", doing="tuning a model of this project"),
+            model_lock(state, self._settings.archive.model_name, "tuned"),
+        ):
             self._arena = arena = Arena(self._engine, self._project, self._settings, self._plan.load, specs)
             try:
                 with arena:

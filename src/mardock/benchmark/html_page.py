@@ -24,7 +24,7 @@ section.doubts li { color: var(--warn); }
 .wide { grid-column: 1 / -1; }
 @media (max-width: 900px) { .stack { grid-template-columns: minmax(0, 1fr); } }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th, td { padding: 6px 8px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; font-size: 13px; } tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; }
 .remarks th:last-child, .remarks td:last-child { min-width: 220px; text-align: left; white-space: normal; }

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.contract.projects import add_echo, make_project
+from tests.support.waiting import eventually
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -86,9 +87,15 @@ def test_a_model_of_the_store_is_served_and_its_output_logged(served: tuple[Proj
         assert management.register(url, model_name="echo", initial_workers=1).ready
         assert inference.predict("echo", b"hello").body.endswith(b" hello")
         management.unregister("echo")
-    lines = list(engine.logs(follow=False, tail=-1))
-    assert any("MODEL_LOG" in line and "echo is initialised" in line for line in lines)
-    assert list(engine.logs(follow=False, tail=3)) == list(engine.logs(follow=False, tail=-1))[-3:]
+
+    def log(tail: int) -> list[str]:
+        return list(engine.logs(follow=False, tail=tail))
+
+    def told() -> bool:
+        return any("MODEL_LOG" in line and "echo is initialised" in line for line in log(-1))
+
+    eventually(told, lambda: log(-1))
+    eventually(lambda: log(3) == log(-1)[-3:], lambda: log(-1))  # a line may come between the two
 
 
 def test_requests_leave_nothing_in_the_log_but_what_the_handler_says(

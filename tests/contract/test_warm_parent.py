@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from benchmarks.warm_parent import TorchServe
+from tests.support.waiting import eventually
 
 from mardock.engines import warm
 
@@ -46,6 +47,11 @@ def server(tmp_path: Path, socket_enabled: None) -> Iterator[TorchServe]:
     warm.stop(tmp_path)
 
 
+def await_line(server: TorchServe, pattern: str) -> None:
+    """Return once the log has such a line, which may come a moment after the answer."""
+    eventually(lambda: re.search(pattern, server.log.read_text()) is not None, server.log.read_text)
+
+
 def test_register_predict_scale(server: TorchServe, tmp_path: Path) -> None:
     server.scale(4)
     status = warm.status(tmp_path)
@@ -67,12 +73,8 @@ def test_a_failing_worker_has_the_same_status(server: TorchServe, act: str, expe
 def test_the_log_has_the_same_lines(server: TorchServe) -> None:
     server.scale(1)
     server.predict(b"raise")
-    log = server.log.read_text()
-    tag = r"W-9\d+-m_1\.0-stdout MODEL_LOG - "
-    assert re.search(tag + "imported by the parent", log)
-    assert re.search(tag + r"\[PID\]\d+", log)
-    assert re.search(tag + "Traceback", log)
-    assert re.search(tag + "ValueError: boom", log)
+    for text in ("imported by the parent", r"\[PID\]\d+", "Traceback", "ValueError: boom"):
+        await_line(server, rf"W-9\d+-m_1\.0-stdout MODEL_LOG - {text}")
 
 
 def test_killing_the_server_leaves_no_worker(server: TorchServe, tmp_path: Path) -> None:
@@ -92,4 +94,4 @@ def test_without_the_parent_it_serves_all_the_same(server: TorchServe, tmp_path:
     warm.stop(tmp_path)
     server.scale(1)
     assert server.predict() == (200, "1 3.0")
-    assert "imported by python" in server.log.read_text()
+    await_line(server, "imported by python")

@@ -12,7 +12,8 @@ from typing import Callable
 
 import pytest
 from tests.contract.projects import make_project
-from tests.contract.watched import FEW_SECONDS, Watched, eventually
+from tests.contract.watched import Watched
+from tests.support.waiting import FEW_SECONDS, eventually
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient

@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
+
+from tests.support.waiting import FEW_SECONDS, eventually
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -41,7 +43,6 @@ initial_workers = {workers}
 startup_timeout = {patience}
 response_timeout = {patience}
 """
-FEW_SECONDS = 60.0
 
 
 class Watched:
@@ -175,12 +176,3 @@ class Watched:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-def eventually(condition: Callable[[], bool], otherwise: Callable[[], object]) -> None:
-    """Return once a condition holds; fail with what there is instead after a while."""
-    deadline = time.monotonic() + FEW_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(otherwise())
-        time.sleep(0.02)

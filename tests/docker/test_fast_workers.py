@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.contract.projects import add_echo
+from tests.support.waiting import eventually
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -74,10 +75,13 @@ def is_warm(engine: DockerEngine) -> bool:
 
 
 def test_the_switch_decides_who_forks(model: DockerEngine) -> None:
-    lines = list(model.logs(follow=False, tail=-1))
     who = "imported by the parent" if is_warm(model) else "imported by python"
-    assert len([line for line in lines if "MODEL_LOG" in line and line.endswith(who)]) == WORKERS
-    assert not any("workers start plainly" in line for line in lines)
+
+    def log() -> list[str]:
+        return list(model.logs(follow=False, tail=-1))
+
+    eventually(lambda: len([line for line in log() if "MODEL_LOG" in line and line.endswith(who)]) == WORKERS, log)
+    assert not any("workers start plainly" in line for line in log())
     if is_warm(model):
         assert f"workers={WORKERS}" in parent(model)
     else:

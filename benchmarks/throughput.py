@@ -45,7 +45,7 @@ SECONDS, GRID_S = 3.0, 2.0
 FILLING = 0.25  # of a run, not counted; as the tuner has it
 BATCHES = (4, 8, 16)
 FORMS = "freeze,channels_last"
-COMPILE = ("--input-shape", "1x3x224x224", "--only", FORMS, "--rounds", "3")
+COMPILE = ("--input-shape", "1x3x224x224", "--only", FORMS, "--rounds", "3", "--save", "all")
 UP, DOCUMENTED, GRID, SINGLE = "mardock up", "torchserve --start", "best of the full grid", "best single worker"
 TUNED, COMPILED = "mardock tune", "mardock tune --variants"
 STARTED = time.monotonic()
@@ -73,13 +73,7 @@ def measure(rounds: int) -> list[results.Row]:
     with tempfile.TemporaryDirectory(prefix="throughput-") as name, ExitStack() as stack:
         root = Path(name)
         lay_out(root)
-        run(
-            root,
-            "mardock",
-            "compile",
-            RESNET,
-            *f"--input-shape 1x3x224x224 --only {FORMS} --rounds 3 --save all".split(),
-        )
+        run(root, "mardock", "compile", RESNET, *COMPILE)
         peer = stack.enter_context(documented(root))
         project = Project(root)
         engine = NativeEngine(project)

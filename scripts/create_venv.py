@@ -38,7 +38,7 @@ def main() -> None:
     print(f"installing {arguments.requirements} into {VENV} …", flush=True)
     if subprocess.run(command, check=False).returncode != 0:
         sys.exit("error: pip failed, see above\nhint: check the network and pip's configuration, then run make again")
-    # As pip does with what it copies; this package stays where it is. It saves the first run of each command 30 ms.
+    # As pip does with what it copies; this package stays where it is.
     subprocess.run([VENV / "bin/python", "-m", "compileall", "-q", "src/mardock"], check=False)
 
 

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from mardock import __version__
 from mardock.cli import console, context
-from mardock.cli.commands import ModuleCommands
+from mardock.cli.commands import ModuleCommands, evaluate
 from mardock.errors import MardockError
 
 INTERRUPTED = 130
@@ -63,7 +63,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     project: context.ProjectOption = None,
     version: Annotated[
@@ -71,6 +70,10 @@ def _root(
     ] = False,
 ) -> None:
     context.set_start(project)
+
+
+evaluate(_root)
+app.callback()(_root)
 
 
 def _terminate(number: int, frame: Optional[FrameType]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any, Callable, Optional, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -61,7 +62,26 @@ def _part(module: str) -> typer.Typer:
     """Return an app with the commands of one module."""
     part = typer.Typer()
     importlib.import_module(f"mardock.cli.{module}").add_to(part)
+    _evaluate_all(part)
     return part
+
+
+def evaluate(command: Callable[..., Any]) -> None:
+    """Let typer see a command's annotations, strings in these modules: on Python 3.9 it takes them as they are.
+
+    3.9 is what the official TorchServe image has, where commands run as well.
+    """
+    if sys.version_info < (3, 10):
+        command.__annotations__ = get_type_hints(command, include_extras=True)
+
+
+def _evaluate_all(app: typer.Typer) -> None:
+    for info in app.registered_commands:
+        if info.callback is not None:
+            evaluate(info.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _evaluate_all(group.typer_instance)
 
 
 def _summaries() -> Iterator[TyperCommand]:

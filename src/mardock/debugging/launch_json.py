@@ -122,7 +122,7 @@ def _plain(text: str) -> str:
 
 def _members(plain: str, at: int) -> Iterator[tuple[str, _Value]]:
     """Yield the members of the object that begins there; the text is known to be JSON."""
-    while plain[at := _skip(plain, at + 1)] != "}":
+    while plain[(at := _skip(plain, at + 1))] != "}":
         key, at = json.JSONDecoder().raw_decode(plain, at)
         value = _decode(plain, _skip(plain, plain.index(":", at) + 1))
         yield key, value
@@ -133,7 +133,7 @@ def _members(plain: str, at: int) -> Iterator[tuple[str, _Value]]:
 
 def _elements(plain: str, at: int) -> Iterator[_Value]:
     """Yield the elements of the list that begins there; the text is known to be JSON."""
-    while plain[at := _skip(plain, at + 1)] != "]":
+    while plain[(at := _skip(plain, at + 1))] != "]":
         value = _decode(plain, at)
         yield value
         at = _skip(plain, value.end)

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
-from typing import Any, Callable, Optional, get_type_hints
+from typing import Any, Callable, Optional
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -72,7 +72,10 @@ def evaluate(command: Callable[..., Any]) -> None:
     3.9 is what the official TorchServe image has, where commands run as well.
     """
     if sys.version_info < (3, 10):
-        command.__annotations__ = get_type_hints(command, include_extras=True)
+        from typing_extensions import get_annotations
+
+        # Not typing.get_type_hints, which puts an Optional around those of a default None, and so hides them.
+        command.__annotations__ = get_annotations(command, eval_str=True)
 
 
 def _evaluate_all(app: typer.Typer) -> None:

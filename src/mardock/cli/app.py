@@ -63,6 +63,8 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+@app.callback()
+@evaluate
 def _root(
     project: context.ProjectOption = None,
     version: Annotated[
@@ -70,10 +72,6 @@ def _root(
     ] = False,
 ) -> None:
     context.set_start(project)
-
-
-evaluate(_root)
-app.callback()(_root)
 
 
 def _terminate(number: int, frame: Optional[FrameType]) -> None:

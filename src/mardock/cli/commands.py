@@ -6,13 +6,14 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command_name, get_group, solve_typer_info_defaults
 from typer.models import CommandInfo, TyperInfo
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODULES = {
     "setup": ("init", "doctor", "demo"),
     "lifecycle": ("up", "down", "status", "logs"),
@@ -66,7 +67,7 @@ def _part(module: str) -> typer.Typer:
     return part
 
 
-def evaluate(command: Callable[..., Any]) -> None:
+def evaluate(command: _Command) -> _Command:
     """Let typer see a command's annotations, strings in these modules: on Python 3.9 it takes them as they are.
 
     3.9 is what the official TorchServe image has, where commands run as well.
@@ -76,6 +77,7 @@ def evaluate(command: Callable[..., Any]) -> None:
 
         # Not typing.get_type_hints, which puts an Optional around those of a default None, and so hides them.
         command.__annotations__ = get_annotations(command, eval_str=True)
+    return command
 
 
 def _evaluate_all(app: typer.Typer) -> None:

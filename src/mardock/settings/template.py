@@ -86,7 +86,10 @@ def _contents(file: Path) -> bytes:
 
 def requirement() -> str:
     """Return how pip gets the mardock that runs now, with room for extras behind it."""
-    recorded = metadata.distribution("mardock").read_text("direct_url.json")
+    try:
+        recorded = metadata.distribution("mardock").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return f"-e {template_folder()}"
     origin = json.loads(recorded) if recorded else {}
     url = origin.get("url", "")
     if url.startswith("file:"):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from typer.testing import CliRunner, Result
+from tests.support.command import in_process
+from typer.testing import Result
 
 from mardock.cli import app, console, context
 
@@ -20,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run_command(*arguments: object) -> Result:
         monkeypatch.setattr(console, "_json", False)
-        return CliRunner().invoke(app.app, [str(argument) for argument in arguments])
+        return in_process(app.app, *arguments)
 
     return run_command
 

@@ -15,11 +15,12 @@ from typing import Callable
 
 import pytest
 import typer
-from tests.support.command import MARDOCK, environment, mardock
-from typer.testing import CliRunner, Result
+from tests.support.command import MARDOCK, environment, in_process, mardock
+from typer.testing import Result
 
 from mardock.cli import console
 from mardock.cli.app import Boundary
+from mardock.cli.commands import evaluate
 from mardock.cli.context import Json
 from mardock.errors import (
     ApiError,
@@ -54,10 +55,11 @@ def raising(error: BaseException, *arguments: str) -> Result:
     app.callback()(lambda: None)
 
     @app.command()
+    @evaluate
     def fail(as_json: Json = False) -> None:
         raise error
 
-    return CliRunner().invoke(app, ["fail", *arguments])
+    return in_process(app, "fail", *arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -99,11 +101,12 @@ def test_with_json_an_error_after_the_result_is_told_on_stderr_with_its_hint() -
     app.callback()(lambda: None)
 
     @app.command()
+    @evaluate
     def fail(as_json: Json = False) -> None:
         console.data_json({"runs": 1})
         raise WorkerFailedError("it failed", hint="mend it")
 
-    result = CliRunner().invoke(app, ["fail", "--json"])
+    result = in_process(app, "fail", "--json")
     assert json.loads(result.stdout) == {"runs": 1}
     assert (result.exit_code, result.stderr) == (5, "error: it failed\nhint: mend it\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,10 +88,20 @@ def judged(name: str, model: nn.Module, sample: tuple[Any, ...], folder: Path) -
     return verify(candidate, built.call, sample, expected, Tolerance())
 
 
-@pytest.mark.parametrize("name", ["eager", "script", "trace", "freeze", "optimize", "export", "channels_last"])
+FORMS = ["eager", "script", "trace", "freeze", "optimize", "channels_last"]
+EXPORTS = hasattr(torch.export.Dim, "AUTO")
+
+
+@pytest.mark.parametrize("name", FORMS + ["export"] * EXPORTS)
 def test_forms_of_a_network_with_batch_norm_and_dropout_answer_as_it_does(name: str, tmp_path: Path) -> None:
     report = judged(name, Net().train(), IMAGE, tmp_path)
     assert (report.status, report.reason) == (VERIFIED, "")
+
+
+@pytest.mark.skipif(EXPORTS, reason="this torch finds dynamic shapes")
+def test_an_older_torch_is_named_where_export_needs_a_newer_one(tmp_path: Path) -> None:
+    with pytest.raises(NotHereError, match=re.escape(torch.__version__)):
+        judged("export", Net(), IMAGE, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["int8", "bf16", "bf16_channels_last"])

@@ -95,12 +95,14 @@ def test_a_full_disk_leaves_what_was_saved_before(tmp_path: Path) -> None:
     folder, built = tmp_path / "compiled" / "net", [tmp_path / "script.pt", tmp_path / "freeze.pt"]
     folder.mkdir(parents=True)
     both = report(candidate("script", 3.0), candidate("freeze", 2.0))
+    larger = tmp_path / "larger.pt"
+    larger.write_bytes(bytes(2 << 20))
     with one_mebibyte_for(folder):
         for file in built:
             file.write_bytes(b"weights")
         save(both, built, folder, tmp_path)
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
-        built[1].write_bytes(bytes(2 << 20))
+        larger.replace(built[1])
         with pytest.raises(ArchiveError, match=f"cannot write into {folder}: ") as raised:
             save(both, built, folder, tmp_path)
         assert str(raised.value).endswith(("No space left on device", "File too large"))

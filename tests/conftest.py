@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         metavar="NAMES",
         help="comma-separated parts of the machine whose absence fails the tests that need them: "
-        "docker, torchserve, azurite, registry",
+        "docker, torchserve, own and official (images), azurite, registry",
     )
 
 

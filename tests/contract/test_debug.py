@@ -17,6 +17,7 @@ import psutil
 import pytest
 from tests.contract.dap import DebugClient
 from tests.contract.projects import free_ports, make_project
+from tests.support.images import KINDS, image
 
 from mardock import registration
 from mardock.archive.build import build
@@ -26,7 +27,7 @@ from mardock.client.model_status import ModelStatus
 from mardock.debugging import Debugged, Session, launch_json
 from mardock.engines import select
 from mardock.engines.base import Engine
-from mardock.engines.docker import daemon, images, tunnel
+from mardock.engines.docker import tunnel
 from mardock.errors import (
     ArchiveError,
     ConfigError,
@@ -111,19 +112,15 @@ class Bench:
         return list(self.project.model_store.glob(".*-debug"))
 
 
-@pytest.fixture(scope="module", params=["native", "docker"])
+@pytest.fixture(scope="module", params=["native", *KINDS])
 def bench(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require: Callable[[str, str], Any]
 ) -> Iterator[Bench]:
-    overrides: dict[str, Any] = {"engine": request.param}
     if request.param == "native":
         request.getfixturevalue("native")
+        overrides = {"engine": "native"}
     else:
-        if not daemon.engine_answers():
-            require("docker", "no Docker Engine answers")
-        overrides["torchserve_image"] = os.environ.get("TORCHSERVE_IMAGE", images.OWN_IMAGE)
-        if not images.image_available(overrides["torchserve_image"]):
-            require("docker", f"there is no image {overrides['torchserve_image']}: make serve-build")
+        overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
     made = start(tmp_path_factory.mktemp(request.param) / "project", overrides)
     try:
         yield made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.contract.projects import add_echo, make_project
+from tests.support.images import KINDS, image
 from tests.support.waiting import eventually
 
 from mardock.client.inference import InferenceClient
@@ -18,7 +18,6 @@ from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
 from mardock.engines import select
 from mardock.engines.base import Engine
-from mardock.engines.docker import daemon, images
 from mardock.engines.native import NativeEngine
 from mardock.errors import EngineNotRunningError
 from mardock.settings.project import Project
@@ -26,22 +25,18 @@ from mardock.settings.project import Project
 TIMEOUT_S = 120.0
 
 
-@pytest.fixture(scope="module", params=["native", "docker"])
+@pytest.fixture(scope="module", params=["native", *KINDS])
 def served(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     require: Callable[[str, str], Any],
 ) -> Iterator[tuple[Project, Endpoint]]:
     """A project whose server was brought up, and what `up` returned; stopped at the end."""
-    overrides: dict[str, Any] = {"engine": request.param}
     if request.param == "native":
         request.getfixturevalue("native")
+        overrides = {"engine": "native"}
     else:
-        if not daemon.engine_answers():
-            require("docker", "no Docker Engine answers")
-        overrides["torchserve_image"] = os.environ.get("TORCHSERVE_IMAGE", images.OWN_IMAGE)
-        if not images.image_available(overrides["torchserve_image"]):
-            require("docker", f"there is no image {overrides['torchserve_image']}: make serve-build")
+        overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
     project = make_project(tmp_path_factory.mktemp(request.param) / "project", **overrides)
     engine = select.create(project, print)
     try:

@@ -1,8 +1,9 @@
-"""A real Docker Engine: the project's own image, built once, and throw-away projects with ports of their own."""
+"""A real Docker Engine, both images TorchServe runs from, and throw-away projects with ports of their own."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Callable, NoReturn
 from uuid import uuid4
 
 import pytest
+from tests.support.images import KINDS, image
 
 from mardock.engines.docker.containers import PORT_VARIABLES
 from mardock.engines.docker.daemon import check
@@ -45,10 +47,23 @@ def _docker_answers(require: Callable[[str, str], NoReturn]) -> None:
 
 
 @pytest.fixture(scope="session")
-def torchserve_image() -> str:
+def own_image() -> str:
     """The project's own image; the engine's layer cache makes this quick while nothing it is built from changed."""
     build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, notify=print)
     return IMAGE
+
+
+@pytest.fixture(scope="session")
+def official_image(require: Callable[[str, str], NoReturn]) -> str:
+    """The official image, or what stands in for it where it cannot be pulled."""
+    return image("official", require)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def torchserve_image(request: pytest.FixtureRequest) -> str:
+    """What TorchServe runs from: the project's own image, then the official one."""
+    found: str = request.getfixturevalue(f"{request.param}_image")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +77,7 @@ def make_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory
             ports = dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES))))
             settings = {
                 "TORCHSERVE_IMAGE": torchserve_image,
-                "MARDOCK_DEV_IMAGE": "mardock-dev:test",
+                "MARDOCK_DEV_IMAGE": dev_image(torchserve_image),
                 **ports,
                 **variables,
             }
@@ -80,6 +95,11 @@ def served(make_project: MakeProject) -> DockerEngine:
     engine = DockerEngine(make_project())
     engine.up(timeout=120)
     return engine
+
+
+def dev_image(torchserve_image: str) -> str:
+    """The tag of the dev image that tests build on an image; they share it, so that it is built once."""
+    return f"mardock-dev:test-{re.sub('[^a-z0-9.]', '-', torchserve_image)}"
 
 
 def lay_out(folder: Path) -> None:

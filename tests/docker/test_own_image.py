@@ -17,22 +17,22 @@ def docker(*arguments: str, check: bool = True) -> str:
 
 
 @pytest.fixture
-def container(torchserve_image: str) -> Iterator[str]:
+def container(own_image: str) -> Iterator[str]:
     """A container started as the official image's users start theirs."""
-    name = docker("run", "--detach", torchserve_image)
+    name = docker("run", "--detach", own_image)
     yield name
     docker("rm", "--force", name)
 
 
-def test_it_is_small_and_has_no_gpu_packages(torchserve_image: str) -> None:
-    assert int(docker("image", "inspect", torchserve_image, "--format", "{{.Size}}")) < 2_000_000_000
-    packages = docker("run", "--rm", "--entrypoint", "pip", torchserve_image, "list", "--format", "freeze").lower()
+def test_it_is_small_and_has_no_gpu_packages(own_image: str) -> None:
+    assert int(docker("image", "inspect", own_image, "--format", "{{.Size}}")) < 2_000_000_000
+    packages = docker("run", "--rm", "--entrypoint", "pip", own_image, "list", "--format", "freeze").lower()
     assert "torch==2.13.0+cpu" in packages
     assert not [name for name in ("nvidia", "cuda", "triton") if name in packages]
 
 
-def test_what_pip_was_told_is_not_in_its_history(torchserve_image: str) -> None:
-    assert "PIP_INDEX_URL" not in docker("history", "--no-trunc", torchserve_image)
+def test_what_pip_was_told_is_not_in_its_history(own_image: str) -> None:
+    assert "PIP_INDEX_URL" not in docker("history", "--no-trunc", own_image)
 
 
 def test_it_serves_without_any_argument(container: str) -> None:
@@ -44,5 +44,5 @@ def test_it_serves_without_any_argument(container: str) -> None:
     assert docker("exec", container, "id", "--user") == "1000"
 
 
-def test_another_command_runs_as_it_is(torchserve_image: str) -> None:
-    assert docker("run", "--rm", torchserve_image, "echo", "hello") == "hello"
+def test_another_command_runs_as_it_is(own_image: str) -> None:
+    assert docker("run", "--rm", own_image, "echo", "hello") == "hello"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docker.conftest import free_ports
+from tests.docker.conftest import dev_image, free_ports
 
 from mardock.engines.docker.containers import PORT_VARIABLES
 from mardock.engines.docker.engine import DockerEngine
@@ -29,7 +29,7 @@ def test_the_container_walkthrough_ends_in_the_digit(tmp_path: Path, torchserve_
     folder = tmp_path / "walkthrough"
     write_project(folder)
     ports = dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES))))
-    variables = {"TORCHSERVE_IMAGE": torchserve_image, "MARDOCK_DEV_IMAGE": "mardock-dev:test", **ports}
+    variables = {"TORCHSERVE_IMAGE": torchserve_image, "MARDOCK_DEV_IMAGE": dev_image(torchserve_image), **ports}
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     shorter = (folder / "mardock.toml").read_text().replace('train.py"]', 'train.py", "--epochs", "2"]')
     (folder / "mardock.toml").write_text(shorter)

@@ -9,6 +9,7 @@ from mardock.errors import EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
+    from mardock.engines.serve_container import ServeContainer
     from mardock.settings.project import Project
 
 
@@ -18,9 +19,7 @@ def running(project: Project) -> Optional[Engine]:
     Needs no settings unless a Docker Engine answers. What a dead native server left is swept away first.
     """
     if place.inside():
-        from mardock.engines.serve_container import ServeContainer
-
-        beside = ServeContainer(project)
+        beside = _beside(project)
         return beside if beside.answers() else None
     from mardock.engines.native import NativeEngine
 
@@ -71,6 +70,8 @@ def management_url(project: Project) -> str:
 
 def started(project: Project) -> list[Engine]:
     """Return every engine that has something of the project to stop: its server, or a container that is there."""
+    if place.inside():
+        return [_beside(project)]
     from mardock.engines.docker.containers import may_exist
     from mardock.engines.native import NativeEngine
 
@@ -94,9 +95,7 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
         ConfigError: something is wrong in the settings.
     """
     if place.inside():
-        from mardock.engines.serve_container import ServeContainer
-
-        return ServeContainer(project)
+        return _beside(project)
     from mardock.engines.native import NativeEngine
 
     machine = project.settings.machine
@@ -119,3 +118,10 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
         return NativeEngine(project)
     notify("engine: docker")
     return DockerEngine(project, notify=notify)
+
+
+def _beside(project: Project) -> ServeContainer:
+    """Return the only engine there is in the dev container: the host's own servers are none of its business."""
+    from mardock.engines.serve_container import ServeContainer
+
+    return ServeContainer(project)

@@ -7,7 +7,8 @@
     ├── EngineError               3
     │   ├── EngineNotFoundError       no Docker engine, no Java, no TorchServe
     │   ├── EngineNotRunningError     the server is down
-    │   └── EngineStartError          it was started and did not become ready
+    │   ├── EngineStartError          it was started and did not become ready
+    │   └── OnHostError               asked for in the dev container, and the host's to do
     ├── ArchiveError              4   a model archive cannot be written or read
     ├── ServingError              5
     │   ├── WorkerFailedError         a worker died or never became READY
@@ -65,6 +66,10 @@ class EngineNotRunningError(EngineError):
 
 class EngineStartError(EngineError):
     """TorchServe was started and did not become ready; `details` holds its last log lines."""
+
+
+class OnHostError(EngineError):
+    """Only the host can do it, and this is the dev container; its hint is the same command there."""
 
 
 class ArchiveError(MardockError):

@@ -12,13 +12,12 @@ from typing import Any, Optional
 from mardock.benchmark.measurement import BAD_RESPONSE, UNSENT, Measurement
 from mardock.benchmark.schedule import SECOND, ClosedLoop, OpenLoop, Schedule
 from mardock.benchmark.target import Target
-from mardock.client.grpc import ANY_SIZE, grpc_library, is_unreachable
+from mardock.client.grpc import channel_options, grpc_library, is_unreachable
 from mardock.client.refusals import sanitized
 
 _REST_S = 0.1  # before a channel that reached nobody is tried again
 _GONE = 2 * SECOND  # of nothing but that: the server is down
 _OPTIONS = (
-    *ANY_SIZE,
     ("grpc.use_local_subchannel_pool", 1),  # else all channels share one connection
     ("grpc.enable_retries", 0),  # else a request that failed is sent once more and counted once
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -79,7 +78,8 @@ class GrpcLoadGenerator:
 
     async def _open(self, connections: int) -> tuple[list[Any], list[Any]]:
         aio = self._grpc.aio
-        channels = [aio.insecure_channel(self._target.name, options=_OPTIONS) for _ in range(connections)]
+        options = (*channel_options(self._target.name), *_OPTIONS)
+        channels = [aio.insecure_channel(self._target.name, options=options) for _ in range(connections)]
         return channels, [channel.unary_unary(self._messages.METHOD) for channel in channels]
 
     async def _close(self) -> None:

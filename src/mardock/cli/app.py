@@ -11,12 +11,13 @@ import typer
 from typer.core import TyperGroup
 
 from mardock import __version__
-from mardock.cli import console, context
+from mardock.cli import console, context, host_only
 from mardock.cli.commands import ModuleCommands, evaluate
-from mardock.errors import MardockError
+from mardock.errors import MardockError, OnHostError
 
 INTERRUPTED = 130
 TERMINATED = 143
+_ASKED = "mardock.asked"
 
 
 class _Terminated(KeyboardInterrupt):
@@ -34,6 +35,8 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except MardockError as error:
+            if isinstance(error, OnHostError):
+                error.hint = host_only.on_host(ctx.meta[_ASKED])
             console.error(error)
             raise typer.Exit(error.exit_code) from error
         except _Terminated:
@@ -41,6 +44,11 @@ class Boundary(TyperGroup):
         except KeyboardInterrupt:
             console.note("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that was asked for; what follows its name is kept for an error's hint."""
+        ctx.meta[_ASKED] = list(args)
+        return super().resolve_command(ctx, args)
 
 
 class _Mardock(Boundary, ModuleCommands):

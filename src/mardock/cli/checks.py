@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from mardock.cli.host_only import told
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
@@ -44,12 +45,20 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
     Args:
         fix: make folders that are missing.
     """
+    from mardock.engines import place
+
     found = [
         _python(),
         _attempt("settings", lambda: _settings(project)),
         *_folders(project.root, fix),
         _disk(project.root),
     ]
+    if place.inside():
+        return [
+            *found,
+            _attempt("torch and TorchServe", _torchserve, engine=True),
+            _attempt("server", lambda: _server(project)),
+        ]
     found += [_attempt("native engine", _native, engine=True), _attempt("docker engine", _docker, engine=True)]
     found.append(_attempt("ports", lambda: _ports(project)))
     return found
@@ -59,7 +68,7 @@ def _attempt(name: str, look: Callable[[], str], *, engine: bool = False) -> Che
     try:
         return Check(name, ok=True, finding=look(), engine=engine)
     except MardockError as error:
-        return Check(name, ok=False, finding=error.message, hint=error.hint, engine=engine)
+        return Check(name, ok=False, finding=error.message, hint=error.hint and told(error.hint), engine=engine)
 
 
 def _python() -> Check:
@@ -89,6 +98,18 @@ def _disk(root: Path) -> Check:
     free = shutil.disk_usage(root).free
     finding = f"{free / 1024**3:.1f} GiB free"
     return Check("disk", ok=free >= LEAST_FREE_BYTES, finding=finding, hint="archives and images need room: free some")
+
+
+def _torchserve() -> str:
+    from mardock.engines.native.installation import find_torchserve
+
+    return f"TorchServe {find_torchserve().version} and torch, for archive, compile and try"
+
+
+def _server(project: Project) -> str:
+    from mardock.engines import select
+
+    return f"TorchServe answers at {select.needed(project).endpoint().inference_url}"
 
 
 def _native() -> str:

@@ -13,6 +13,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command_name, get_group, solve_typer_info_defaults
 from typer.models import CommandInfo, TyperInfo
 
+from mardock.cli import host_only
+from mardock.engines import place
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODULES = {
     "setup": ("init", "doctor", "demo"),
@@ -48,7 +51,11 @@ class ModuleCommands(TyperGroup):
         if cmd_name not in _HOMES:
             self.list_commands(ctx)  # what is suggested instead is looked for in all of them
         elif cmd_name not in self.commands:
-            self.commands.update(get_group(_part(_HOMES[cmd_name])).commands)
+            made = get_group(_part(_HOMES[cmd_name])).commands
+            for name in made if place.inside() else ():
+                if name in host_only.COMMANDS:
+                    host_only.refuse(name, made[name])
+            self.commands.update(made)
         return self.commands.get(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
+from mardock.cli import host_only
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ def success(text: str, then: str = "") -> None:
     """Tell that it is done, and the next command to run."""
     _styled("✓", "green", text)
     if then:
-        _styled("→", "cyan", then)
+        _styled("→", "cyan", host_only.told(then))
 
 
 def warn(text: str) -> None:
     """Tell what the user should know but need not mend."""
-    _styled("!", "yellow", text)
+    _styled("!", "yellow", host_only.told(text))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -77,6 +78,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def error(failure: MardockError) -> None:
     """Print an error: its sentence, its details and what mends it; after `--json` a JSON object, if nothing else is."""
+    hint = host_only.told(failure.hint) if failure.hint else None
     if _json:
         data_json(
             {
@@ -84,7 +86,7 @@ def error(failure: MardockError) -> None:
                     "type": type(failure).__name__,
                     "message": failure.message,
                     "details": failure.details,
-                    "hint": failure.hint,
+                    "hint": hint,
                     "exit_code": failure.exit_code,
                 }
             }
@@ -93,8 +95,8 @@ def error(failure: MardockError) -> None:
     if failure.details:
         note(failure.details.rstrip())
     _styled("error:", "bold red", failure.message)
-    if failure.hint:
-        _styled("hint:", "cyan", failure.hint)
+    if hint:
+        _styled("hint:", "cyan", hint)
 
 
 @contextmanager

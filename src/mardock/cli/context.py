@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineError, EngineNotRunningError
+from mardock.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -99,10 +99,7 @@ def running_engine(project: Project) -> Engine:
     """
     from mardock.engines import select
 
-    found = select.running(project)
-    if found is None:
-        raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
-    return found
+    return select.needed(project)
 
 
 def endpoint(project: Project) -> Endpoint:
@@ -111,10 +108,10 @@ def endpoint(project: Project) -> Endpoint:
 
 
 def torch_engine(project: Project) -> Engine:
-    """Return the engine to run what needs torch with; `native`, which the dev container sets, is this very place."""
-    from mardock.engines import select
+    """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
+    from mardock.engines import place, select
 
-    if project.settings.machine.engine == "auto":
+    if project.settings.machine.engine == "auto" and not place.inside():
         return engine(project)
     return select.create(project, console.note)
 
@@ -127,7 +124,7 @@ def forward_to_torch(project: Project) -> None:
     if project.settings.machine.engine == "native":
         return
     chosen = torch_engine(project)
-    if chosen.name == "docker":
+    if not chosen.torch_is_here:
         raise typer.Exit(chosen.exec(["mardock", *_without_engine(sys.argv[1:])], interactive=sys.stdin.isatty()))
 
 

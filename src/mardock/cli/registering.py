@@ -35,17 +35,18 @@ def target(project: Project, url: Optional[str] = None, models_port: Optional[in
     if url is None and models_port is None:
         engine = context.running_engine(project)
         return Target(engine.endpoint(), engine)
-    parts = urlsplit(url or "http://127.0.0.1")
+    from mardock.engines import select
+
+    ours = urlsplit(select.management_url(project))
+    parts = urlsplit(url or f"{ours.scheme}://{ours.hostname}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{url!r} is no URL", hint="e.g. --tserve-url http://localhost")
     try:
-        port = models_port or parts.port or project.settings.machine.management_port
+        port = models_port or parts.port or ours.port
     except ValueError as error:
         raise ConfigError(f"{url!r}: {error}", hint="e.g. --tserve-url http://localhost --models-port 8081") from error
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     management = f"{parts.scheme}://{host}:{port}"
-    from mardock.engines import select
-
     own = select.running(project)
     if own is not None and _same(own.endpoint().management_url, management):
         return Target(own.endpoint(), own)
@@ -154,8 +155,11 @@ def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
         return nullcontext()
     from mardock.engines.project_lock import project_lock
 
-    return project_lock(
-        project.state, timeout=LOCK_TIMEOUT_S, name="registering.lock", doing="registering models of this project"
+    return project_lock(  # in the model store, which commands in the dev container can always write to
+        project.model_store,
+        timeout=LOCK_TIMEOUT_S,
+        name=".registering.lock",
+        doing="registering models of this project",
     )
 
 
@@ -244,7 +248,6 @@ def _tell(project: Project, where: Target, done: Registered) -> None:
 
 
 def _same(ours: str, given: str) -> bool:
-    """Say whether two URLs name the same port of this machine."""
+    """Say whether a URL names the same port of this machine; in the dev container nothing else is to be had at it."""
     a, b = urlsplit(ours), urlsplit(given)
-    local = ("localhost", "127.0.0.1", "::1")
-    return a.port == b.port and a.hostname in local and b.hostname in local
+    return a.port == b.port and b.hostname in ("localhost", "127.0.0.1", "::1", a.hostname)

@@ -44,7 +44,7 @@ def demo(project: Project, wanted: Optional[str]) -> None:
 def archive(project: Project, name: str) -> None:
     """Archive a model where torch is."""
     engine = context.torch_engine(project)
-    if engine.name == "docker":
+    if not engine.torch_is_here:
         code = engine.exec(["mardock", "archive", name], interactive=False)
         if code != 0:
             raise ServingError(f"archiving {name} in the dev container failed", hint="its own message stands above")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Optional
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -27,6 +28,19 @@ def split_address(url: str) -> SplitResult:
     if not usable:
         raise ConfigError(f"{url!r} is not the URL of a TorchServe API", hint="write it as http://127.0.0.1:8080")
     return parts
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is reached past all proxies: this machine's loopback, or a neighbour named by one word."""
+    return is_loopback(host) or ("." not in host.rstrip(".") and ":" not in host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def authorization(token: Optional[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from mardock.client.addressing import check_name, check_version, request_headers
+from mardock.client.addressing import check_name, check_version, is_near, request_headers
 from mardock.client.inference import READ_TIMEOUT_S, Prediction
 from mardock.client.refusals import INVALID_KEY, sanitized
 from mardock.errors import (
@@ -20,8 +20,7 @@ from mardock.errors import (
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
 
-ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-"""Channel options: TorchServe has limits of its own."""
+_ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 _TORCHSERVE = "org.pytorch.serve"  # the last line of every refusal of TorchServe's own names a class of it
 _HTTP = {
@@ -30,6 +29,12 @@ _HTTP = {
     "RESOURCE_EXHAUSTED": 413,
     "UNAVAILABLE": 503,
 }
+
+
+def channel_options(address: str) -> tuple[tuple[str, int], ...]:
+    """Return the options of a channel to that host and port: TorchServe has limits of its own, and near it no proxy."""
+    near = is_near(address.rpartition(":")[0].strip("[]"))
+    return (*_ANY_SIZE, ("grpc.enable_http_proxy", int(not near)))
 
 
 def grpc_library() -> Any:
@@ -84,7 +89,7 @@ class GrpcInferenceClient:
         self._metadata = call_metadata(endpoint)
         self._token = endpoint.inference_token or ""
         self._failure = grpc.RpcError
-        self._channel = grpc.insecure_channel(self._address, options=ANY_SIZE)
+        self._channel = grpc.insecure_channel(self._address, options=channel_options(self._address))
         self._call = self._channel.unary_unary(METHOD)
 
     def __enter__(self) -> GrpcInferenceClient:

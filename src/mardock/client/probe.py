@@ -35,6 +35,19 @@ def answers(endpoint: Endpoint, timeout: float) -> bool:
     return True
 
 
+def asks_for_token(endpoint: Endpoint, timeout: float) -> bool:
+    """Whether the TorchServe there refuses `/ping` for want of a valid token; never raises.
+
+    Args:
+        timeout: seconds the server may stay silent.
+    """
+    try:
+        _get_json(endpoint.inference_url, "/ping", endpoint.inference_token, timeout)
+    except MardockError as error:
+        return isinstance(error, ApiError) and error.kind == INVALID_KEY
+    return False
+
+
 def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
     """Return every version of every registered model.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from typing import BinaryIO, Optional, TypeVar, Union
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
-from mardock.client.addressing import request_headers, split_address
+from mardock.client.addressing import is_loopback, is_near, request_headers, split_address
 from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
 from mardock.client.trust import certificates
@@ -58,12 +57,13 @@ class Transport:
             raise ConfigError(f"this endpoint has no {api}", hint="deployed models often have predictions alone")
         self._url = url
         parts = split_address(url)
-        self._local = _is_loopback(parts.hostname or "")
+        host = parts.hostname or ""
+        self._local = is_loopback(host)
         self._api = api
         self._secrets = (token,) if token else ()
         self._session = requests.Session()
-        # A proxy named in the environment cannot reach this machine's loopback.
-        self._session.trust_env = not self._local
+        # A proxy named in the environment cannot reach this machine's loopback, nor the containers of a network here.
+        self._session.trust_env = not is_near(host)
         if parts.scheme == "https":
             self._session.verify = certificates()
         self._session.auth = _Authorization(request_headers(headers or {}, token))
@@ -189,13 +189,6 @@ class Client:
     def close(self) -> None:
         """Close the pooled connections."""
         self._transport.close()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _hung_up(error: requests.ConnectionError) -> bool:

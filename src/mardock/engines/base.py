@@ -15,7 +15,7 @@ class EngineStatus:
     """What an engine knows of its server without asking TorchServe itself.
 
     Attributes:
-        engine: `docker` or `native`.
+        engine: `docker` or `native`, or `serve` in the dev container.
         running: whether the server's process or container is alive.
         endpoint: where it listens, `None` when it is down.
         details: what else is worth showing, in display order (pid, image, container, health, Java version, ...).
@@ -30,9 +30,14 @@ class EngineStatus:
 
 
 class Engine(Protocol):
-    """Lifecycle of one project's TorchServe. Both engines honour all of it."""
+    """Lifecycle of one project's TorchServe. Docker and native honour all of it; in the dev container it is refused.
+
+    Attributes:
+        torch_is_here: whether `exec` runs its command right here.
+    """
 
     name: str
+    torch_is_here: bool
 
     def up(self, *, timeout: float) -> Endpoint:
         """Start the server, or find it running, and return once its Inference API answers.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mardock.engines import place
 from mardock.errors import EngineError
 
 _POLL_S = 0.05
@@ -21,7 +22,7 @@ def project_lock(
     """Hold the file `name` in `state`; the kernel lets go of it when its holder dies, however it dies.
 
     Args:
-        state: the project's state folder; made when it is not there.
+        state: the project's state folder, or its model store; made when it is not there.
         timeout: seconds to wait for another holder.
         doing: what its holders are at, for the error's message.
 
@@ -32,6 +33,8 @@ def project_lock(
     try:
         state.mkdir(parents=True, exist_ok=True)
         file = (state / name).open("a+", encoding="ascii")
+        if os.geteuid() == 0:  # containers then run as whom the folder was given to, and share the lock
+            os.chown(file.fileno(), state.stat().st_uid, -1)
     except OSError as error:
         raise EngineError(f"cannot write {state}: {error.strerror}", hint=f"ls -ld {state}") from error
     with file:
@@ -42,13 +45,13 @@ def project_lock(
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
                     file.seek(0)
-                    owner = file.read().strip() or "unknown"
+                    owner = place.told_here(file.read().strip()) or "unknown"
                     raise EngineError(
                         f"another mardock command (pid {owner}) is {doing}",
                         hint=f"wait for it, or end it: kill {owner}",
                     ) from error
             time.sleep(_POLL_S)
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(place.this_process())
         file.flush()
         yield

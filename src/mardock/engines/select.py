@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional
 
+from mardock.engines import place
+from mardock.errors import EngineNotRunningError
+
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
+    from mardock.engines.serve_container import ServeContainer
     from mardock.settings.project import Project
 
 
@@ -14,6 +18,9 @@ def running(project: Project) -> Optional[Engine]:
 
     Needs no settings unless a Docker Engine answers. What a dead native server left is swept away first.
     """
+    if place.inside():
+        beside = _beside(project)
+        return beside if beside.answers() else None
     from mardock.engines.native import NativeEngine
 
     native = NativeEngine(project)
@@ -31,8 +38,40 @@ def running(project: Project) -> Optional[Engine]:
     return None
 
 
+def needed(project: Project) -> Engine:
+    """Return the engine whose server runs for the project; see `running`.
+
+    Raises:
+        EngineNotRunningError: none does.
+    """
+    found = running(project)
+    if found is None:
+        raise not_running()
+    return found
+
+
+def not_running() -> EngineNotRunningError:
+    """Return the error that says how to get the server that is not there."""
+    if place.inside():
+        from mardock.engines import serve_container
+
+        return serve_container.not_running()
+    return EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+
+
+def management_url(project: Project) -> str:
+    """Return where the Management API of the project's server listens, or would."""
+    if place.inside():
+        from mardock.engines.serve_container import ENDPOINT
+
+        return ENDPOINT.management_url
+    return f"http://127.0.0.1:{project.settings.machine.management_port}"
+
+
 def started(project: Project) -> list[Engine]:
     """Return every engine that has something of the project to stop: its server, or a container that is there."""
+    if place.inside():
+        return [_beside(project)]
     from mardock.engines.docker.containers import may_exist
     from mardock.engines.native import NativeEngine
 
@@ -55,6 +94,8 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     Raises:
         ConfigError: something is wrong in the settings.
     """
+    if place.inside():
+        return _beside(project)
     from mardock.engines.native import NativeEngine
 
     machine = project.settings.machine
@@ -77,3 +118,10 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
         return NativeEngine(project)
     notify("engine: docker")
     return DockerEngine(project, notify=notify)
+
+
+def _beside(project: Project) -> ServeContainer:
+    """Return the only engine there is in the dev container: the host's own servers are none of its business."""
+    from mardock.engines.serve_container import ServeContainer
+
+    return ServeContainer(project)

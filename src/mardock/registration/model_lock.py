@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from mardock.engines import place
 from mardock.errors import ConfigError
 
 
@@ -34,11 +34,12 @@ def model_lock(state: Path, model: str, being: Literal["watched", "debugged", "t
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            doing, _, owner = (file.read() or "in use unknown").rpartition(" ")
+            doing, _, owner = file.read().partition(" ")
+            owner = place.told_here(owner) or "unknown"
             raise ConfigError(
-                f"model {model} is {doing} already, by pid {owner}", hint=f"end that first: kill {owner}"
+                f"model {model} is {doing or 'in use'} already, by pid {owner}", hint=f"end that first: kill {owner}"
             ) from error
         file.truncate(0)
-        file.write(f"{being} {os.getpid()}")
+        file.write(f"{being} {place.this_process()}")
         file.flush()
         yield

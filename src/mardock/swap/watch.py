@@ -55,10 +55,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     with model_lock(project.state, settings.archive.model_name, "watched"):
         changes = Changes(lambda text: report(Said(text)))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
-        engine = select.running(project)
-        if engine is None:
-            raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
-        swapper.connect(engine, settings)
+        swapper.connect(select.needed(project), settings)
         try:
             Watch(project, name, settings, report, changes, swapper).run()
         finally:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mardock.client.addressing import authorization, check_archive_url, inference_path, models_path
+from mardock.client.addressing import authorization, check_archive_url, inference_path, is_near, models_path
+from mardock.client.grpc import channel_options
 from mardock.errors import ConfigError
 
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/"), min_size=1, max_size=50)
@@ -88,3 +89,20 @@ def test_remote_archives_need_leave() -> None:
 def test_a_token_no_header_can_carry_is_refused_without_repeating_it(token: str) -> None:
     with pytest.raises(ConfigError, match=r"^the token is empty or holds characters that no token has$"):
         authorization(token)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "x.localhost", "serve", "serve."])
+def test_what_is_near_is_reached_past_proxies(host: str) -> None:
+    assert is_near(host)
+
+
+@pytest.mark.parametrize("host", ["serve.example.com", "10.0.0.1", "2001:db8::1", "tir.example"])
+def test_what_is_far_is_not(host: str) -> None:
+    assert not is_near(host)
+
+
+@pytest.mark.parametrize(
+    ("address", "asks_a_proxy"), [("serve:7070", 0), ("127.0.0.1:7070", 0), ("[::1]:7070", 0), ("a.example:443", 1)]
+)
+def test_a_grpc_channel_follows_it(address: str, asks_a_proxy: int) -> None:
+    assert ("grpc.enable_http_proxy", asks_a_proxy) in channel_options(address)

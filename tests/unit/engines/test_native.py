@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mardock.engines.native import class_archive, installation, launch, lifecycle, log_files, preflight
+from mardock.engines import log_files
+from mardock.engines.native import class_archive, installation, launch, lifecycle, preflight
 from mardock.engines.native.engine import NativeEngine
 from mardock.engines.native.installation import Java, find_java
 from mardock.engines.native.state import Home, Server, place

@@ -25,3 +25,14 @@ def test_a_second_session_of_a_model_is_refused_and_the_first_one_named(
             pass
     with model_lock(state, "digits", second):
         pass
+
+
+def test_a_session_in_the_dev_container_is_named_with_its_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARDOCK_INSIDE", "dev")
+    with model_lock(tmp_path, "digits", "watched"):
+        monkeypatch.delenv("MARDOCK_INSIDE")
+        told = f"digits is watched already, by pid {os.getpid()} in the container {os.uname().nodename}"
+        with pytest.raises(ConfigError, match=told), model_lock(tmp_path, "digits", "debugged"):
+            pass

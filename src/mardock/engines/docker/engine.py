@@ -32,6 +32,7 @@ class DockerEngine:
     """
 
     name = "docker"
+    torch_is_here = False
 
     def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
         self.project = project

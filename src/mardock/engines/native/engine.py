@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
 from mardock.endpoint import Endpoint
+from mardock.engines import in_place
 from mardock.engines.base import EngineStatus
 from mardock.engines.native.state import Home, Server
 from mardock.engines.project_lock import project_lock
@@ -31,6 +29,7 @@ class NativeEngine:
     """
 
     name = "native"
+    torch_is_here = True
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -116,7 +115,7 @@ class NativeEngine:
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield the lines of ts_log.log, which holds the workers' output too; following ends with the server."""
-        from mardock.engines.native import log_files
+        from mardock.engines import log_files
 
         path = self._project.logs / log_files.SERVER_LOG
         if not path.exists():
@@ -126,10 +125,8 @@ class NativeEngine:
         return iter(log_files.last_lines(path, tail))
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
-        """Run a command in this Python environment, in the project's folder; `python` is this interpreter."""
-        program = sys.executable if argv[0] == "python" else argv[0]
-        search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-        return process.attach([program, *argv[1:]], cwd=self._project.root, env={**os.environ, "PATH": search})
+        """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""
+        return in_place.run(argv, self._project.root)
 
     def _running(self) -> Optional[Server]:
         server = self._home.read()

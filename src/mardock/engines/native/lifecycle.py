@@ -13,8 +13,8 @@ from typing import Optional
 
 from mardock import process
 from mardock.client import probe
-from mardock.engines import allocator, config_properties, warm
-from mardock.engines.native import class_archive, launch, leftovers, log_files
+from mardock.engines import allocator, config_properties, log_files, warm
+from mardock.engines.native import class_archive, launch, leftovers
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
 from mardock.engines.native.state import Home, Server, place

@@ -1,0 +1,22 @@
+"""Where this mardock runs: on the host, or in the dev container, which docker-compose.yml tells that it is one."""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "MARDOCK_INSIDE"
+
+
+def inside() -> bool:
+    """Say whether this is the dev container: TorchServe runs in another one, and the host starts and stops it."""
+    return os.environ.get(VARIABLE) == "dev"
+
+
+def this_process() -> str:
+    """Return what commands elsewhere are told of this process: its pid, and the container in which that counts."""
+    return f"{os.getpid()} in the container {os.uname().nodename}" if inside() else str(os.getpid())
+
+
+def told_here(process: str) -> str:
+    """Return what another process told of itself as it is understood here: a pid alone is one of the host's."""
+    return f"{process} on the host" if inside() and process.isdigit() else process

@@ -1,0 +1,107 @@
+"""The engine of the dev container: what it refuses, what it reads, and that nothing else is looked for in there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from mardock.engines import place, select, serve_container
+from mardock.engines.project_lock import project_lock
+from mardock.engines.serve_container import ServeContainer
+from mardock.errors import EngineError, EngineNotRunningError, OnHostError
+from mardock.settings.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project seen from the dev container, where no host is known by any name."""
+
+    def unknown(host: str, port: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, host)
+
+    monkeypatch.setenv(place.VARIABLE, "dev")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    (tmp_path / "mardock.toml").touch()
+    (tmp_path / "docker-compose.yml").touch()
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["auto", "docker", "native"])
+def test_it_is_the_only_engine_in_there(project: Project, engine: str) -> None:
+    told: list[str] = []
+    chosen = select.create(Project(project.root, engine=engine), told.append)
+    assert (chosen.name, chosen.torch_is_here, told) == ("serve", True, [])
+    assert [engine.name for engine in select.started(project)] == ["serve"]
+    assert not (project.root / ".mardock").exists()
+
+
+def test_a_server_that_is_not_there_is_started_by_the_host(project: Project) -> None:
+    assert select.running(project) is None
+    engine = ServeContainer(project)
+    assert not engine.status().running
+    for ask in (engine.endpoint, lambda: select.needed(project), lambda: engine.logs(follow=False, tail=1)):
+        with pytest.raises(EngineNotRunningError) as caught:
+            ask()
+        assert caught.value.hint == "mardock serve run"
+
+
+def test_starting_and_stopping_is_refused(project: Project) -> None:
+    with pytest.raises(OnHostError):
+        ServeContainer(project).up(timeout=1)
+    with pytest.raises(OnHostError):
+        ServeContainer(project).down()
+
+
+def test_name_servers_that_do_not_answer_are_not_waited_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port: answered.wait())
+    monkeypatch.setattr(serve_container, "_PATIENCE_S", 0.01)
+    assert not ServeContainer(project).answers()
+    answered.set()
+
+
+def test_search_domains_are_kept_out_of_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port: asked.append(host))
+    monkeypatch.setattr(serve_container.probe, "answers", lambda endpoint, timeout: True)
+    assert ServeContainer(project).answers()
+    assert asked == ["serve."]
+
+
+def test_its_log_is_the_mounted_one_and_following_ends_with_the_server(project: Project) -> None:
+    project.logs.mkdir()
+    (project.logs / "ts_log.log").write_text("one\ntwo\nthree\n")
+    engine = ServeContainer(project)
+    assert list(engine.logs(follow=False, tail=2)) == ["two", "three"]
+    assert list(engine.logs(follow=True, tail=1)) == ["three"]
+
+
+def test_commands_run_here_in_the_project_s_folder(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    assert (
+        ServeContainer(project).exec(["python", "-c", "import os; print(os.getcwd()); exit(7)"], interactive=False) == 7
+    )
+    assert capfd.readouterr().out.strip() == str(project.root)
+
+
+def test_a_lock_names_its_holder_with_the_place_where_its_pid_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = f"{os.getpid()} in the container {os.uname().nodename}"
+    with project_lock(tmp_path, timeout=0):
+        monkeypatch.setenv(place.VARIABLE, "dev")
+        refused_with(tmp_path, f"{os.getpid()} on the host")
+    with project_lock(tmp_path, timeout=0):
+        refused_with(tmp_path, container)
+        monkeypatch.delenv(place.VARIABLE)
+        refused_with(tmp_path, container)
+
+
+def refused_with(folder: Path, owner: str) -> None:
+    with pytest.raises(EngineError) as caught, project_lock(folder, timeout=0):
+        pass
+    assert f"(pid {owner})" in caught.value.message
+    assert caught.value.hint == f"wait for it, or end it: kill {owner}"

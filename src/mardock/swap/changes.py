@@ -104,11 +104,16 @@ class Changes:
         except FileNotFoundError:  # deleted since the scope was taken
             self._note({folder for folder in scope.folders if not folder.exists()})
         except (OSError, RuntimeError) as error:
-            self._polling = True
-            self._say(f"the system has no file watches left ({error}): looking every {_POLL_S:g} s instead")
+            self._poll_instead(f"the system has no file watches left ({error})")
+        except (ImportError, AttributeError, TypeError) as error:  # what is called there is not promised by any version
+            self._poll_instead(f"watchfiles cannot be used ({error})")
         if self._polling:
             self._poll(scope, stop, watching)
         watching.set()
+
+    def _poll_instead(self, why: str) -> None:
+        self._polling = True
+        self._say(f"{why}: looking every {_POLL_S:g} s instead")
 
     def _watch(self, scope: Scope, stop: threading.Event, watching: threading.Event) -> None:
         """Note changes until told to stop, or until a watched folder is replaced: the old one tells nothing more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,18 @@ def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: C
         saved = changes.wait(PATIENCE_S)
         assert saved is not None
         assert saved.paths == {model.handler}
+
+
+def test_a_watchfiles_that_is_not_as_it_was_is_done_without(
+    model: Model, changes: Changes, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles._rust_notify", None)
+    changes.follow(snapshot.scope(model.settings, model.root))
+    assert said[0].startswith("watchfiles cannot be used (")
+    model.handler.write_text("x = 1\n")
+    saved = changes.wait(PATIENCE_S)
+    assert saved is not None
+    assert saved.paths == {model.handler}
 
 
 def test_waiting_ends_with_a_wake(changes: Changes) -> None:

@@ -15,6 +15,9 @@ UNKNOWN = "unknown"
 SUFFIXES = (".pt", ".pth", ".pt2", ".bin", ".ckpt")
 _ZIP = b"PK\x03\x04"
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number of torch.save before 1.6
+_OLDER_EXPORT = (
+    "serialized_exported_program.json"  # that of torch 2.1 and later, until it took a folder as the others have
+)
 _MAX_TEXT = 64 << 20
 
 Form = Literal["pickled", "TorchScript", "torch.export", "legacy"]
@@ -35,7 +38,7 @@ class Checkpoint:
         form: `pickled` by torch.save as a zip, `TorchScript`, `torch.export`, or `legacy`: torch.save before 1.6.
         format_version: of the file's format, `unknown` for a legacy one.
         torch_version: the torch that saved it. Of the four forms only torch.export writes it down.
-        entries: what is inside, without the folder all of it lies in; empty for a legacy one.
+        entries: what is inside, without the folder all of it lies in, if any; empty for a legacy one.
     """
 
     form: Form
@@ -64,9 +67,12 @@ def look(file: IO[bytes]) -> Optional[Checkpoint]:
 
 
 def _look_inside(archive: zipfile.ZipFile) -> Optional[Checkpoint]:
-    entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    if _OLDER_EXPORT not in entries:
+        entries = {name.partition("/")[2]: entry for name, entry in entries.items()}
+    program = next((name for name in (_OLDER_EXPORT, "models/model.json") if name in entries), None)
     form: Form
-    if "models/model.json" in entries:
+    if program:
         form = "torch.export"
     elif "data.pkl" not in entries:
         return None
@@ -76,7 +82,7 @@ def _look_inside(archive: zipfile.ZipFile) -> Optional[Checkpoint]:
     return Checkpoint(
         form,
         _text(archive, entries[numbered]).strip() if numbered else UNKNOWN,
-        _exported_by(archive, entries["models/model.json"]) if form == "torch.export" else UNKNOWN,
+        _exported_by(archive, entries[program]) if program else UNKNOWN,
         {name: Entry(entry.file_size, entry.CRC) for name, entry in sorted(entries.items())},
     )
 

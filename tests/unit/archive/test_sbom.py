@@ -96,7 +96,9 @@ def test_the_weights_tell_what_saved_them(spec: ArchiveSpec, project: Path) -> N
     exported = replace(spec, serialized_file="weights.pt2", model_file=None)
     document = sbom(build(exported, project, project / "artifacts").archive.path)
     weights = next(part for part in document["components"] if part["name"] == "weights.pt2")
-    assert (told(weights)["format"], told(weights)["torch_version"]) == ("torch.export", torch.__version__)
+    written = b'"torch_version"' in (project / "weights.pt2").read_bytes()  # not by an old torch
+    known = {"torch_version": torch.__version__} if written else {}
+    assert told(weights).items() >= {"format": "torch.export", **known}.items()
 
 
 def test_the_same_archive_gives_the_same_text(

@@ -1,0 +1,68 @@
+"""The unit tests on the Python and torch of the image: mardock's own code runs there, whatever runs it on the host."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.docker.conftest import ROOT
+
+from mardock.engines.docker.engine import DockerEngine
+
+if TYPE_CHECKING:
+    from tests.docker.conftest import MakeProject
+
+TESTED_WITH = (
+    "cyclonedx-python-lib[json-validation]",
+    "debugpy<1.8.22",
+    "hypothesis",
+    "pytest",
+    "pytest-socket",
+    "pytest-timeout",
+    "responses",
+)
+DOCKERFILE = f"""
+ARG DEV_IMAGE
+FROM ${{DEV_IMAGE}}
+USER root
+RUN pip install --no-cache-dir {" ".join(f"'{name}'" for name in TESTED_WITH)}
+"""
+OUTSIDE = ("deploy", "benchmarks")
+"""What never runs in an image: the clouds' SDKs have left its Python, and benchmarks need the peers they measure."""
+RUN = [
+    *("docker", "run", "--rm", "--init", "--user", "0", "--entrypoint", "python"),
+    *("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"),  # tests of full disks mount small ones
+    *("--volume", f"{ROOT}:/repository:ro", "--workdir", "/repository"),
+    *("--env", "PYTHONPATH=/repository/src", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", "HOME=/tmp"),
+]
+
+
+@pytest.mark.timeout(900)
+def test_the_unit_tests_pass_on_the_image_s_python(make_project: MakeProject, tmp_path: Path) -> None:
+    dev = DockerEngine(make_project()).build("dev")
+    image = f"{dev}-unit"
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    build = [
+        "docker",
+        "build",
+        "--quiet",
+        "--network",
+        "host",
+        "--build-arg",
+        f"DEV_IMAGE={dev}",
+        "--tag",
+        image,
+        str(tmp_path),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    ignored = [f"--ignore=tests/unit/{name}" for name in OUTSIDE]
+    done = subprocess.run(
+        [*RUN, image, "-m", "pytest", "tests/unit", "-p", "no:cacheprovider", "-q", "-rs", *ignored],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert " passed" in done.stdout.splitlines()[-1]

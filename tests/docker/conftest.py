@@ -8,6 +8,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Callable, NoReturn
 from uuid import uuid4
@@ -67,11 +68,11 @@ def torchserve_image(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def make_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
-    """A function that makes a project with free ports and returns it; what it started is stopped at the end."""
+def make_project_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
+    """A function that makes a project on an image, with free ports; what was started of it is stopped at the end."""
     with ExitStack() as stack:
 
-        def make(name: str = "", **variables: str) -> Project:
+        def make(torchserve_image: str, name: str = "", **variables: str) -> Project:
             folder = tmp_path_factory.mktemp("projects") / (name or f"mardock-test-{uuid4().hex[:8]}")
             lay_out(folder)
             ports = dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES))))
@@ -87,6 +88,12 @@ def make_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory
             return project
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def make_project(torchserve_image: str, make_project_on: MakeProject) -> MakeProject:
+    """A function that makes a project on each image in turn; see `make_project_on`."""
+    return partial(make_project_on, torchserve_image)
 
 
 @pytest.fixture(scope="module")

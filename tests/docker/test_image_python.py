@@ -1,4 +1,4 @@
-"""The unit tests on the Python and torch of the image: mardock's own code runs there, whatever runs it on the host."""
+"""The unit tests on the official image's Python and torch: mardock runs there as well, whatever runs it on the host."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ RUN = [
 
 
 @pytest.mark.timeout(900)
-def test_the_unit_tests_pass_on_the_image_s_python(make_project: MakeProject, tmp_path: Path) -> None:
-    dev = DockerEngine(make_project()).build("dev")
+def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image: str, tmp_path: Path) -> None:
+    dev = DockerEngine(make_project_on(official_image)).build("dev")
     image = f"{dev}-unit"
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     build = [

@@ -69,6 +69,15 @@ def test_it_ends_as_its_java_does(make_project: MakeProject) -> None:
     engine.down()
 
 
+def test_it_ends_at_sigterm(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    engine.up(timeout=120)
+    name = engine.status().details["container"]
+    subprocess.run(["docker", "stop", "--time", "120", name], check=True, capture_output=True)
+    assert inspected(engine)["State"]["ExitCode"] == 143
+    engine.down()
+
+
 def test_it_has_no_more_rights_than_it_needs(served: DockerEngine) -> None:
     container = inspected(served)
     host = container["HostConfig"]

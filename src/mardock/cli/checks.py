@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -60,6 +61,8 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
             _attempt("server", lambda: _server(project)),
         ]
     found += [_attempt("native engine", _native, engine=True), _attempt("docker engine", _docker, engine=True)]
+    if found[-1].ok:
+        found += [*_images(project), _attempt("gpu", lambda: _gpu(project))]
     found.append(_attempt("ports", lambda: _ports(project)))
     return found
 
@@ -125,6 +128,23 @@ def _docker() -> str:
 
     check()
     return "Docker and Compose answer"
+
+
+def _images(project: Project) -> Iterator[Check]:
+    from mardock.engines.docker import survey
+
+    try:
+        for image in survey.image_ages(project, date.today()):
+            name = f"{image.kind} image" if image.kind != "other" else "image"
+            yield Check(name, ok=image.mend is None, finding=image.finding, hint=image.mend)
+    except MardockError as error:
+        yield Check("images", ok=False, finding=error.message, hint=error.hint)
+
+
+def _gpu(project: Project) -> str:
+    from mardock.engines.docker import survey
+
+    return survey.gpu(project)
 
 
 def _ports(project: Project) -> str:

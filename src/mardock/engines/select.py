@@ -101,6 +101,7 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     machine = project.settings.machine
     if machine.engine == "native":
         return NativeEngine(project)
+    from mardock.engines.docker.compose import serve_image
     from mardock.engines.docker.daemon import engine_answers
     from mardock.engines.docker.engine import DockerEngine
     from mardock.engines.docker.images import image_available
@@ -113,8 +114,9 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     if not engine_answers():
         notify("engine: native, for no Docker Engine answers")
         return NativeEngine(project)
-    if not image_available(machine.torchserve_image):
-        notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
+    image = serve_image(project)
+    if not image_available(image):
+        notify(f"engine: native, for the image {image} is neither here nor to be had")
         return NativeEngine(project)
     notify("engine: docker")
     return DockerEngine(project, notify=notify)

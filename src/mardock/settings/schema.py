@@ -74,7 +74,7 @@ ENVIRONMENT_NAMES: dict[str, str] = {
     for name in Machine.__dataclass_fields__
     if name != "__pydantic_config__"
 }
-COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE")
+COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE", "MARDOCK_PYTHON")
 """Variables of docker-compose.yml that .env may set for plain `docker compose`; mardock itself computes them."""
 
 

@@ -135,6 +135,12 @@ def endpoint(container: Container) -> Endpoint:
     return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare
 
 
+def python(container: Container) -> str:
+    """Return the command in a serve container that runs its Python."""
+    environ = dict(entry.partition("=")[::2] for entry in container.attrs["Config"]["Env"])
+    return environ.get("MARDOCK_PYTHON") or "python"
+
+
 def describe(container: Container) -> dict[str, str]:
     """Return what is worth showing of a container, in display order."""
     state = container.attrs["State"]

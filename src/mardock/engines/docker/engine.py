@@ -10,7 +10,7 @@ from typing import Optional
 
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
-from mardock.engines.docker import compose, containers, daemon, images
+from mardock.engines.docker import compose, containers, daemon, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
@@ -144,10 +144,22 @@ class DockerEngine:
             with self._launch() as launch:
                 return launch.build_dev()
         daemon.check()
-        machine = self.project.settings.machine
-        tag = images.OWN_IMAGE if images.is_default(machine.torchserve_image) else machine.torchserve_image
-        images.build_own(self.project.root, tag, machine, os.environ, self._notify)
+        tag, gpu = self._own_image()
+        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._notify, gpu=gpu)
         return tag
+
+    def image_variable(self) -> str:
+        """Return the variable of .env that names the image TorchServe runs from."""
+        return gpus.IMAGE_VARIABLE if self._own_image()[1] else "TORCHSERVE_IMAGE"
+
+    def _own_image(self) -> tuple[str, bool]:
+        """Return what the project's own image is called, and whether it is one for GPUs."""
+        image = self.project.settings.machine.torchserve_image
+        services = compose.services(self.project, compose.environment(self.project, image))
+        gpu = gpus.asked_for(services)
+        if gpu:
+            image = services["serve"]["image"]
+        return images.own_tag(image), gpu
 
     @contextmanager
     def _launch(self) -> Iterator[Launch]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
-from mardock.engines.docker import compose, containers, folders, images
+from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Service = Literal["dev", "serve"]
 LAST_LINES = 40
 POLL_SECONDS = 0.1
+_LACKS = re.compile(r"(?:^|\d )mardock: (the dev container goes without .*)")  # Dockerfile.dev's own words
 PROBE_SECONDS = 1.0
 
 
@@ -61,7 +63,10 @@ class Launch:
         """
         environ, services, found = self._prepare("serve", container_name)
         before = found.status if found else None
+        image = services["serve"]["image"]
         if found is not None and before == "running":
+            if images.is_local(self._client, image):  # else it runs from another
+                environ.update(self._capabilities(image).variables())
             if not keep and found.labels.get(containers.HASH_LABEL) != compose.fingerprint(
                 self._project, environ, "serve"
             ):
@@ -72,7 +77,7 @@ class Launch:
             self._check_configuration(services["serve"])
             ports = {port["target"]: int(port["published"]) for port in services["serve"]["ports"]}
             containers.refuse_taken_ports(self._client, ports)
-            self._fetch(services["serve"]["image"])
+            environ.update(self._fetch(services, "serve"))
         try:
             if before != "running":
                 compose.run(self._project, environ, "up", "--detach", "serve", notify=self._notify)
@@ -93,23 +98,38 @@ class Launch:
             before = found.status
             found.start()
             return Started(found.name or "", before)
-        self._fetch(services["serve"]["image"])
+        environ.update(self._fetch(services, "dev"))
         if not images.is_built_on(self._client, services["dev"]["image"], services["serve"]["image"]):
-            compose.run(self._project, environ, "build", "dev", notify=self._notify)
+            self._build_dev(environ)
         if container_name and containers.of_project(self._client, self._project.root, "dev"):
             arguments = ["run", "--detach", "--name", container_name, "dev"]  # compose knows one of each service
         else:
             arguments = ["up", "--detach", "--no-recreate", "dev"]
-        compose.run(self._project, environ, *arguments, notify=self._notify)
+        try:
+            compose.run(self._project, environ, *arguments, notify=self._notify)
+        except EngineError:
+            self._forget_unstarted("dev")
+            raise
         return self._started("dev", container_name, None)
 
     def build_dev(self) -> str:
         """Build the dev image on the image TorchServe runs from, and return its tag."""
         environ = self._environment({})
         services = compose.services(self._project, environ)
-        self._fetch(services["serve"]["image"])
-        compose.run(self._project, environ, "build", "dev", notify=self._notify)
+        environ.update(self._fetch(services, "dev"))
+        self._build_dev(environ)
         return str(services["dev"]["image"])
+
+    def _build_dev(self, environ: dict[str, str]) -> None:
+        lacks: list[str] = []
+
+        def notify(line: str) -> None:
+            self._notify(line)
+            lacks.extend(_LACKS.findall(line))
+
+        compose.run(self._project, environ, "build", "dev", notify=notify)
+        for line in lacks:  # again, for in the midst of a build nobody reads it
+            self._notify(line)
 
     def _prepare(
         self, service: Service, container_name: Optional[str]
@@ -149,9 +169,21 @@ class Launch:
         for warning in config_properties.check(properties, service.get("environment", {})):
             self._notify(warning)
 
-    def _fetch(self, image: str) -> None:
+    def _fetch(self, services: dict[str, Any], service: Service) -> dict[str, str]:
+        """Have the image TorchServe runs from here and fit; return compose's variables for what it needs."""
+        image, variable = services["serve"]["image"], gpus.image_variable(services)
         if not images.is_local(self._client, image):
-            images.pull(self._client, image, self._notify)
+            images.pull(self._client, image, self._notify, variable=variable)
+        found = self._capabilities(image)
+        machine = self._project.settings.machine
+        dev = service == "dev"
+        capabilities.refuse_unfit(image, found, dev=dev, token_auth=machine.token_auth, variable=variable)
+        for line in found.adaptations() if not dev else ():
+            self._notify(line)
+        return found.variables()
+
+    def _capabilities(self, image: str) -> capabilities.Capabilities:
+        return capabilities.of(self._project.state, image, str(self._client.images.get(image).id))
 
     def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
         return Started(running(self._client, self._project, service, container_name).name or "", before)
@@ -171,6 +203,13 @@ class Launch:
         lines = "\n".join(containers.lines(found, follow=False, tail=LAST_LINES)) if found else ""
         what = "did not answer in time" if alive else "ended while it started"
         raise EngineStartError(f"TorchServe {what}", details=lines or None, hint="mardock doctor")
+
+    def _forget_unstarted(self, service: Service) -> None:
+        """Remove a container that was created and could not be started: it would keep the settings it failed with."""
+        for container in containers.of_project(self._client, self._project.root, service):
+            if container.status == "created":
+                containers.remove(container)
+        containers.remove_unused_networks(self._client, compose.project_name(self._project))
 
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):

@@ -24,8 +24,10 @@ SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_tex
 
 
 def installed(dockerfile: Path) -> set[str]:
-    """What the last `pip install` of a Dockerfile names, as pip would read it."""
-    command = re.findall(r"pip install ((?:[^&\n\\]|\\\n)*)", dockerfile.read_text())[-1].replace("\\\n", " ")
+    """What a Dockerfile has pip install, as pip would read it: its list of requirements, or its last command."""
+    text = dockerfile.read_text()
+    listed = re.findall(r"printf '%s\\n' ((?:[^\n\\]|\\\n)*?)>/tmp/wheels/requirements.txt", text)
+    command = (listed or re.findall(r"pip install ((?:[^&\n\\]|\\\n)*)", text))[-1].replace("\\\n", " ")
     words = shlex.split(command)
     values = {words[i + 1] for i, word in enumerate(words) if word in ("--constraint", "--find-links")}
     return {str(Requirement(word)) for word in words if not word.startswith("--") and word not in values}
@@ -37,7 +39,7 @@ def test_the_dev_image_has_what_mardock_needs() -> None:
         Requirement(text) for text in (*PROJECT["dependencies"], *extras["sbom"], *extras["grpc"], *extras["watch"])
     ]
     needed = {str(found) for found in wanted if found.name != "torch-model-archiver"}  # of TorchServe's own version
-    assert installed(DOCKERFILES[0]) == needed | {"torch-model-archiver"}
+    assert installed(DOCKERFILES[0]) == needed | {"torch-model-archiver>=0.12"}
 
 
 def test_the_own_image_has_what_the_native_engine_needs() -> None:
@@ -54,7 +56,13 @@ def test_dockerfiles_build_with_every_builder(dockerfile: Path) -> None:
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_images_do_not_run_as_root(dockerfile: Path) -> None:
-    assert re.findall(r"^USER (\S+)", dockerfile.read_text(), re.MULTILINE)[-1] == "model-server"
+    assert re.findall(r"^USER (\S+)", dockerfile.read_text(), re.MULTILINE)[-1] in ("model-server", "1000")
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
+def test_what_pip_is_told_is_told_to_no_stage_that_becomes_an_image(dockerfile: Path) -> None:
+    last = dockerfile.read_text().split("\nFROM ")[-1]
+    assert not [name for name in ("INDEX_URL", "TRUSTED_HOST") if name in last]
 
 
 def test_no_build_sees_more_than_it_is_shown() -> None:

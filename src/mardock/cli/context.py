@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineError, EngineNotRunningError
+from mardock.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -101,7 +101,7 @@ def running_engine(project: Project) -> Engine:
 
     found = select.running(project)
     if found is None:
-        raise EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+        raise select.not_running(project)
     return found
 
 

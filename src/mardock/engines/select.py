@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Optional
+
+from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
@@ -29,6 +32,19 @@ def running(project: Project) -> Optional[Engine]:
         if docker.status().running:
             return docker
     return None
+
+
+def not_running(project: Project) -> EngineNotRunningError:
+    """Return the error that says that no server runs for the project, and how one in a container came to its end."""
+    from mardock.engines.docker.containers import may_exist
+
+    cause = None
+    if may_exist(project.root):
+        from mardock.engines.docker.engine import DockerEngine
+
+        with suppress(EngineError):  # it cannot be asked
+            cause = DockerEngine(project).ended()
+    return cause or EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
 
 
 def started(project: Project) -> list[Engine]:

@@ -13,7 +13,7 @@ from mardock.engines.base import EngineStatus
 from mardock.engines.docker import compose, containers, daemon, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
-from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
+from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running
 from mardock.engines.project_lock import project_lock
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
@@ -44,7 +44,7 @@ class DockerEngine:
         return self.endpoint()
 
     def down(self) -> None:
-        """Remove the project's containers and their network; see `Engine.down`."""
+        """Remove the project's containers, their network and what they unpacked; see `Engine.down`."""
         with sdk() as client, self._lock():
             found = containers.of_project(client, self.project.root)
             for container in found:
@@ -53,7 +53,7 @@ class DockerEngine:
             with suppress(ConfigError):
                 projects.add(compose.project_name(self.project))
             for project in projects:
-                containers.remove_unused_networks(client, project)
+                containers.remove_unused(client, project)
 
     def status(self) -> EngineStatus:
         """Say what the engine knows of the serve container; see `Engine.status`."""
@@ -66,6 +66,12 @@ class DockerEngine:
             threads = containers.threads(container, client.info()["NCPU"]) if alive else None
             details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
             return EngineStatus(self.name, alive, where, details, threads)
+
+    def ended(self) -> Optional[EngineNotRunningError]:
+        """Return the error that says how the server ended by itself; `None` when it did not."""
+        with sdk() as client:
+            container = containers.pick(client, self.project.root, "serve", None)
+            return ended(container) if container else None
 
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
@@ -130,7 +136,7 @@ class DockerEngine:
             if container is None:
                 return None
             containers.remove(container)
-            containers.remove_unused_networks(client, container.labels[containers.PROJECT_LABEL])
+            containers.remove_unused(client, container.labels[containers.PROJECT_LABEL])
             return container.name
 
     def build(self, service: Service) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
-from mardock.engines.docker import compose, containers, folders, images
+from mardock.engines.docker import compose, containers, folders, images, user
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Service = Literal["dev", "serve"]
 LAST_LINES = 40
+STOPPED = (0, 143)  # by SIGTERM, as `docker stop` does
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 1.0
 
@@ -65,9 +66,9 @@ class Launch:
             if not keep and found.labels.get(containers.HASH_LABEL) != compose.fingerprint(
                 self._project, environ, "serve"
             ):
-                raise EngineError(
-                    f"the container {found.name} runs with other settings", hint="mardock down && mardock up"
-                )
+                ours = containers.threads(found, 1) is not None
+                what = "runs with other settings" if ours else "was started by docker compose, with other settings"
+                raise EngineError(f"the container {found.name} {what}", hint="mardock down && mardock up")
         else:
             self._check_configuration(services["serve"])
             ports = {port["target"]: int(port["published"]) for port in services["serve"]["ports"]}
@@ -92,6 +93,7 @@ class Launch:
         if found is not None:
             before = found.status
             found.start()
+            user.name_in(found)
             return Started(found.name or "", before)
         self._fetch(services["serve"]["image"])
         if not images.is_built_on(self._client, services["dev"]["image"], services["serve"]["image"]):
@@ -101,7 +103,9 @@ class Launch:
         else:
             arguments = ["up", "--detach", "--no-recreate", "dev"]
         compose.run(self._project, environ, *arguments, notify=self._notify)
-        return self._started("dev", container_name, None)
+        started = running(self._client, self._project, "dev", container_name)
+        user.name_in(started)
+        return Started(started.name or "", None)
 
     def build_dev(self) -> str:
         """Build the dev image on the image TorchServe runs from, and return its tag."""
@@ -153,9 +157,6 @@ class Launch:
         if not images.is_local(self._client, image):
             images.pull(self._client, image, self._notify)
 
-    def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
-        return Started(running(self._client, self._project, service, container_name).name or "", before)
-
     def _await(self, deadline: float) -> str:
         """Wait until TorchServe answers, and return its container's name."""
         from mardock.client import probe
@@ -175,7 +176,7 @@ class Launch:
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):
             containers.remove(container)
-        containers.remove_unused_networks(self._client, compose.project_name(self._project))
+        containers.remove_unused(self._client, compose.project_name(self._project))
 
 
 def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:
@@ -185,8 +186,10 @@ def running(client: DockerClient, project: Project, service: Service, container_
         EngineNotRunningError: there is none.
     """
     container = containers.pick(client, project.root, service, container_name)
-    if container is None or container.status != "running":
+    if container is None:
         raise not_running(service, container_name)
+    if container.status != "running":
+        raise (ended(container) if service == "serve" else None) or not_running(service, container_name)
     return container
 
 
@@ -195,3 +198,14 @@ def not_running(service: Service, container_name: Optional[str]) -> EngineNotRun
     what = {"dev": "dev container", "serve": "TorchServe container"}[service]
     called = f" {container_name}" if container_name else ""
     return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")
+
+
+def ended(container: Container) -> Optional[EngineNotRunningError]:
+    """Return the error that says how a server's container ended by itself; `None` when it was stopped or runs."""
+    state = container.attrs["State"]
+    if state["Status"] not in ("exited", "dead") or state["ExitCode"] in STOPPED:
+        return None
+    how = f"ended with {state['ExitCode']}" + (", for memory ran out," if state.get("OOMKilled") else "")
+    when = containers.describe(container)["since"]
+    hint = "mardock logs shows what it said last, mardock up starts it again"
+    return EngineNotRunningError(f"the TorchServe container {container.name} {how} at {when}", hint=hint)

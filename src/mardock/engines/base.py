@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
 from mardock.endpoint import Endpoint
+from mardock.engines.scratch import Scratch
 from mardock.engines.threads import Threads
 
 
@@ -64,6 +65,14 @@ class Engine(Protocol):
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield the server's log lines, oldest first, without line ends; a negative `tail` means all of them."""
+        ...
+
+    def scratch(self) -> Scratch:
+        """Say how much room the running server has for what it unpacks.
+
+        Raises:
+            EngineError: it is down, or cannot be asked.
+        """
         ...
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:

@@ -83,8 +83,10 @@ class Loader:
         except ModelConflictError:
             raise
         except MardockError as error:
-            sources = self._wanted.sources
-            told = explain_start(self._engine, name, version, since, error, what=what, sources=sources)
+            wanted = self._wanted
+            told = explain_start(
+                self._engine, name, version, since, error, what=what, sources=wanted.sources, needs=wanted.needs
+            )
             if told is error:
                 raise
             raise told from error

@@ -14,6 +14,7 @@ from mardock.endpoint import Endpoint
 from mardock.engines import ports
 from mardock.engines.docker import compose, daemon
 from mardock.engines.key_file import with_tokens
+from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import MODELS_VARIABLE, Threads
 from mardock.errors import EngineError, EngineNotFoundError
 
@@ -177,6 +178,19 @@ def lines(container: Container, *, follow: bool, tail: int) -> Iterator[str]:
         yield from (line.rstrip(b"\r").decode(errors="replace") for line in whole)
     if rest:
         yield rest.decode(errors="replace")
+
+
+def scratch(container: Container) -> Scratch:
+    """Return how much room a running serve container has where it unpacks archives.
+
+    Raises:
+        EngineError: it cannot be measured.
+    """
+    code, said = container.exec_run(["python", "-IS", "-c", MEASURE, TEMP])
+    text = said.decode(errors="replace") if isinstance(said, bytes) else ""
+    if code != 0:
+        raise EngineError(f"{TEMP} of the container {container.name} cannot be measured", details=text or None)
+    return Scratch(f"{TEMP} of the container {container.name}", int(text), "docker system df shows what fills its disk")
 
 
 def remove(container: Container) -> None:

@@ -15,6 +15,7 @@ from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import Scratch
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
 
@@ -85,6 +86,11 @@ class DockerEngine:
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
+
+    def scratch(self) -> Scratch:
+        """Say how much room the serve container's /tmp has; see `Engine.scratch`."""
+        with sdk() as client:
+            return containers.scratch(running(client, self.project, "serve", None))
 
     def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
         """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""

@@ -15,12 +15,14 @@ from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
 from mardock.engines.native.state import Home, Server
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import MEASURE, Scratch
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
+_MEASURE_TIMEOUT_S = 10.0
 
 
 class NativeEngine:
@@ -124,6 +126,14 @@ class NativeEngine:
         if follow:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
+
+    def scratch(self) -> Scratch:
+        """Say how much room the server's temp folder has; see `Engine.scratch`."""
+        temp = self._home.temp
+        done = process.run([sys.executable, "-IS", "-c", MEASURE, str(temp)], timeout=_MEASURE_TIMEOUT_S)
+        if done.returncode != 0:
+            raise EngineError(f"{temp} cannot be measured", details=done.stderr.strip() or None, hint=f"ls -ld {temp}")
+        return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
         """Run a command in this Python environment, in the project's folder; `python` is this interpreter."""

@@ -49,6 +49,9 @@ class Written:
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         return iter(self.lines if tail < 0 else self.lines[-tail:])
 
+    def share_cores(self, model: str, workers: int) -> None:
+        pass
+
     def scratch(self) -> Scratch:
         if not self.running:
             raise EngineNotRunningError("it never ran")

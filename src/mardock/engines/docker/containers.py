@@ -43,6 +43,12 @@ PORT_VARIABLES = {
     GRPC_INFERENCE: "MARDOCK_GRPC_INFERENCE_PORT",
     7071: "MARDOCK_GRPC_MANAGEMENT_PORT",
 }
+_SHARE = """
+import json, pathlib, sys
+sys.path.insert(0, "/opt/mardock")
+from mardock.engines import warm
+warm.share(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))
+"""
 
 
 def may_serve(root: Path) -> bool:
@@ -178,6 +184,11 @@ def lines(container: Container, *, follow: bool, tail: int) -> Iterator[str]:
         yield from (line.rstrip(b"\r").decode(errors="replace") for line in whole)
     if rest:
         yield rest.decode(errors="replace")
+
+
+def share_cores(container: Container, threads: Mapping[str, int]) -> None:
+    """Tell the warm parent in a running serve container what `warm.share` tells one here."""
+    container.exec_run(["python", "-c", _SHARE, TEMP, json.dumps(dict(threads))])
 
 
 def scratch(container: Container) -> Scratch:

@@ -16,6 +16,7 @@ from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running
 from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
 
@@ -86,6 +87,14 @@ class DockerEngine:
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
+        with sdk() as client:
+            container = running(client, self.project, "serve", None)
+            threads = containers.threads(container, client.info()["NCPU"])
+            if threads and shares_cores(self.project.settings, threads):
+                containers.share_cores(container, {model: threads.shared(workers)})
 
     def scratch(self) -> Scratch:
         """Say how much room the serve container's /tmp has; see `Engine.scratch`."""

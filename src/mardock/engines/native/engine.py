@@ -16,6 +16,7 @@ from mardock.engines.base import EngineStatus
 from mardock.engines.native.state import Home, Server
 from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import MEASURE, Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
@@ -126,6 +127,14 @@ class NativeEngine:
         if follow:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
+        server = self._running()
+        if server is not None and shares_cores(self._project.settings, server.threads):
+            from mardock.engines import warm
+
+            warm.share(self._home.path, {model: server.threads.shared(workers)})
 
     def scratch(self) -> Scratch:
         """Say how much room the server's temp folder has; see `Engine.scratch`."""

@@ -245,7 +245,7 @@ def _remove_networks(client: DockerClient, project: str) -> None:
 
 def _key_file(container: Container) -> str:
     """Return the text of the key file; empty while TorchServe has not written it."""
-    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command sees no tmpfs, should one be here
+    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command sees no tmpfs
     return text.decode() if code == 0 and isinstance(text, bytes) else ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
 from mardock.endpoint import Endpoint
+from mardock.engines.scratch import Scratch
 from mardock.engines.threads import Threads
 
 
@@ -69,6 +70,27 @@ class Engine(Protocol):
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield the server's log lines, oldest first, without line ends; a negative `tail` means all of them."""
+        ...
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model, so many of them, share the cores, unless it asks for threads itself.
+
+        Workers that are not fast cannot be told, and go on with what the server was started with.
+
+        Args:
+            model: the name it is served under.
+
+        Raises:
+            EngineError: the server cannot be told.
+        """
+        ...
+
+    def scratch(self) -> Scratch:
+        """Say how much room the running server has for what it unpacks.
+
+        Raises:
+            EngineError: it is down, or cannot be asked.
+        """
         ...
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Optional
 
 from mardock.engines import place
-from mardock.errors import EngineNotRunningError
+from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
@@ -46,17 +47,25 @@ def needed(project: Project) -> Engine:
     """
     found = running(project)
     if found is None:
-        raise not_running()
+        raise not_running(project)
     return found
 
 
-def not_running() -> EngineNotRunningError:
-    """Return the error that says how to get the server that is not there."""
+def not_running(project: Project) -> EngineNotRunningError:
+    """Return the error that says that no server runs for the project, and how one in a container came to its end."""
     if place.inside():
         from mardock.engines import serve_container
 
         return serve_container.not_running()
-    return EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+    from mardock.engines.docker.containers import may_exist
+
+    cause = None
+    if may_exist(project.root):
+        from mardock.engines.docker.engine import DockerEngine
+
+        with suppress(EngineError):  # it cannot be asked
+            cause = DockerEngine(project).ended()
+    return cause or EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
 
 
 def management_url(project: Project) -> str:

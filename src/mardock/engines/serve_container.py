@@ -13,6 +13,7 @@ from mardock.client import probe
 from mardock.endpoint import Endpoint
 from mardock.engines import in_place, log_files
 from mardock.engines.base import EngineStatus
+from mardock.engines.scratch import Scratch
 from mardock.errors import EngineNotRunningError, OnHostError
 
 if TYPE_CHECKING:
@@ -97,6 +98,22 @@ class ServeContainer:
         if follow:
             return log_files.follow(path, tail, self._looks())
         return iter(log_files.last_lines(path, tail))
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Refuse: the warm parent of its workers listens in that container alone; see `Engine.share_cores`.
+
+        Raises:
+            OnHostError: always.
+        """
+        raise OnHostError("workers are given their share of the cores from the host, and this is the dev container")
+
+    def scratch(self) -> Scratch:
+        """Refuse: its temp folder is its own; see `Engine.scratch`.
+
+        Raises:
+            OnHostError: always.
+        """
+        raise OnHostError("the serve container's /tmp is measured from the host, and this is the dev container")
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
         """Run a command here, in the project's folder; see `Engine.exec`."""

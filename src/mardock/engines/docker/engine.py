@@ -13,8 +13,10 @@ from mardock.engines.base import EngineStatus
 from mardock.engines.docker import compose, containers, daemon, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
-from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
+from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
 
@@ -45,7 +47,7 @@ class DockerEngine:
         return self.endpoint()
 
     def down(self) -> None:
-        """Remove the project's containers and their network; see `Engine.down`."""
+        """Remove the project's containers, their network and what they unpacked; see `Engine.down`."""
         with sdk() as client, self._lock():
             found = containers.of_project(client, self.project.root)
             for container in found:
@@ -54,7 +56,7 @@ class DockerEngine:
             with suppress(ConfigError):
                 projects.add(compose.project_name(self.project))
             for project in projects:
-                containers.remove_unused_networks(client, project)
+                containers.remove_unused(client, project)
 
     def status(self) -> EngineStatus:
         """Say what the engine knows of the serve container; see `Engine.status`."""
@@ -68,6 +70,12 @@ class DockerEngine:
             details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
             return EngineStatus(self.name, alive, where, details, threads)
 
+    def ended(self) -> Optional[EngineNotRunningError]:
+        """Return the error that says how the server ended by itself; `None` when it did not."""
+        with sdk() as client:
+            container = containers.pick(client, self.project.root, "serve", None)
+            return ended(container) if container else None
+
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
         with sdk() as client:
@@ -80,6 +88,19 @@ class DockerEngine:
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
+        with sdk() as client:
+            container = running(client, self.project, "serve", None)
+            threads = containers.threads(container, client.info()["NCPU"])
+            if threads and shares_cores(self.project.settings, threads):
+                containers.share_cores(container, {model: threads.shared(workers)})
+
+    def scratch(self) -> Scratch:
+        """Say how much room the serve container's /tmp has; see `Engine.scratch`."""
+        with sdk() as client:
+            return containers.scratch(running(client, self.project, "serve", None))
 
     def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
         """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""
@@ -131,7 +152,7 @@ class DockerEngine:
             if container is None:
                 return None
             containers.remove(container)
-            containers.remove_unused_networks(client, container.labels[containers.PROJECT_LABEL])
+            containers.remove_unused(client, container.labels[containers.PROJECT_LABEL])
             return container.name
 
     def build(self, service: Service) -> str:

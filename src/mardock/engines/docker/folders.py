@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 from mardock.errors import EngineError
 from mardock.settings.project import Project
@@ -29,16 +30,20 @@ def prepare(project: Project) -> None:
         try:
             folder.mkdir(exist_ok=True)
         except FileExistsError as error:
-            raise EngineError(f"{folder} is not a folder", hint=f"move it away: mv {folder} {folder}.old") from error
+            raise EngineError(
+                f"{folder} is not a folder", hint=f"move it away: mv {quote(str(folder))} {quote(f'{folder}.old')}"
+            ) from error
         except OSError as error:
-            raise EngineError(f"cannot make {folder}: {error.strerror}", hint=f"ls -ld {folder.parent}") from error
+            raise EngineError(
+                f"cannot make {folder}: {error.strerror}", hint=f"ls -ld {quote(str(folder.parent))}"
+            ) from error
     for folder in (project.model_store, project.logs):
         if os.getuid() == 0:
             _hand_over(folder)
         elif not _writable(folder):
             raise EngineError(
                 f"{folder.name}/ or a file in it is not yours to write (it belongs to uid {_foreign_owner(folder)})",
-                hint=f"sudo chown -R $(id -u):$(id -g) {folder}",
+                hint=f"sudo chown -R $(id -u):$(id -g) {quote(str(folder))}",
             )
 
 

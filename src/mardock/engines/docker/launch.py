@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
-from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images
+from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images, user
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Service = Literal["dev", "serve"]
 LAST_LINES = 40
+STOPPED = (0, 143)  # by SIGTERM, as `docker stop` does
 POLL_SECONDS = 0.1
 _LACKS = re.compile(r"(?:^|\d )mardock: (the dev container goes without .*)")  # Dockerfile.dev's own words
 PROBE_SECONDS = 1.0
@@ -70,9 +71,9 @@ class Launch:
             if not keep and found.labels.get(containers.HASH_LABEL) != compose.fingerprint(
                 self._project, environ, "serve"
             ):
-                raise EngineError(
-                    f"the container {found.name} runs with other settings", hint="mardock down && mardock up"
-                )
+                ours = containers.threads(found, 1) is not None
+                what = "runs with other settings" if ours else "was started by docker compose, with other settings"
+                raise EngineError(f"the container {found.name} {what}", hint="mardock down && mardock up")
         else:
             self._check_configuration(services["serve"])
             ports = {port["target"]: int(port["published"]) for port in services["serve"]["ports"]}
@@ -97,6 +98,7 @@ class Launch:
         if found is not None:
             before = found.status
             found.start()
+            user.name_in(found)
             return Started(found.name or "", before)
         environ.update(self._fetch(services, "dev"))
         if not images.is_built_on(self._client, services["dev"]["image"], services["serve"]["image"]):
@@ -110,7 +112,9 @@ class Launch:
         except EngineError:
             self._forget_unstarted("dev")
             raise
-        return self._started("dev", container_name, None)
+        started = running(self._client, self._project, "dev", container_name)
+        user.name_in(started)
+        return Started(started.name or "", None)
 
     def build_dev(self) -> str:
         """Build the dev image on the image TorchServe runs from, and return its tag."""
@@ -185,9 +189,6 @@ class Launch:
     def _capabilities(self, image: str) -> capabilities.Capabilities:
         return capabilities.of(self._project.state, image, str(self._client.images.get(image).id))
 
-    def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
-        return Started(running(self._client, self._project, service, container_name).name or "", before)
-
     def _await(self, deadline: float) -> str:
         """Wait until TorchServe answers, and return its container's name."""
         from mardock.client import probe
@@ -209,12 +210,12 @@ class Launch:
         for container in containers.of_project(self._client, self._project.root, service):
             if container.status == "created":
                 containers.remove(container)
-        containers.remove_unused_networks(self._client, compose.project_name(self._project))
+        containers.remove_unused(self._client, compose.project_name(self._project))
 
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):
             containers.remove(container)
-        containers.remove_unused_networks(self._client, compose.project_name(self._project))
+        containers.remove_unused(self._client, compose.project_name(self._project))
 
 
 def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:
@@ -224,8 +225,10 @@ def running(client: DockerClient, project: Project, service: Service, container_
         EngineNotRunningError: there is none.
     """
     container = containers.pick(client, project.root, service, container_name)
-    if container is None or container.status != "running":
+    if container is None:
         raise not_running(service, container_name)
+    if container.status != "running":
+        raise (ended(container) if service == "serve" else None) or not_running(service, container_name)
     return container
 
 
@@ -234,3 +237,14 @@ def not_running(service: Service, container_name: Optional[str]) -> EngineNotRun
     what = {"dev": "dev container", "serve": "TorchServe container"}[service]
     called = f" {container_name}" if container_name else ""
     return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")
+
+
+def ended(container: Container) -> Optional[EngineNotRunningError]:
+    """Return the error that says how a server's container ended by itself; `None` when it was stopped or runs."""
+    state = container.attrs["State"]
+    if state["Status"] not in ("exited", "dead") or state["ExitCode"] in STOPPED:
+        return None
+    how = f"ended with {state['ExitCode']}" + (", for memory ran out," if state.get("OOMKilled") else "")
+    when = containers.describe(container)["since"]
+    hint = "mardock logs shows what it said last, mardock up starts it again"
+    return EngineNotRunningError(f"the TorchServe container {container.name} {how} at {when}", hint=hint)

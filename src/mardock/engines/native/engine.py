@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,12 +14,15 @@ from mardock.engines import in_place
 from mardock.engines.base import EngineStatus
 from mardock.engines.native.state import Home, Server
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import MEASURE, Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
+_MEASURE_TIMEOUT_S = 10.0
 
 
 class NativeEngine:
@@ -123,6 +127,22 @@ class NativeEngine:
         if follow:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
+
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
+        server = self._running()
+        if server is not None and shares_cores(self._project.settings, server.threads):
+            from mardock.engines import warm
+
+            warm.share(self._home.path, {model: server.threads.shared(workers)})
+
+    def scratch(self) -> Scratch:
+        """Say how much room the server's temp folder has; see `Engine.scratch`."""
+        temp = self._home.temp
+        done = process.run([sys.executable, "-IS", "-c", MEASURE, str(temp)], timeout=_MEASURE_TIMEOUT_S)
+        if done.returncode != 0:
+            raise EngineError(f"{temp} cannot be measured", details=done.stderr.strip() or None, hint=f"ls -ld {temp}")
+        return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
         """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -80,7 +81,12 @@ def _folders(root: Path, fix: bool) -> Iterator[Check]:
             hint = "mardock doctor --fix makes it" if not folder.exists() else f"move the file {name} away"
             yield Check(name, ok=False, finding="is not a folder" if folder.exists() else "does not exist", hint=hint)
         elif not os.access(folder, os.W_OK):
-            yield Check(name, ok=False, finding="cannot be written", hint=f"sudo chown -R $(id -u):$(id -g) {folder}")
+            yield Check(
+                name,
+                ok=False,
+                finding="cannot be written",
+                hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
+            )
         else:
             yield Check(name, ok=True, finding="can be written")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 Service = Literal["dev", "serve"]
+_WORDS = {"dev": "dev container", "serve": "TorchServe container"}
 LAST_LINES = 40
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 1.0
@@ -192,6 +194,19 @@ def running(client: DockerClient, project: Project, service: Service, container_
 
 def not_running(service: Service, container_name: Optional[str]) -> EngineNotRunningError:
     """Return the error that says how to get the container that is not there."""
-    what = {"dev": "dev container", "serve": "TorchServe container"}[service]
     called = f" {container_name}" if container_name else ""
-    return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")
+    return EngineNotRunningError(f"the {_WORDS[service]}{called} does not run", hint=f"mardock {service} run")
+
+
+def unknown(service: Service, container_name: str, there: Sequence[Container]) -> EngineNotRunningError:
+    """Return the error that names the containers there are where none has the name that was given."""
+    found = ", ".join(f"{container.name} ({container.status})" for container in there)
+    made = {
+        "dev": f"mardock dev run --container-name {container_name} makes it",
+        "serve": f"mardock serve run --container-name {container_name} makes it",
+    }[service]
+    other = f"name one that is there, or {made}" if service == "dev" else "leave the name out"  # there is one to serve
+    return EngineNotRunningError(
+        f"this project has no {_WORDS[service]} {container_name}; " + (f"there is {found}" if found else "it has none"),
+        hint=other if found else made,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ class NativeEngine:
             if self._home.is_used_elsewhere():
                 raise EngineError(
                     "this project's server was started by another machine or container that shares its folder",
-                    hint=f"mardock down there, or, when that is no more: rm -r {self._home.path}",
+                    hint=f"mardock down there, or, when that is no more: rm -r {shlex.quote(str(self._home.path))}",
                 )
             server = self._running()
             if server is None:
@@ -125,7 +126,7 @@ class NativeEngine:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command in this Python environment, in the project's folder; `python` is this interpreter."""
         program = sys.executable if argv[0] == "python" else argv[0]
         search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

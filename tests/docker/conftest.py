@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,6 +76,27 @@ def make_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory
             return project
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def host_venv(request: pytest.FixtureRequest) -> Path:
+    """A `.venv` as `make docker-run` makes it, of requirements.txt alone; kept for as long as it would be the same."""
+    made_from = ("requirements.txt", "constraints.txt", "pyproject.toml", "scripts/create_venv.py")
+    digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+    for name in made_from:
+        digest.update((ROOT / name).read_bytes())
+    folder = request.config.cache.mkdir(f"host-venv-{digest.hexdigest()[:12]}")
+    python = folder / ".venv" / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder / ".venv", ignore_errors=True)
+        text = re.sub(r"^-e \.(.*)$", rf'-e "{ROOT}\1"', (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+        (folder / "requirements.txt").write_text(text)
+        shutil.copy(ROOT / "constraints.txt", folder)
+        subprocess.run([sys.executable, ROOT / "scripts" / "create_venv.py"], cwd=folder, check=True)
+        (folder / "complete").touch()
+    for absent in ("torch", "numpy", "ts"):
+        assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode != 0
+    return folder / ".venv"
 
 
 @pytest.fixture(scope="module")

@@ -67,9 +67,9 @@ def open_lock(state: Path, name: str) -> TextIO:
         file = path.open("a+", encoding="ascii")
         ownership.adopt([state, path])
     except OSError as error:
-        blocked = path if path.exists() else state if state.exists() else state.parent
+        there = next(place for place in (path, *path.parents) if place.exists())
         raise EngineError(
-            f"cannot write {path}: {error.strerror}; {blocked} belongs to uid {blocked.stat().st_uid}",
-            hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(blocked))}",
+            f"cannot write {path}: {error.strerror} ({there.name} belongs to uid {there.stat().st_uid})",
+            hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(state if state.exists() else there))}",
         ) from error
     return file

@@ -102,10 +102,10 @@ class DockerEngine:
             EngineNotRunningError: there is none of that name.
         """
         with sdk() as client:
-            if container_name == compose.dev_container(self.project):
-                found = containers.pick(client, self.project.root, "dev", container_name)
-            else:
+            if container_name is not None and container_name != compose.dev_container(self.project):
                 found = self._existing(client, "dev", container_name)
+            else:
+                found = containers.pick(client, self.project.root, "dev", container_name)
             if found is None or found.status != "running":
                 self.run("dev", container_name)
                 found = running(client, self.project, "dev", container_name)

@@ -89,10 +89,12 @@ def make_writable(project: Project, writer: User, files: Iterable[Path]) -> None
             _hand_over(_on_the_way(root, file), writer)
         place = next(path for path in (file, *file.parents) if path.exists())
         if not writer.may_write(place):
+            both = dict.fromkeys((file.parent, place))  # a file is put in place of one, too
+            closed = [path for path in both if path.exists() and not writer.may_write(path)]
             raise EngineError(
                 f"{os.path.relpath(file, root)} cannot be written by uid {writer.uid}, whom the container runs as"
                 f" ({os.path.relpath(place, root)} belongs to uid {place.stat().st_uid})",
-                hint=f"sudo chown {writer.uid}:{writer.gid} {_quoted(place)}",
+                hint=f"sudo chown {writer.uid}:{writer.gid} {' '.join(map(_quoted, closed))}",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -46,7 +47,7 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
     Args:
         fix: make folders that are missing.
     """
-    from mardock.engines import place
+    from mardock import place
 
     found = [
         _python(),
@@ -92,7 +93,12 @@ def _folders(root: Path, fix: bool) -> Iterator[Check]:
             hint = "mardock doctor --fix makes it" if not folder.exists() else f"move the file {name} away"
             yield Check(name, ok=False, finding="is not a folder" if folder.exists() else "does not exist", hint=hint)
         elif not os.access(folder, os.W_OK):
-            yield Check(name, ok=False, finding="cannot be written", hint=f"sudo chown -R $(id -u):$(id -g) {folder}")
+            yield Check(
+                name,
+                ok=False,
+                finding="cannot be written",
+                hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
+            )
         else:
             yield Check(name, ok=True, finding="can be written")
 

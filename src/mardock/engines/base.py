@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Optional, Protocol
 
 from mardock.endpoint import Endpoint
@@ -93,6 +94,14 @@ class Engine(Protocol):
         """
         ...
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
-        """Run a command where torch lives, in the project's folder, and return its exit code."""
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
+        """Run a command where torch lives, in the project's folder, and return its exit code.
+
+        Args:
+            interactive: whether it gets this terminal.
+            writes: the files of the project it is to write, as far as they are known.
+
+        Raises:
+            EngineError: one of them cannot be written there.
+        """
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Optional
 
-from mardock.engines import place
+from mardock import place
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:

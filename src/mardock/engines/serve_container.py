@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from mardock.client import probe
@@ -115,7 +116,7 @@ class ServeContainer:
         """
         raise OnHostError("the serve container's /tmp is measured from the host, and this is the dev container")
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command here, in the project's folder; see `Engine.exec`."""
         return in_place.run(argv, self._project.root)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from mardock import process
+from mardock import ownership, process
 from mardock.engines.docker import folders
 from mardock.engines.warm.torchserve import NEW_FLAGS
 from mardock.errors import EngineError
+from mardock.settings.project import Project
 
 PROBE_SECONDS = 120
 OLDEST_PYTHON = (3, 9)  # of mardock in the dev container, and of the warm parent
@@ -101,7 +100,7 @@ class Capabilities:
         if not self.has_shell:
             return ["shell (sh)"]
         if not self.python:
-            return [f"Python that uid {folders.user()[0]} can run"]
+            return ["Python that its containers' user can run"]
         wanted = {"torch": bool(self.torch), "TorchServe": bool(self.torchserve)}
         if dev:
             wanted.update({_PYTHON: self.new_python, "pip": self.pip})
@@ -121,25 +120,21 @@ class Capabilities:
         return {"MARDOCK_PYTHON": self.python or "python", **slow}
 
 
-def of(state: Path, image: str, image_id: str) -> Capabilities:
+def of(project: Project, image: str, image_id: str) -> Capabilities:
     """Return what an image that is here has; a container of it is asked the first time, and the answer is kept.
-
-    Args:
-        state: the project's folder for what mardock keeps.
 
     Raises:
         EngineError: no container of the image can be run.
     """
-    user = ":".join(map(str, folders.user()))
-    kept = state / "images" / f"{image_id.rpartition(':')[2][:16]}-{user.replace(':', '-')}.json"
+    user = ":".join(map(str, folders.user(project.root)))
+    kept = project.state / "images" / f"{image_id.rpartition(':')[2][:16]}-{user.replace(':', '-')}.json"
     with contextlib.suppress(OSError, ValueError, TypeError):
         return _from_json(kept.read_text(encoding="utf-8"))
     found = _ask(image, image_id, user)
     with contextlib.suppress(OSError):  # then it is asked again
         kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(asdict(found)), encoding="utf-8")
-        draft.replace(kept)
+        ownership.adopt([project.state, kept.parent])
+        ownership.replace(kept, json.dumps(asdict(found)).encode())
     return found
 
 

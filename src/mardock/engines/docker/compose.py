@@ -25,6 +25,11 @@ def project_name(project: Project) -> str:
     return named or re.sub(r"[^-_a-z0-9]", "", project.root.name.lower()).lstrip("_-") or "mardock"
 
 
+def dev_container(project: Project) -> str:
+    """Return the name of the dev container where no other one is asked for."""
+    return project.settings.machine.dev_container or f"{project_name(project)}-dev"
+
+
 def environment(project: Project, image: str, containers: Optional[Mapping[str, str]] = None) -> dict[str, str]:
     """Return the variables that docker-compose.yml is read with.
 
@@ -35,7 +40,7 @@ def environment(project: Project, image: str, containers: Optional[Mapping[str, 
     from mardock.settings.schema import ENVIRONMENT_NAMES
 
     machine = project.settings.machine
-    uid, gid = folders.user()
+    uid, gid = folders.user(project.root)
     settings = {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items()}
     computed = {
         "COMPOSE_PROJECT_NAME": project_name(project),

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from mardock import process
 from mardock.endpoint import Endpoint
 from mardock.engines import ports
-from mardock.engines.docker import compose, daemon
+from mardock.engines.docker import compose, daemon, folders
+from mardock.engines.docker.folders import User
 from mardock.engines.key_file import with_tokens
 from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import MODELS_VARIABLE, Threads
@@ -84,10 +85,11 @@ def pick(client: DockerClient, root: Path, service: str, name: Optional[str] = N
     """
     if name is None:
         return next(iter(of_project(client, root, service)), None)
-    named = client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True)
-    if named and not _is(named[0], root, service):
-        raise _taken(named[0])
-    return named[0] if named else None
+    listed = client.containers.list(all=True, filters={"name": name}, ignore_removed=True)  # a pattern, not a name
+    named = next((container for container in listed if container.name == name), None)
+    if named is not None and not _is(named, root, service):
+        raise _taken(named)
+    return named
 
 
 def refuse_strangers(client: DockerClient, root: Path, project: str, service: str, name: Optional[str]) -> None:
@@ -163,6 +165,12 @@ def describe(container: Container) -> dict[str, str]:
         "health": state.get("Health", {}).get("Status", ""),
         "since": state["StartedAt" if alive else "FinishedAt"][:19] + "Z",
     }
+
+
+def user(container: Container, root: Path) -> User:
+    """Return whom a container of a project runs as, which may be another one than today's caller started it."""
+    uid, _, gid = container.attrs["Config"]["User"].partition(":")
+    return User(int(uid), int(gid)) if uid.isdigit() and gid.isdigit() else folders.user(root)
 
 
 def threads(container: Container, machine: int) -> Optional[Threads]:

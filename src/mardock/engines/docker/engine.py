@@ -6,19 +6,24 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
-from mardock.engines.docker import compose, containers, daemon, gpus, images
+from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
-from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running
+from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
 from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
 
 LOCK_SECONDS = 30
 START_SECONDS = 120
@@ -102,13 +107,33 @@ class DockerEngine:
         with sdk() as client:
             return containers.scratch(running(client, self.project, "serve", None))
 
-    def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
-        """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        interactive: bool,
+        writes: Sequence[Path] = (),
+        container_name: Optional[str] = None,
+    ) -> int:
+        """Run a command in the dev container, which is started when it does not run; see `Engine.exec`.
+
+        Args:
+            container_name: which, where there are several; only the settings' own is made when it is not there.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
         with sdk() as client:
-            found = containers.pick(client, self.project.root, "dev", container_name)
-        alive = found is not None and found.status == "running"
-        name = found.name if found and alive else self.run("dev", container_name).name
-        return forward(str(name), argv, interactive=interactive)
+            if container_name is not None and container_name != compose.dev_container(self.project):
+                found = self._existing(client, "dev", container_name)
+            else:
+                found = containers.pick(client, self.project.root, "dev", container_name)
+            if found is None or found.status != "running":
+                self.run("dev", container_name)
+                found = running(client, self.project, "dev", container_name)
+            folders.make_writable(self.project, containers.user(found, self.project.root), writes)
+            name = str(found.name)
+        return forward(name, argv, interactive=interactive)
 
     def run(self, service: Service, container_name: Optional[str] = None) -> Started:
         """Create and start a container; one that is there already is started as it is.
@@ -132,23 +157,31 @@ class DockerEngine:
             EngineNotRunningError: there is none.
         """
         with sdk() as client:
-            if containers.pick(client, self.project.root, service, container_name) is None:
+            if self._existing(client, service, container_name) is None:
                 raise not_running(service, container_name)
         return self.run(service, container_name)
 
     def stop(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
-        """Stop a container and return its name; `None` when none runs."""
+        """Stop a container and return its name; `None` when none runs.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
         with sdk() as client, self._lock():
-            container = containers.pick(client, self.project.root, service, container_name)
+            container = self._existing(client, service, container_name)
             if container is None or container.status != "running":
                 return None
             container.stop(timeout=containers.STOP_SECONDS)
             return container.name
 
     def rm(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
-        """Stop and remove a container and return its name; `None` when there is none."""
+        """Stop and remove a container and return its name; `None` when there is none.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
         with sdk() as client, self._lock():
-            container = containers.pick(client, self.project.root, service, container_name)
+            container = self._existing(client, service, container_name)
             if container is None:
                 return None
             containers.remove(container)
@@ -181,6 +214,13 @@ class DockerEngine:
         if gpu:
             image = services["serve"]["image"]
         return images.own_tag(image), gpu
+
+    def _existing(self, client: DockerClient, service: Service, name: Optional[str]) -> Optional[Container]:
+        """Return a service's container, `None` without one; a name that was given has to be that of one."""
+        container = containers.pick(client, self.project.root, service, name)
+        if container is None and name is not None:
+            raise unknown(service, name, containers.of_project(client, self.project.root, service))
+        return container
 
     @contextmanager
     def _launch(self) -> Iterator[Launch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 Service = Literal["dev", "serve"]
+_WORDS = {"dev": "dev container", "serve": "TorchServe container"}
 LAST_LINES = 40
 STOPPED = (0, 143)  # by SIGTERM, as `docker stop` does
 POLL_SECONDS = 0.1
@@ -187,7 +189,7 @@ class Launch:
         return found.variables()
 
     def _capabilities(self, image: str) -> capabilities.Capabilities:
-        return capabilities.of(self._project.state, image, str(self._client.images.get(image).id))
+        return capabilities.of(self._project, image, str(self._client.images.get(image).id))
 
     def _await(self, deadline: float) -> str:
         """Wait until TorchServe answers, and return its container's name."""
@@ -234,9 +236,8 @@ def running(client: DockerClient, project: Project, service: Service, container_
 
 def not_running(service: Service, container_name: Optional[str]) -> EngineNotRunningError:
     """Return the error that says how to get the container that is not there."""
-    what = {"dev": "dev container", "serve": "TorchServe container"}[service]
     called = f" {container_name}" if container_name else ""
-    return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")
+    return EngineNotRunningError(f"the {_WORDS[service]}{called} does not run", hint=f"mardock {service} run")
 
 
 def ended(container: Container) -> Optional[EngineNotRunningError]:
@@ -248,3 +249,17 @@ def ended(container: Container) -> Optional[EngineNotRunningError]:
     when = containers.describe(container)["since"]
     hint = "mardock logs shows what it said last, mardock up starts it again"
     return EngineNotRunningError(f"the TorchServe container {container.name} {how} at {when}", hint=hint)
+
+
+def unknown(service: Service, container_name: str, there: Sequence[Container]) -> EngineNotRunningError:
+    """Return the error that names the containers there are where none has the name that was given."""
+    found = ", ".join(f"{container.name} ({container.status})" for container in there)
+    made = {
+        "dev": f"mardock dev run --container-name {container_name} makes it",
+        "serve": f"mardock serve run --container-name {container_name} makes it",
+    }[service]
+    other = f"name one that is there, or {made}" if service == "dev" else "leave the name out"  # there is one to serve
+    return EngineNotRunningError(
+        f"this project has no {_WORDS[service]} {container_name}; " + (f"there is {found}" if found else "it has none"),
+        hint=other if found else made,
+    )

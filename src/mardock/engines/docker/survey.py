@@ -87,7 +87,7 @@ def _age(
     found = client.images.get(image)
     created = date(*map(int, found.attrs["Created"][:10].split("-")))
     days = (today - created).days
-    holds = capabilities.of(project.state, image, str(found.id))
+    holds = capabilities.of(project, image, str(found.id))
     versions = {"Python": holds.python_version, "torch": holds.torch, "TorchServe": holds.torchserve}
     told = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
     missing = holds.missing(dev=False) if used else []

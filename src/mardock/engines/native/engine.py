@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
@@ -56,7 +58,7 @@ class NativeEngine:
             if self._home.is_used_elsewhere():
                 raise EngineError(
                     "this project's server was started by another machine or container that shares its folder",
-                    hint=f"mardock down there, or, when that is no more: rm -r {self._home.path}",
+                    hint=f"mardock down there, or, when that is no more: rm -r {shlex.quote(str(self._home.path))}",
                 )
             server = self._running()
             if server is None:
@@ -144,7 +146,7 @@ class NativeEngine:
             raise EngineError(f"{temp} cannot be measured", details=done.stderr.strip() or None, hint=f"ls -ld {temp}")
         return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""
         return in_place.run(argv, self._project.root)
 

@@ -149,7 +149,7 @@ def test_every_start_finds_an_empty_temp_folder(make_project: MakeProject) -> No
     engine = DockerEngine(make_project(MARDOCK_TOKEN_AUTH="true"))
     engine.up(timeout=120)
     name = engine.status().details["container"]
-    stale = "cd /tmp; mkdir -p models/x .cache/y; echo 1 >.model_server.pid; touch .ts.sock.9000 stale models/x/z"
+    stale = "cd /tmp; mkdir -p models/x .hidden/y; echo 1 >.model_server.pid; touch .ts.sock.9000 stale models/x/z"
     for again in (
         lambda: subprocess.run(["docker", "restart", name], check=True, capture_output=True),
         lambda: (engine.stop("serve"), engine.start("serve")),
@@ -160,7 +160,7 @@ def test_every_start_finds_an_empty_temp_folder(make_project: MakeProject) -> No
         again()
         with ManagementClient(engine.up(timeout=120)) as management:
             assert management.list_models() == []
-        assert not {"stale", "models", ".ts.sock.9000", ".model_server.pid", ".cache"} & set(
+        assert not {"stale", "models", ".ts.sock.9000", ".model_server.pid", ".hidden"} & set(
             inside(engine, "ls", "-A", "/tmp").split()
         )
         assert inside(engine, "cat", "/tmp/key_file.json") != keys

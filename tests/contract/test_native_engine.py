@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,16 @@ from typing import Any, Callable
 import psutil
 import pytest
 from tests.contract.projects import add_echo, make_project
+from tests.support.full_disk import disk_of
 
+from mardock import registration
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines import select
 from mardock.engines.native import NativeEngine
 from mardock.engines.native.state import Home
 from mardock.engines.project_lock import project_lock
-from mardock.errors import ConfigError, EngineError, EngineNotRunningError, EngineStartError
+from mardock.errors import ConfigError, EngineError, EngineNotRunningError, EngineStartError, WorkerFailedError
 from mardock.settings.project import Project
 
 TIMEOUT_S = 60.0
@@ -58,6 +61,27 @@ def until(condition: Callable[[], Any]) -> None:
 @pytest.fixture
 def engine(project: Project) -> NativeEngine:
     return NativeEngine(project)
+
+
+def test_an_archive_there_is_no_room_for(engine: NativeEngine, project: Project) -> None:
+    temp = Home(project.state).temp
+    temp.mkdir(parents=True)
+    url = add_echo(project, "large")
+    archive = project.model_store / "large.mar"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in (project.model_store / url).rglob("*.*"):
+            file.write(path, path.relative_to(project.model_store / url))
+        file.writestr("weights.bin", os.urandom(30 << 20))
+    with disk_of(20, temp):
+        endpoint = engine.up(timeout=TIMEOUT_S)
+        with pytest.raises(
+            WorkerFailedError, match=r"model large 1\.0 did not start: unpacked it needs 31,45"
+        ) as caught:
+            registration.register(endpoint, registration.Candidate(archive), engine=engine)
+        engine.down()
+    free = int(caught.value.message.split(f"{temp} has ")[1].split()[0].replace(",", ""))
+    assert 18 << 20 < free <= 20 << 20
+    assert "df -h" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -67,6 +67,25 @@ def test_workers_have_the_threads_they_were_promised(root: Path, request: pytest
 
 
 @pytest.mark.parametrize("root", ["fast"], indirect=True)
+def test_more_workers_share_the_cores(root: Path) -> None:
+    text = (root / ".env").read_text()
+    (root / ".env").write_text(text.replace("MARDOCK_THREADS_PER_WORKER=1\n", ""))
+    succeed(root, "up", "--no-models")
+    (root / "body").write_text("x")
+    for workers, threads in ((1, usable_cores()), (usable_cores(), 1), (2 * usable_cores(), 1), (1, usable_cores())):
+        done = succeed(root, "register", "plain", "--num-workers", workers)
+        assert "warning" not in done.err
+        assert "slow each other down" not in done.err
+        assert succeed(root, "predict", "plain", "body").out.strip() == str(threads)
+        succeed(root, "models", "unregister", "plain")
+    succeed(root, "register", "three", "--num-workers", 2)
+    assert succeed(root, "predict", "three", "body").out.strip() == "3"
+    succeed(root, "register", "plain")
+    grown = succeed(root, "register", "plain", "--num-workers", 3).err  # the first worker was there before
+    assert ("mardock register plain --num-workers 3" in grown) is (usable_cores() > 1)
+
+
+@pytest.mark.parametrize("root", ["fast"], indirect=True)
 def test_another_number_wants_a_restart(root: Path) -> None:
     succeed(root, "up", "--no-models")
     again = mardock(root, "up", "--no-models", env={"MARDOCK_THREADS_PER_WORKER": "2"})

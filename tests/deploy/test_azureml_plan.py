@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from azure.ai import ml
 
+from mardock import extras
 from mardock.deploy import azureml, base, experiment
 from mardock.deploy.base import Name, Plan, Site
 from mardock.deploy.experiment import Experiment
@@ -83,7 +84,7 @@ def test_planning_needs_no_extra(planned: Experiment, monkeypatch: pytest.Monkey
     assert plan(planned).name == NAME
     with pytest.raises(Exception, match="needs the package azure") as refused:
         azureml.status(Site(Path("/nowhere"), OPTIONS), NAME)
-    assert getattr(refused.value, "hint", "") == "pip install 'mardock[azure]'"
+    assert getattr(refused.value, "hint", "") == extras.how_to_add("azure")
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 33, "1st", "end-", "under_score", "ümlaut", "a b c", "", "../up"])

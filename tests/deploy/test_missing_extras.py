@@ -9,6 +9,7 @@ import sys
 import pytest
 from tests.support.command import environment
 
+from mardock import extras
 from mardock.settings.project import Project
 
 BLOCK = "import sys; sys.modules.update(dict.fromkeys(('azure', 'msal', 'boto3', 'botocore')))"
@@ -81,4 +82,4 @@ def test_a_missing_extra_names_the_pip_command(configured: Project, arguments: l
     code, _, err = run(configured, "deploy", *arguments)
 
     assert code == 6, err
-    assert f"hint: pip install 'mardock[{extra}]'" in err
+    assert f"hint: {extras.how_to_add(extra)}" in err

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -94,6 +97,27 @@ def make_project_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakePr
 def make_project(torchserve_image: str, make_project_on: MakeProject) -> MakeProject:
     """A function that makes a project on each image in turn; see `make_project_on`."""
     return partial(make_project_on, torchserve_image)
+
+
+@pytest.fixture(scope="session")
+def host_venv(request: pytest.FixtureRequest) -> Path:
+    """A `.venv` as `make docker-run` makes it, of requirements.txt alone; kept for as long as it would be the same."""
+    made_from = ("requirements.txt", "constraints.txt", "pyproject.toml", "scripts/create_venv.py")
+    digest = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+    for name in made_from:
+        digest.update((ROOT / name).read_bytes())
+    folder = request.config.cache.mkdir(f"host-venv-{digest.hexdigest()[:12]}")
+    python = folder / ".venv" / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder / ".venv", ignore_errors=True)
+        text = re.sub(r"^-e \.(.*)$", rf'-e "{ROOT}\1"', (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+        (folder / "requirements.txt").write_text(text)
+        shutil.copy(ROOT / "constraints.txt", folder)
+        subprocess.run([sys.executable, ROOT / "scripts" / "create_venv.py"], cwd=folder, check=True)
+        (folder / "complete").touch()
+    for absent in ("torch", "numpy", "ts"):
+        assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode != 0
+    return folder / ".venv"
 
 
 @pytest.fixture(scope="module")

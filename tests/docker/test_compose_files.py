@@ -15,7 +15,9 @@ CLEAN = {key: value for key, value in os.environ.items() if not key.startswith((
 
 
 @pytest.mark.parametrize("files", [[], GPU])
-@pytest.mark.parametrize("env", ["", "MARDOCK_DEV_CONTAINER=mine\nMARDOCK_INFERENCE_PORT=9080\n"])
+@pytest.mark.parametrize(
+    "env", ["", "MARDOCK_DEV_CONTAINER=mine\nMARDOCK_INFERENCE_PORT=9080\nMARDOCK_SHM_SIZE=1gb\nMARDOCK_UID=1003\n"]
+)
 def test_they_are_accepted(tmp_path: Path, files: list[str], env: str) -> None:
     folder = tmp_path / "project"
     lay_out(folder)
@@ -24,7 +26,13 @@ def test_they_are_accepted(tmp_path: Path, files: list[str], env: str) -> None:
     argv = ["docker", "compose", *files, "config", "--format", "json"]
     done = subprocess.run(argv, cwd=folder, env=CLEAN, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    services = json.loads(done.stdout)["services"]
+    found = json.loads(done.stdout)
+    services = found["services"]
+    assert found["volumes"] == {"serve-tmp": {"name": f"project_serve-tmp-{1003 if env else 1000}"}}
+    for service in services.values():
+        assert service["shm_size"] == str((1 if env else 4) << 30)
+        assert service["restart"] == "no"
+        assert service["logging"] == {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}
     assert services["dev"]["container_name"] == ("mine" if env else "project-dev")
     assert services["serve"]["container_name"] == "project-torchserve"
     assert services["serve"]["ports"][0]["published"] == ("9080" if env else "8080")

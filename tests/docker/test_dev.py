@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from docker import from_env
 
 import mardock
+from mardock.engines.docker.containers import of_project
 from mardock.engines.docker.engine import DockerEngine
 from mardock.engines.native.state import Home, Server, place
-from mardock.errors import EngineNotRunningError
+from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from tests.docker.conftest import MakeProject
+
+
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +106,58 @@ def test_a_second_one_stands_beside_it(engine: DockerEngine) -> None:
     assert engine.run("dev").before == "running"
     assert engine.exec(["true"], interactive=False, container_name=name) == 0
     assert engine.rm("dev", name) == name
-    assert engine.rm("dev", name) is None
-    with pytest.raises(EngineNotRunningError, match=name):
-        engine.start("dev", name)
+    for call in (engine.rm, engine.start):
+        with pytest.raises(EngineNotRunningError, match=f"no dev container {name}"):
+            call("dev", name)
+
+
+@pytest.mark.parametrize("name", ["typo", ".*"])
+def test_a_name_that_none_has_is_refused_and_those_there_are_named(engine: DockerEngine, name: str) -> None:
+    there = engine.run("dev").name
+    for call in (
+        lambda: engine.exec(["true"], interactive=False, container_name=name),
+        lambda: engine.start("dev", name),
+        lambda: engine.stop("dev", name),
+        lambda: engine.rm("dev", name),
+    ):
+        with pytest.raises(EngineNotRunningError) as refused:
+            call()
+        assert refused.value.message == f"this project has no dev container {name}; there is {there} (running)"
+        assert f"mardock dev run --container-name {name}" in str(refused.value.hint)
+    with pytest.raises(EngineNotRunningError, match="no TorchServe container typo; it has none"):
+        engine.stop("serve", "typo")
+    assert [one.name for one in of_project(from_env(), engine.project.root)] == [there]
+
+
+def test_a_command_starts_the_one_the_settings_name(engine: DockerEngine) -> None:
+    name = engine.rm("dev")
+    assert engine.exec(["true"], interactive=False, container_name=name) == 0
+
+
+@as_root
+def test_it_runs_as_the_owner_of_a_project_root_works_on(make_project: MakeProject) -> None:
+    project = make_project()
+    for path in (project.root, *project.root.rglob("*")):
+        os.chown(path, 4242, 4243)
+    assert shell(DockerEngine(project), "touch artifacts/whose torchserve/whose src/whose") == 0
+    made = [project.root / folder / "whose" for folder in ("artifacts", "torchserve", "src")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(4242, 4243)}
+    assert (project.state / "lock").stat().st_uid == 4242
+
+
+@as_root
+def test_what_a_command_is_to_write_it_can_or_it_does_not_run(
+    engine: DockerEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = engine.project.root / "torchserve" / "mnist"
+    outputs = [model / "golden.json", engine.project.root / "made" / "weights.pt"]
+    names = [str(path.relative_to(engine.project.root)) for path in outputs]
+    assert engine.exec(["touch", *names], interactive=False, writes=outputs) == 0
+    os.chown(model, 4242, 4242)
+    with pytest.raises(EngineError, match=r"torchserve/mnist/new\.json cannot be written by uid 1000") as refused:
+        engine.exec(["echo", "ran"], interactive=False, writes=[model / "new.json"])
+    assert refused.value.hint == f"sudo chown 1000:1000 {model}"
+    assert "ran" not in capfd.readouterr().out
 
 
 def test_ctrl_c_without_a_terminal_ends_the_command_in_it(engine: DockerEngine) -> None:

@@ -21,15 +21,18 @@ from mardock.errors import ConfigError, EngineError, EngineNotFoundError, Engine
 if TYPE_CHECKING:
     from tests.docker.conftest import MakeProject
 
+    from mardock.engines.docker.launch import Service
+
 NOWHERE = "127.0.0.1:1/nobody/torchserve:0"  # a registry that refuses connections
 
 
 def nothing_is_left(engine: DockerEngine) -> bool:
-    """Whether the engine has no container and no network of this project."""
+    """Whether the engine has no container, no network and no volume of this project."""
     label = f"{containers.PROJECT_LABEL}={compose.project_name(engine.project)}"
     with sdk() as client:
         networks = client.networks.list(filters={"label": label})
-        return containers.of_project(client, engine.project.root) == networks == []
+        volumes = client.volumes.list(filters={"label": label})
+        return containers.of_project(client, engine.project.root) == networks == volumes == []
 
 
 def test_a_dead_engine_is_named(make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,9 +76,10 @@ def test_a_server_that_does_not_answer_in_time(make_project: MakeProject) -> Non
     assert nothing_is_left(engine)
 
 
-def test_down_removes_a_network_whose_containers_are_gone(make_project: MakeProject) -> None:
+@pytest.mark.parametrize("service", ["dev", "serve"])
+def test_down_removes_what_belonged_to_containers_that_are_gone(make_project: MakeProject, service: Service) -> None:
     engine = DockerEngine(make_project())
-    name = engine.run("dev").name
+    name = engine.run(service).name
     subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)
     assert not nothing_is_left(engine)
     engine.down()

@@ -11,10 +11,13 @@ import pytest
 from tests.contract.projects import add_echo
 from tests.support.waiting import eventually
 
+from mardock import registration
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import ApiError
+from mardock.registration import Candidate
+from mardock.settings.schema import Serving
 
 if TYPE_CHECKING:
     from tests.docker.conftest import MakeProject
@@ -109,6 +112,21 @@ def test_scaling_down_and_unregistering_end_the_workers(model: DockerEngine) -> 
         pass
     assert "model_service_worker.py" not in processes(model)
     assert not is_warm(model) or "workers=0" in parent(model)
+
+
+def test_more_workers_share_the_cores(model: DockerEngine) -> None:
+    endpoint, handler = (
+        model.endpoint(),
+        "import torch\n\ndef handle(data, context):\n    return [str(torch.get_num_threads())]\n",
+    )
+    add_echo(model.project, "t", handler)
+    cores = model.status().threads.cores  # type: ignore[union-attr]
+    for workers, threads in ((1, cores), (2 * cores, 1), (1, cores)):
+        candidate = Candidate("t", Serving(initial_workers=workers), model_name="t")
+        assert registration.register(endpoint, candidate, engine=model).workers == workers
+        with InferenceClient(endpoint) as client:
+            assert client.predict("t", b"").body == str(threads if is_warm(model) else cores).encode()
+        registration.unregister(endpoint, "t")
 
 
 def test_without_mardock_torchserve_starts_plainly(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

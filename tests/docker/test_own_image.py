@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests.docker.derived import WAIT_FOR_JAVA, docker
 
 PING = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/ping', timeout=2).status)"
 
-
-def docker(*arguments: str, check: bool = True) -> str:
-    """What a docker command prints."""
-    return subprocess.run(["docker", *arguments], check=check, capture_output=True, text=True).stdout.strip()
+BURIED = """
+import os, sys, time
+deadline = time.monotonic() + 60
+while os.path.exists("/proc/" + sys.argv[1]):
+    assert time.monotonic() < deadline
+"""
 
 
 @pytest.fixture
@@ -46,3 +48,24 @@ def test_it_serves_without_any_argument(container: str) -> None:
 
 def test_another_command_runs_as_it_is(own_image: str) -> None:
     assert docker("run", "--rm", own_image, "echo", "hello") == "hello"
+
+
+def test_it_ends_at_sigterm(container: str) -> None:
+    docker("exec", container, "python", "-c", WAIT_FOR_JAVA)
+    docker("stop", "--time", "120", container)
+    assert docker("inspect", container, "--format", "{{.State.ExitCode}}") == "143"
+
+
+def test_it_ends_as_its_java_does(container: str) -> None:
+    docker("exec", container, "python", "-c", f"{WAIT_FOR_JAVA}os.kill(int(java[0]), 9)", check=False)
+    assert docker("wait", container) == "137"
+
+
+def test_its_first_process_buries_orphans(container: str) -> None:
+    orphan = docker("exec", container, "sh", "-c", "sleep 0.2 >/dev/null & echo $!")
+    docker("exec", container, "python", "-c", BURIED, orphan)
+
+
+def test_no_certificate_is_left_where_it_was_built(own_image: str) -> None:
+    left = "ls -A /tmp; find /usr/local/share/ca-certificates -name .gitkeep"
+    assert docker("run", "--rm", "--entrypoint", "sh", own_image, "-c", left) == ""

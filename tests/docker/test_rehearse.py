@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.docker.conftest import lay_out
+from tests.docker.derived import WAIT_FOR_JAVA, docker
 
 from mardock.archive.build import build
 from mardock.archive.read import read
@@ -174,6 +175,18 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
     assert report.answer == b"hello"
     names = ["archive", "image", "listens", "model", "liveness probe", "readiness probe", "request"]
     assert sorted(check.name for check in report.checks) == sorted(names)
+
+
+def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
+    agreed, _ = scene.contract("azureml")
+    mount = f"type=bind,source={scene.root / 'artifacts'},target=/models,readonly"
+    name = docker("run", "--detach", "--env", "AZUREML_MODEL_DIR=/models", "--mount", mount, agreed.image)
+    try:
+        docker("exec", name, "python", "-c", WAIT_FOR_JAVA)
+        docker("stop", "--time", "120", name)
+        assert docker("inspect", name, "--format", "{{.State.ExitCode}}") == "143"
+    finally:
+        docker("rm", "--force", name)
 
 
 def test_the_contract_is_read_from_what_is_planned(scene: Scene) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.waiting import eventually
 
 from mardock.client import probe
+from mardock.engines import select
 from mardock.engines.docker import containers
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.engine import DockerEngine
@@ -66,6 +67,25 @@ def test_it_ends_as_its_java_does(make_project: MakeProject) -> None:
     name = engine.status().details["container"]
     subprocess.run(["docker", "exec", name, "python", "-c", KILL_JAVA], check=True)
     assert subprocess.run(["docker", "wait", name], check=True, capture_output=True).stdout == b"137\n"
+    assert inspected(engine)["RestartCount"] == 0  # a server without its models helps nobody
+    with pytest.raises(EngineNotRunningError) as caught:
+        engine.endpoint()
+    for error in (caught.value, select.not_running(engine.project)):
+        assert f"the TorchServe container {name} ended with 137 at " in error.message
+        assert "mardock up" in (error.hint or "")
+    assert probe.answers(engine.up(timeout=120), 5)
+    engine.stop("serve")
+    assert "ended" not in select.not_running(engine.project).message
+    engine.down()
+    assert select.not_running(engine.project).message == "TorchServe is not running for this project"
+
+
+def test_it_ends_at_sigterm(make_project: MakeProject) -> None:
+    engine = DockerEngine(make_project())
+    engine.up(timeout=120)
+    name = engine.status().details["container"]
+    subprocess.run(["docker", "stop", "--time", "120", name], check=True, capture_output=True)
+    assert inspected(engine)["State"]["ExitCode"] == 143
     engine.down()
 
 
@@ -87,14 +107,16 @@ def test_its_ports_are_this_machine_s_alone(served: DockerEngine) -> None:
 
 
 def test_its_mounts_are_the_ones_its_users_know(served: DockerEngine) -> None:
-    mounts = {mount["Destination"]: mount["Source"].rsplit("/", 1)[1] for mount in inspected(served)["Mounts"]}
+    mounts = {mount["Destination"]: mount for mount in inspected(served)["Mounts"]}
+    assert mounts.pop("/tmp")["Type"] == "volume"
     home = "/home/model-server"
-    assert mounts == {
-        f"{home}/model-store": "artifacts",
-        f"{home}/src": "src",
-        f"{home}/torchserve": "torchserve",
-        f"{home}/logs": "logs",
-        "/opt/mardock/mardock": "mardock",
+    found = {target: (mount["Source"].rsplit("/", 1)[1], mount["RW"]) for target, mount in mounts.items()}
+    assert found == {
+        f"{home}/model-store": ("artifacts", True),
+        f"{home}/src": ("src", False),
+        f"{home}/torchserve": ("torchserve", False),
+        f"{home}/logs": ("logs", True),
+        "/opt/mardock/mardock": ("mardock", False),
     }
 
 

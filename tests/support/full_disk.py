@@ -9,6 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+
+@contextmanager
+def disk_of(mebibytes: int, folder: Path) -> Iterator[None]:
+    """A private folder on a disk of that size; only root may make one."""
+    options = f"size={mebibytes}m,mode=700"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
 
 @contextmanager
 def one_mebibyte_for(folder: Path) -> Iterator[None]:

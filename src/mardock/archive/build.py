@@ -9,6 +9,7 @@ from typing import Optional
 from mardock.archive import manifest, source_check
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
+from mardock.archive.source_check import Source
 from mardock.archive.spec import ArchiveSpec
 from mardock.archive.store import Draft
 from mardock.archive.write import Progress, SourceChangedError, write_archive
@@ -65,7 +66,7 @@ def _build(
     spec: ArchiveSpec, root: Path, target: Path, force: bool, progress: Optional[Progress], lock_timeout: float
 ) -> ArchiveResult:
     sources = spec.resolve(root)
-    check_code(spec, sources)
+    check_imports(spec, sources, check_code(spec, sources))
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -73,12 +74,11 @@ def _build(
     return ArchiveResult(read(target, verify=False), changed)
 
 
-def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
-    """Find what is wrong in a model's code before TorchServe would.
+def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Source]:
+    """Find what is wrong in a model's code before TorchServe would, and return the handler and the model parsed.
 
     Raises:
-        ArchiveError: a syntax error with `file:line`, a handler or model file TorchServe cannot use, or an import that
-            fails.
+        ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
     """
     paths = {source.name: source.path for source in sources}
     parsed = []
@@ -90,6 +90,16 @@ def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
         model = source_check.parse(paths[Path(spec.model_file).name], spec.model_file)
         source_check.check_model_file(model)
         parsed.append(model)
+    return parsed
+
+
+def check_imports(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source]) -> None:
+    """Find imports that fail in this Python; it tells about the server's only where both are the same.
+
+    Raises:
+        ArchiveError: one does.
+    """
+    paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
     source_check.check_imports(parsed, paths, requirements)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Optional
 
+from mardock import ownership
 from mardock.archive import manifest
 from mardock.archive.members import MANIFEST_NAME, SourceFile
 from mardock.archive.read import UNSOUND, ModelArchive
@@ -51,6 +52,7 @@ def lay_out(
                 _place(member.path, _prepared(folder / member.name), shared.get(member.name))
         for name, content in files.items():
             _prepared(folder / name).write_bytes(content)
+        ownership.adopt_tree(folder)
     except BaseException as error:
         remove(folder)
         if isinstance(error, OSError):
@@ -74,6 +76,7 @@ def unpack(archive: ModelArchive, folder: Path, version: str) -> None:
             with zipfile.ZipFile(archive.path) as file:
                 file.extractall(folder)
         (folder / MANIFEST_NAME).write_text(json.dumps(text, indent=2), encoding="utf-8")
+        ownership.adopt_tree(folder)
     except BaseException as error:
         remove(folder)
         if isinstance(error, UNSOUND):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
+from mardock import extras
 from mardock.errors import ArchiveError
 
 _Import = Union[ast.Import, ast.ImportFrom]
@@ -94,9 +95,7 @@ def check_imports(sources: Iterable[Source], members: Collection[str], requireme
                 if module not in local and not _is_importable(module):
                     faults.append(f"{where}: no module named {module!r}")
     if faults and not (requirements and _brings_packages(requirements)):
-        raise ArchiveError(
-            faults[0], details="\n".join(faults), hint="add the file to extra_files or the package to requirements_file"
-        )
+        raise ArchiveError(faults[0], details="\n".join(faults), hint=_mend())
 
 
 def _check_stem(label: str) -> None:
@@ -159,6 +158,12 @@ def _is_importable(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # loaded, but by hand and without a spec, e.g. __main__
         return True
+
+
+def _mend() -> str:
+    if _is_importable("torch"):
+        return "add the file to extra_files or the package to requirements_file"
+    return f"archive it where torch is: --engine docker, or {extras.how_to_add('native')}"
 
 
 def _brings_packages(requirements: Path) -> bool:

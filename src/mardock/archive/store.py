@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import pwd
+import shlex
 import stat
 import sys
 import time
@@ -42,7 +43,9 @@ class Draft:
 
     def __enter__(self) -> Draft:
         if not self.target.parent.is_dir():
-            raise ArchiveError(f"there is no model store {self.target.parent}", hint=f"mkdir -p {self.target.parent}")
+            raise ArchiveError(
+                f"there is no model store {self.target.parent}", hint=f"mkdir -p {shlex.quote(str(self.target.parent))}"
+            )
         _sweep(self.target.parent)
         deadline = time.monotonic() + self._timeout
         while True:
@@ -117,7 +120,7 @@ def _open(path: Path) -> int:
         raise ArchiveError(
             f"cannot write into {store}, which belongs to {_user(status.st_uid)} "
             f"(mode {stat.S_IMODE(status.st_mode):o}): {error.strerror}",
-            hint=f"sudo chown -R $(id -u):$(id -g) {store}",
+            hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(store))}",
         ) from error
 
 

@@ -7,6 +7,7 @@ import json
 from types import ModuleType
 from typing import Any, Optional
 
+from mardock import extras
 from mardock.errors import ArchiveError
 
 
@@ -35,4 +36,4 @@ def _package(module: str) -> ModuleType:
     try:
         return importlib.import_module(f"model_archiver.{module}")
     except ImportError as error:
-        raise ArchiveError("torch-model-archiver is not installed", hint='pip install "mardock[native]"') from error
+        raise ArchiveError("torch-model-archiver is not installed", hint=extras.how_to_add("watch")) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -72,5 +73,10 @@ def check_one_place(url: Optional[str], endpoint: Optional[str]) -> None:
 def check_writable(*reports: Optional[Path]) -> None:
     """Refuse a report that could not be written after minutes of measuring."""
     for path in reports:
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if path.is_dir() or not folder.is_dir():
             raise ConfigError(f"cannot write {path}", hint="name a file in a folder that exists")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise ConfigError(f"cannot write {path}", hint="name a file in a folder you may write to")

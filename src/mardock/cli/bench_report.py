@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import ownership
 from mardock.cli import console
 from mardock.errors import ConfigError
 
@@ -42,6 +43,7 @@ def write(report: BenchReport, *, csv: Optional[Path], html: Optional[Path]) -> 
         try:
             with path.open("w", encoding="utf-8", newline="") as file:
                 file.write(render(report))
+            ownership.adopt([path])
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", hint=f"ls -ld {path.parent}") from error
         console.success(f"wrote {path}")

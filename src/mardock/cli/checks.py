@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -45,7 +47,7 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
     Args:
         fix: make folders that are missing.
     """
-    from mardock.engines import place
+    from mardock import place
 
     found = [
         _python(),
@@ -60,6 +62,8 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
             _attempt("server", lambda: _server(project)),
         ]
     found += [_attempt("native engine", _native, engine=True), _attempt("docker engine", _docker, engine=True)]
+    if found[-1].ok:
+        found += [*_images(project), _attempt("gpu", lambda: _gpu(project))]
     found.append(_attempt("ports", lambda: _ports(project)))
     return found
 
@@ -89,7 +93,12 @@ def _folders(root: Path, fix: bool) -> Iterator[Check]:
             hint = "mardock doctor --fix makes it" if not folder.exists() else f"move the file {name} away"
             yield Check(name, ok=False, finding="is not a folder" if folder.exists() else "does not exist", hint=hint)
         elif not os.access(folder, os.W_OK):
-            yield Check(name, ok=False, finding="cannot be written", hint=f"sudo chown -R $(id -u):$(id -g) {folder}")
+            yield Check(
+                name,
+                ok=False,
+                finding="cannot be written",
+                hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
+            )
         else:
             yield Check(name, ok=True, finding="can be written")
 
@@ -125,6 +134,23 @@ def _docker() -> str:
 
     check()
     return "Docker and Compose answer"
+
+
+def _images(project: Project) -> Iterator[Check]:
+    from mardock.engines.docker import survey
+
+    try:
+        for image in survey.image_ages(project, date.today()):
+            name = f"{image.kind} image" if image.kind != "other" else "image"
+            yield Check(name, ok=image.mend is None, finding=image.finding, hint=image.mend)
+    except MardockError as error:
+        yield Check("images", ok=False, finding=error.message, hint=error.hint)
+
+
+def _gpu(project: Project) -> str:
+    from mardock.engines.docker import survey
+
+    return survey.gpu(project)
 
 
 def _ports(project: Project) -> str:

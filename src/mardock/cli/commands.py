@@ -13,8 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command_name, get_group, solve_typer_info_defaults
 from typer.models import CommandInfo, TyperInfo
 
+from mardock import place
 from mardock.cli import host_only
-from mardock.engines import place
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODULES = {

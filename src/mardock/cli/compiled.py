@@ -22,6 +22,11 @@ def folder(project: Project, model: str) -> Path:
     return project.model_store / "compiled" / model
 
 
+def report_file(project: Project, model: str) -> Path:
+    """Return the report that is kept with them."""
+    return folder(project, model) / REPORT_NAME
+
+
 def digests(root: Path, files: Sequence[str]) -> dict[str, str]:
     """Return the sha256 of each file by its path relative to the project's root.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from mardock import extras
 from mardock.cli import console, context
 from mardock.cli.candidate_option import ALL, WINNER, NamesCandidate
 from mardock.cli.model import PANEL
@@ -56,16 +57,16 @@ def compile_model(
 
     Under Docker it runs in the dev container.
     """
-    from mardock.cli import compile_job, compile_report
+    from mardock.cli import compile_job, compile_report, compiled
     from mardock.compile.report import Tolerance
 
     if not all(map(math.isfinite, (rtol, atol, timeout))):
         raise ConfigError("--rtol, --atol and --timeout must be finite", hint="mardock compile --help")
     project = context.project(engine=engine)
     name, settings = _model(project, model, module)
-    context.forward_to_torch(project)
+    context.forward_to_torch(project, writes=[compiled.report_file(project, name)] if save else [])
     if find_spec("torch") is None:
-        raise EngineNotFoundError("compiling needs torch, not installed here", hint='pip install "mardock[native]"')
+        raise EngineNotFoundError("compiling needs torch, not installed here", hint=extras.how_to_add("native"))
     plan = compile_job.Options(
         module=module,
         shapes=tuple(input_shape or []),

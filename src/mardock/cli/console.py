@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
@@ -19,6 +20,7 @@ _FIRST_LINE_S = 2.0
 _LINE_EVERY_S = 5.0
 _json = False
 _console: Console | None = None
+_told: deque[str] = deque(maxlen=200)  # the last lines of progress
 
 
 def json_mode(value: bool) -> bool:
@@ -53,6 +55,7 @@ def data_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """Tell what is being done."""
+    _told.append(text.strip())
     sys.stderr.write(text + "\n")
 
 
@@ -92,11 +95,16 @@ def error(failure: MardockError) -> None:
             }
         )
         return
-    if failure.details:
+    if failure.details and not _was_told(failure.details):
         note(failure.details.rstrip())
     _styled("error:", "bold red", failure.message)
     if hint:
         _styled("hint:", "cyan", hint)
+
+
+def _was_told(details: str) -> bool:
+    """Say whether these lines stand above already: what a tool prints is passed on while it runs."""
+    return all(line.strip() in _told for line in details.splitlines() if line.strip())
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -109,23 +111,52 @@ def endpoint(project: Project) -> Endpoint:
 
 def torch_engine(project: Project) -> Engine:
     """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
-    from mardock.engines import place, select
+    from mardock import place
+    from mardock.engines import select
 
     if project.settings.machine.engine == "auto" and not place.inside():
         return engine(project)
     return select.create(project, console.note)
 
 
-def forward_to_torch(project: Project) -> None:
+def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
     Under the native engine, and in the dev container itself, it returns and the command runs in place.
+
+    Args:
+        writes: the files it writes; see `Engine.exec`.
+
+    Raises:
+        ConfigError: it names a file outside of the project, which is all the container sees.
+        EngineError: the container cannot be had, or cannot write one of the files.
     """
     if project.settings.machine.engine == "native":
         return
     chosen = torch_engine(project)
     if not chosen.torch_is_here:
-        raise typer.Exit(chosen.exec(["mardock", *_without_engine(sys.argv[1:])], interactive=sys.stdin.isatty()))
+        arguments = [_seen_from(project.root, argument) for argument in _without_engine(sys.argv[1:])]
+        raise typer.Exit(chosen.exec(["mardock", *arguments], interactive=on_a_terminal(), writes=writes))
+
+
+def on_a_terminal() -> bool:
+    """Say whether all that is read and written is a terminal's: in a container's terminal stdout and stderr are one."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def _seen_from(root: Path, argument: str) -> str:
+    """Return an argument with the path of a file, if it holds one, relative to the project's folder."""
+    option, separator, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    path = Path(value)
+    if not (path.is_file() or (path.is_dir() and os.sep in value)):
+        return argument
+    real, real_root = Path(os.path.realpath(path)), Path(os.path.realpath(root))
+    if real_root not in (real, *real.parents):
+        raise ConfigError(
+            f"{value} lies outside of the project, which is all the dev container sees",
+            hint=f"copy it into {root}",
+        )
+    return f"{option}{separator}{real.relative_to(real_root)}"
 
 
 def _without_engine(arguments: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from mardock.engines import place
+from mardock import place
 from mardock.errors import OnHostError
 
 COMMANDS = ("init", "demo", "up", "down", "local", "debug", "tune", "deploy", "dev", "serve")

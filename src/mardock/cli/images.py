@@ -36,12 +36,11 @@ def _engine() -> DockerEngine:
 
 
 def _build(service: Service) -> None:
-    tag = _engine().build(service)
-    then = (
-        "mardock dev run"
-        if service == "dev"
-        else f"TORCHSERVE_IMAGE={tag} in .env uses it everywhere; mardock serve run"
-    )
+    engine = _engine()
+    tag = engine.build(service)
+    then = "mardock dev run"
+    if service == "serve":
+        then = f"{engine.image_variable()}={tag} in .env uses it everywhere; mardock serve run"
     console.success(f"built {tag}", then=then)
 
 

@@ -69,7 +69,7 @@ def status(as_json: context.Json = False) -> None:
     running = select.running(context.project())
     if running is None:
         if not as_json:
-            raise select.not_running()
+            raise select.not_running(context.project())
         console.data_json({"running": False, "engine": None, "endpoint": None, "details": {}, "models": []})
         raise typer.Exit(EngineNotRunningError.exit_code)
     from mardock.client import probe

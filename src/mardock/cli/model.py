@@ -56,8 +56,8 @@ def archive(
 ) -> None:
     """Write a model's archive (.mar) into the model store; under Docker, inside the dev container."""
     project = context.project(engine=engine)
-    name, _ = project.settings.model(model)
-    context.forward_to_torch(project)
+    name, settings = project.settings.model(model)
+    context.forward_to_torch(project, writes=[project.model_store / f"{settings.archive.model_name}.mar"])
     if sbom:
         sboms.needs_extra()
     result = build(project, name, version=version, force=force, compiled=compiled)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import console, context, thread_notes
+from mardock.errors import EngineError
 
 if TYPE_CHECKING:
     from mardock.client.management import ManagementClient
@@ -79,10 +81,13 @@ def scale(
     project = context.project()
     engine = context.running_engine(project)
     with ManagementClient(engine.endpoint()) as client, console.waiting(f"scaling {model} to {min_worker}"):
+        before = client.describe(model, version)[0] if version else client.describe_default(model)
+        with suppress(EngineError):  # they start all the same
+            engine.share_cores(model, min_worker)
         status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
     workers = "1 worker" if status.ready_workers == 1 else f"{status.ready_workers} workers"
     console.success(f"{model} {status.version}: {workers} READY", f"mardock models describe {model}")
-    thread_notes.show(project, engine, model, status.url, status.ready_workers)
+    thread_notes.show(project, engine, model, status.url, status.ready_workers, before.min_workers)
 
 
 @models.command("set-default")

@@ -235,7 +235,7 @@ def _tell(project: Project, where: Target, done: Registered) -> None:
         else f"mardock models scale {done.model} --min-worker 1",
     )
     if where.engine is not None:
-        thread_notes.show(project, where.engine, done.model, done.url, done.workers)
+        thread_notes.show(project, where.engine, done.model, done.url, done.workers, done.kept)
     if not done.drained:
         console.warn(
             f"requests of the {done.model} that was replaced were cut off; give them more time: --drain SECONDS"

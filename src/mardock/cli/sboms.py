@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mardock import extras, ownership
 from mardock.errors import ArchiveError
 
 _SERVED_BY = ("torch", "torchserve")
@@ -30,12 +31,10 @@ def write(archive: Path) -> Path:
     """
     renderer = _renderer()
     target = archive.with_suffix(renderer.SUFFIX)
-    draft = target.with_name(f".{target.name}.tmp")
+    text: str = renderer.render(archive, _installed())
     try:
-        draft.write_text(renderer.render(archive, _installed()), encoding="utf-8")
-        draft.replace(target)
+        ownership.replace(target, text.encode("utf-8"))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise ArchiveError(f"cannot write {target}: {error.strerror}", hint=f"ls -ld {target.parent}") from error
     return target
 
@@ -55,7 +54,7 @@ def _renderer() -> Any:
         return import_module("mardock.archive.sbom")
     except ImportError as error:
         raise ArchiveError(
-            "a bill of materials needs cyclonedx-python-lib, not installed here", hint='pip install "mardock[sbom]"'
+            "a bill of materials needs cyclonedx-python-lib, not installed here", hint=extras.how_to_add("sbom")
         ) from error
 
 

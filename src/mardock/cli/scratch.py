@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import ownership
+
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
@@ -35,6 +37,7 @@ def folder(project: Project, prefix: str) -> Iterator[Path]:
 def _state(project: Project) -> Optional[Path]:
     with contextlib.suppress(OSError):
         project.state.mkdir(exist_ok=True)
+        ownership.adopt([project.state])
         if os.access(project.state, os.W_OK):
             return project.state
     return None

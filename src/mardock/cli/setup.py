@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to; made if need be.
     from mardock.settings.template import write_project
 
     files = write_project(folder)
-    console.success(f"wrote {len(files)} files to {folder}", then=f"cd {folder} && make demo")
+    console.success(f"wrote {len(files)} files to {folder}", then=f"cd {shlex.quote(str(folder))} && make demo")
 
 
 def doctor(

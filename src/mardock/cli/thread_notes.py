@@ -12,37 +12,52 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 
-def show(project: Project, engine: Engine, model: str, url: str, workers: int) -> None:
+def show(project: Project, engine: Engine, model: str, url: str, workers: int, kept: int) -> None:
     """Warn of a model that was registered or scaled.
 
     Args:
         url: what it was registered from.
+        kept: how many workers it had before, which go on with their threads; 0 when all of them are new.
     """
     threads = engine.status().threads
     if threads is None:
         return
+    from mardock.engines.threads import shares_cores
     from mardock.registration.model_config import threads_configured
 
     configured = threads_configured(project.model_store, url)
     asked = configured or _in_settings(project, model)
-    for line in notes(threads, model, workers, configured=configured, asked=asked):
+    sharing = (kept or workers) if shares_cores(project.settings, threads) else None
+    for line in notes(threads, model, workers, configured=configured, asked=asked, sharing=sharing):
         console.warn(line)
 
 
-def notes(threads: Threads, model: str, workers: int, *, configured: Optional[int], asked: Optional[int]) -> list[str]:
+def notes(
+    threads: Threads,
+    model: str,
+    workers: int,
+    *,
+    configured: Optional[int],
+    asked: Optional[int],
+    sharing: Optional[int] = None,
+) -> list[str]:
     """Return what is worth saying, with its mend.
 
     Args:
         configured: threadsPerWorker of its model-config.yaml.
         asked: that, or what mardock.toml asks for.
+        sharing: among how many of its workers the cores were shared out as the first of them started.
     """
-    given = threads.of(model, configured)
+    given = threads.of(model, configured, sharing)
     if asked not in (None, given):
         mend = "mardock down && mardock up" if threads.per_model else "MARDOCK_FAST_WORKERS=true, then restart"
         return [f"{model}: its workers have {given} threads and not {asked}: {mend}"]
     if (
         min(workers, given) > 1 and workers * given > threads.cores
     ):  # more workers of one thread may wait for other things
+        if sharing and sharing != workers:
+            anew = f"mardock models unregister {model} && mardock register {model} --num-workers {workers}"
+            return [f"{model}: the workers it had keep {given} threads each, too many for {workers} workers: {anew}"]
         share = f"{workers} workers with {given} threads each on {threads.cores} cores"
         return [f"{model}: {share} slow each other down; {_mend(threads, workers)}"]
     return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -40,12 +39,13 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
         return name
     console.note(f"training {name}: {' '.join(training.command)}")
     engine = context.torch_engine(project)
-    code = engine.exec(training.command, interactive=sys.stdin.isatty())
+    outputs = [project.root / output for output in training.outputs]
+    code = engine.exec(training.command, interactive=context.on_a_terminal(), writes=outputs)
     if code in ENDED_BY_SIGNAL:
         raise typer.Exit(code)
     if code != 0:
         raise EngineError(f"training {name} failed with exit code {code}", hint="its own message stands above")
-    missing = [output for output in training.outputs if not (project.root / output).exists()]
+    missing = [output for output, path in zip(training.outputs, outputs) if not path.exists()]
     if missing:
         raise EngineError(
             f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]"

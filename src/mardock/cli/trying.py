@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from mardock import extras
 from mardock.cli import console, context, predicting
 from mardock.cli.model import PANEL
 from mardock.errors import ConfigError, EngineNotFoundError, ServingError
@@ -58,9 +59,9 @@ def try_model(
     with Child(trial.import_torchserve, trial.run) as child:  # torch is imported while the settings are read
         project = context.project(engine=engine)
         name, settings = project.settings.model(model)
-        context.forward_to_torch(project)
-        _require_torchserve()
         golden_file = project.root / "torchserve" / name / "golden.json"
+        context.forward_to_torch(project, writes=[golden_file] if save_golden else [])
+        _require_torchserve()
         expected = golden.load(golden_file) if check_golden else None
         files = _files(project, name, [*(data or []), *(more or [])], expected)
         requests = _requests(project, files, content_type, expected)
@@ -82,7 +83,7 @@ def _require_torchserve() -> None:
     missing = [package for package in ("torch", "ts") if find_spec(package) is None]
     if missing:
         raise EngineNotFoundError(
-            f"a handler needs {' and '.join(missing)}, not installed here", hint='pip install "mardock[native]"'
+            f"a handler needs {' and '.join(missing)}, not installed here", hint=extras.how_to_add("native")
         )
 
 

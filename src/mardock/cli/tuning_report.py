@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mardock import ownership
 from mardock.cli import console
 from mardock.errors import ConfigError
 
@@ -43,6 +44,7 @@ def write(report: TuneReport, page: Path) -> None:
 
     try:
         page.write_text(html_text(report), encoding="utf-8")
+        ownership.adopt([page])
     except OSError as error:
         raise ConfigError(f"cannot write {page}: {error.strerror}", hint=f"ls -ld {page.parent}") from error
     console.success(f"wrote {page}")

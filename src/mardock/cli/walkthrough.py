@@ -45,7 +45,8 @@ def archive(project: Project, name: str) -> None:
     """Archive a model where torch is."""
     engine = context.torch_engine(project)
     if not engine.torch_is_here:
-        code = engine.exec(["mardock", "archive", name], interactive=False)
+        written = project.model_store / f"{project.settings.models[name].archive.model_name}.mar"
+        code = engine.exec(["mardock", "archive", name], interactive=False, writes=[written])
         if code != 0:
             raise ServingError(f"archiving {name} in the dev container failed", hint="its own message stands above")
         return

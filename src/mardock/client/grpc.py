@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
+from mardock import extras
 from mardock.client.addressing import check_name, check_version, is_near, request_headers
 from mardock.client.inference import READ_TIMEOUT_S, Prediction
 from mardock.client.refusals import INVALID_KEY, sanitized
@@ -47,7 +48,7 @@ def grpc_library() -> Any:
         import google.protobuf.message  # noqa: F401 - the messages need it
         import grpc
     except ImportError as error:
-        raise EngineNotFoundError("gRPC needs grpcio and protobuf", hint='pip install "mardock[grpc]"') from error
+        raise EngineNotFoundError("gRPC needs grpcio and protobuf", hint=extras.how_to_add("grpc")) from error
     return grpc
 
 

@@ -18,6 +18,9 @@ NO_CAPACITY = "ServiceUnavailableException"
 PIP_FAILED = "pip could not install the model's requirements_file"
 """What `ApiError.message` ends with when that is so."""
 
+NOT_UNPACKED = "TorchServe could not unpack the archive"
+"""What `ApiError.message` ends with when that is so, most likely because a disk is full."""
+
 UNHEALTHY = "Unhealthy"
 """`ApiError.kind` for a ping that TorchServe itself answers with 500."""
 
@@ -75,6 +78,7 @@ _MEANINGS = (
         "read what it said last: mardock logs",
         "the worker died: it exited, ran out of memory, outlasted response_timeout, or answered over max_response_size",
     ),
+    _Meaning(500, "Failed to save model", "see whether the disk of its temp folder is full", NOT_UNPACKED),
     _Meaning(500, "Failed to start workers", "read the handler's traceback: mardock logs"),
     _Meaning(503, "Prediction failed", "read its traceback: mardock logs", "the handler raised an exception"),
     _Meaning(

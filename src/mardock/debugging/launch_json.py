@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
+from mardock import ownership
+
 _COMMENTS = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _LAST_COMMAS = re.compile(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[\]}])')
 _INDENT = 4
@@ -51,9 +53,8 @@ def write(path: Path, wanted: dict[str, Any]) -> bool:
             return False
         if merged != text:
             path.parent.mkdir(exist_ok=True)
-            draft = path.with_name(f".{path.name}.tmp")
-            draft.write_bytes(merged.encode("utf-8"))
-            draft.replace(path)
+            ownership.adopt([path.parent])
+            ownership.replace(path, merged.encode("utf-8"))
     except (OSError, UnicodeDecodeError):
         return False
     return True

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Optional
 
+from mardock import extras, ownership
 from mardock.archive import directory, source_check
 from mardock.archive.model_config import parse
 from mardock.archive.spec import ArchiveSpec
@@ -58,7 +59,7 @@ def debugpy_folder() -> Path:
     """
     found = find_spec("debugpy")
     if found is None or not found.submodule_search_locations:
-        raise EngineNotFoundError("debugpy is not installed", hint='pip install "mardock[debug]"')
+        raise EngineNotFoundError("debugpy is not installed", hint=extras.how_to_add("debug"))
     return Path(next(iter(found.submodule_search_locations)))
 
 
@@ -81,6 +82,7 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
         for path in python.values() if plan.mirrored else ():
             (folder / SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, folder / SOURCES / path)
+        ownership.adopt_tree(folder)
     except OSError as error:
         raise ArchiveError(
             f"cannot write into the model store {folder.parent}: {error.strerror}", hint=f"ls -ld {folder.parent}"

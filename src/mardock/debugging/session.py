@@ -186,8 +186,7 @@ class Session:
         previous = model_dir.read_previous(self._folder)
         if previous is not None:
             self._restore(previous)
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)  # what stays is told when it is laid out again
 
     def _restore(self, previous: str, relay: Optional[Relay] = None) -> None:
         """Serve the version that was the default one, answer what the debugger held up, end the debug worker."""

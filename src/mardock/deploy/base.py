@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
 
+from mardock import extras
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, DeployError
 
@@ -169,5 +170,5 @@ def load(target: str) -> DeployTarget:
 def missing_extra(target: str, error: ImportError) -> DeployError:
     """Return what to raise when a package of a target's extra cannot be imported."""
     return DeployError(
-        f"--target {target} needs the package {error.name or error}", hint=f"pip install 'mardock[{EXTRAS[target]}]'"
+        f"--target {target} needs the package {error.name or error}", hint=extras.how_to_add(EXTRAS[target])
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Optional, Protocol
 
 from mardock.endpoint import Endpoint
+from mardock.engines.scratch import Scratch
 from mardock.engines.threads import Threads
 
 
@@ -71,6 +73,35 @@ class Engine(Protocol):
         """Yield the server's log lines, oldest first, without line ends; a negative `tail` means all of them."""
         ...
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
-        """Run a command where torch lives, in the project's folder, and return its exit code."""
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model, so many of them, share the cores, unless it asks for threads itself.
+
+        Workers that are not fast cannot be told, and go on with what the server was started with.
+
+        Args:
+            model: the name it is served under.
+
+        Raises:
+            EngineError: the server cannot be told.
+        """
+        ...
+
+    def scratch(self) -> Scratch:
+        """Say how much room the running server has for what it unpacks.
+
+        Raises:
+            EngineError: it is down, or cannot be asked.
+        """
+        ...
+
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
+        """Run a command where torch lives, in the project's folder, and return its exit code.
+
+        Args:
+            interactive: whether it gets this terminal.
+            writes: the files of the project it is to write, as far as they are known.
+
+        Raises:
+            EngineError: one of them cannot be written there.
+        """
         ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from mardock.engines import place
+from mardock import ownership, place
 from mardock.errors import EngineError
 
 _POLL_S = 0.05
@@ -30,14 +31,7 @@ def project_lock(
         EngineError: another command still holds it then (it is named), or the folder cannot be written.
     """
     deadline = time.monotonic() + timeout
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        file = (state / name).open("a+", encoding="ascii")
-        if os.geteuid() == 0:  # containers then run as whom the folder was given to, and share the lock
-            os.chown(file.fileno(), state.stat().st_uid, -1)
-    except OSError as error:
-        raise EngineError(f"cannot write {state}: {error.strerror}", hint=f"ls -ld {state}") from error
-    with file:
+    with open_lock(state, name) as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,3 +49,26 @@ def project_lock(
         file.write(place.this_process())
         file.flush()
         yield
+
+
+def open_lock(state: Path, name: str) -> TextIO:
+    """Open the file of a lock for its holder to write its pid into.
+
+    Args:
+        state: the project's state folder; made when it is not there.
+
+    Raises:
+        EngineError: it cannot be written.
+    """
+    path = state / name
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="ascii")
+        ownership.adopt([state, path])
+    except OSError as error:
+        there = next(place for place in (path, *path.parents) if place.exists())
+        raise EngineError(
+            f"cannot write {path}: {error.strerror} ({there.name} belongs to uid {there.stat().st_uid})",
+            hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(state if state.exists() else there))}",
+        ) from error
+    return file

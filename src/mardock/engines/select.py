@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Optional
 
-from mardock.engines import place
-from mardock.errors import EngineNotRunningError
+from mardock import place
+from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
@@ -46,17 +47,25 @@ def needed(project: Project) -> Engine:
     """
     found = running(project)
     if found is None:
-        raise not_running()
+        raise not_running(project)
     return found
 
 
-def not_running() -> EngineNotRunningError:
-    """Return the error that says how to get the server that is not there."""
+def not_running(project: Project) -> EngineNotRunningError:
+    """Return the error that says that no server runs for the project, and how one in a container came to its end."""
     if place.inside():
         from mardock.engines import serve_container
 
         return serve_container.not_running()
-    return EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+    from mardock.engines.docker.containers import may_exist
+
+    cause = None
+    if may_exist(project.root):
+        from mardock.engines.docker.engine import DockerEngine
+
+        with suppress(EngineError):  # it cannot be asked
+            cause = DockerEngine(project).ended()
+    return cause or EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
 
 
 def management_url(project: Project) -> str:
@@ -101,6 +110,7 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     machine = project.settings.machine
     if machine.engine == "native":
         return NativeEngine(project)
+    from mardock.engines.docker.compose import serve_image
     from mardock.engines.docker.daemon import engine_answers
     from mardock.engines.docker.engine import DockerEngine
     from mardock.engines.docker.images import image_available
@@ -113,8 +123,9 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     if not engine_answers():
         notify("engine: native, for no Docker Engine answers")
         return NativeEngine(project)
-    if not image_available(machine.torchserve_image):
-        notify(f"engine: native, for the image {machine.torchserve_image} is neither here nor to be had")
+    image = serve_image(project)
+    if not image_available(image):
+        notify(f"engine: native, for the image {image} is neither here nor to be had")
         return NativeEngine(project)
     notify("engine: docker")
     return DockerEngine(project, notify=notify)

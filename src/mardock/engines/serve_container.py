@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from mardock.client import probe
 from mardock.endpoint import Endpoint
 from mardock.engines import in_place, log_files
 from mardock.engines.base import EngineStatus
+from mardock.engines.scratch import Scratch
 from mardock.errors import EngineNotRunningError, OnHostError
 
 if TYPE_CHECKING:
@@ -98,7 +100,23 @@ class ServeContainer:
             return log_files.follow(path, tail, self._looks())
         return iter(log_files.last_lines(path, tail))
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def share_cores(self, model: str, workers: int) -> None:
+        """Refuse: the warm parent of its workers listens in that container alone; see `Engine.share_cores`.
+
+        Raises:
+            OnHostError: always.
+        """
+        raise OnHostError("workers are given their share of the cores from the host, and this is the dev container")
+
+    def scratch(self) -> Scratch:
+        """Refuse: its temp folder is its own; see `Engine.scratch`.
+
+        Raises:
+            OnHostError: always.
+        """
+        raise OnHostError("the serve container's /tmp is measured from the host, and this is the dev container")
+
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command here, in the project's folder; see `Engine.exec`."""
         return in_place.run(argv, self._project.root)
 

@@ -46,14 +46,21 @@ class Threads:
         """Return the variables the server's workers read this from."""
         return {"OMP_NUM_THREADS": str(self.per_worker), MODELS_VARIABLE: self.models_json}
 
-    def of(self, model: str, configured: Optional[int]) -> int:
+    def shared(self, workers: int) -> int:
+        """Return the threads of each of so many workers, where nobody asks for others: no more than there are cores."""
+        return min(self.per_worker, max(1, self.cores // max(1, workers)))
+
+    def of(self, model: str, configured: Optional[int], sharing: Optional[int] = None) -> int:
         """Return the threads of a model's workers.
 
         Args:
             model: the name it is served under.
             configured: `threadsPerWorker` of its model-config.yaml.
+            sharing: how many workers of it were told to share the cores.
         """
-        return (configured or self.models.get(model) or self.per_worker) if self.per_model else self.per_worker
+        if not self.per_model:
+            return self.per_worker
+        return configured or self.models.get(model) or (self.shared(sharing) if sharing else self.per_worker)
 
 
 def shared_out(settings: Settings, cores: int) -> Threads:
@@ -65,6 +72,11 @@ def shared_out(settings: Settings, cores: int) -> Threads:
     }
     per_worker = settings.machine.threads_per_worker or max(1, cores // _most_workers(settings))
     return Threads(per_worker, cores, models)
+
+
+def shares_cores(settings: Settings, threads: Optional[Threads]) -> bool:
+    """Say whether a server's workers can be told to share the cores, and .env leaves that to mardock."""
+    return threads is not None and threads.per_model and settings.machine.threads_per_worker is None
 
 
 def usable_cores(cgroups: Path = CGROUPS) -> int:

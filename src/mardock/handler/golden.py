@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
+from mardock import ownership
 from mardock.errors import ConfigError
 from mardock.handler.comparison import Content, Tolerance, differences, read
 from mardock.handler.outcome import Reply
@@ -80,7 +81,7 @@ def load(path: Path) -> Golden:
         )
     except OSError as error:
         raise ConfigError(
-            f"cannot read {path}: {error.strerror}", hint="mardock try --save-golden writes it"
+            f"cannot read {os.path.relpath(path)}: {error.strerror}", hint="mardock try --save-golden writes it"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
@@ -90,16 +91,26 @@ def load(path: Path) -> Golden:
 
 
 def save(path: Path, golden: Golden) -> None:
-    """Write a golden file in one step."""
+    """Write a golden file in one step.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     table = {
         "rtol": golden.tolerance.rtol,
         "atol": golden.tolerance.atol,
         "samples": {name: _to_dict(expected) for name, expected in sorted(golden.samples.items())},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ownership.adopt([path.parent])
+        ownership.replace(path, text.encode("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {os.path.relpath(path)}: {error.strerror}",
+            hint=f"make {os.path.relpath(path.parent)}/ writable, then run it again",
+        ) from error
 
 
 def _to_dict(expected: Expected) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Optional
 
+FREE_SPACE = "free some space on the disk it wrote to"
+"""The mend of a failure that found a disk full."""
+
 # One row per cause: what the exception's or TorchServe's text holds, and the edit that helps.
 _MENDS = tuple(
     (re.compile(pattern, re.DOTALL), mend)
@@ -39,6 +42,14 @@ _MENDS = tuple(
         (
             r"PytorchStreamReader failed|invalid load key|not a ZIP archive",
             "serialized_file is damaged or was not written by torch: save it again, then archive",
+        ),
+        (
+            r"out of shared memory|unable to (?:write to|mmap)[^\n]*</torch_|killed by signal: Bus error",
+            "give containers a larger /dev/shm: MARDOCK_SHM_SIZE=8gb in .env, then mardock down && mardock up",
+        ),
+        (
+            r"No space left on device|Disk quota exceeded",
+            FREE_SPACE,
         ),
         (
             r"FileNotFoundError: .*: '(?:[^']*/)?(?P<file>[^'/]+)'",

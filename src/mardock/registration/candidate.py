@@ -54,6 +54,13 @@ class Wanted:
         """Whether it is a folder made of the project's own files; see `mardock.registration.unpacked`."""
         return self.digest is not None and self.archive is not None and self.archive.path.is_dir()
 
+    @property
+    def needs(self) -> Optional[int]:
+        """How many bytes the server unpacks; None for what is served as it lies, or is not at hand."""
+        if self.archive is None or not self.archive.path.is_file():
+            return None
+        return sum(member.size for member in self.archive.members)
+
     def __str__(self) -> str:
         return " ".join(filter(None, [f"model {self.model}" if self.model else self.url, self.version]))
 

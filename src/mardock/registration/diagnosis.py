@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Optional
 
-from mardock.client.refusals import NO_CAPACITY, PIP_FAILED
+from mardock.client.refusals import NO_CAPACITY, NOT_UNPACKED, PIP_FAILED
 from mardock.engines.base import Engine
 from mardock.errors import ApiError, EngineError, EngineNotRunningError, MardockError, ServingError, WorkerFailedError
 from mardock.handler import failures
 from mardock.handler.failures import HandlerFailure
+from mardock.handler.mends import FREE_SPACE
 from mardock.handler.worker_log import pip_output
 
 _HANDLER_FAILED = "InternalServerException"
@@ -80,7 +82,9 @@ def explain(
         return error
     if failure is None:
         return _retold(error, error.message, words or error.details, error.hint)
-    return _retold(error, f"model {model}: {failure.summary}", failure.traceback or words, _hint(failure, error))
+    return _retold(
+        error, f"model {model}: {failure.summary}", failure.traceback or words, _hint(failure, error, engine)
+    )
 
 
 def explain_start(
@@ -92,6 +96,7 @@ def explain_start(
     *,
     what: str,
     sources: Mapping[str, str],
+    needs: Optional[int] = None,
 ) -> MardockError:
     """Return the error of a failed registration as a WorkerFailedError that says why the worker did not start.
 
@@ -99,6 +104,7 @@ def explain_start(
 
     Args:
         what: what to call the model in the message, e.g. `model mnist 1.0`.
+        needs: how many bytes the server unpacks, where that is known.
     """
     if engine is None or not isinstance(error, (ServingError, EngineNotRunningError)):
         return error
@@ -110,6 +116,8 @@ def explain_start(
         if isinstance(error, ApiError) and error.message.endswith(PIP_FAILED):
             said = pip_output(since.lines_since(engine), model)
             return _retold(error, f"{what} was not registered: {PIP_FAILED}", said or None, error.hint)
+        if isinstance(error, ApiError) and error.message.endswith(NOT_UNPACKED):
+            return _not_unpacked(engine, what, needs, error)
         if isinstance(error, ApiError) and error.kind != _HANDLER_FAILED:
             return error
         failure, words = _cause(engine, model, version, since, sources)
@@ -121,7 +129,20 @@ def explain_start(
         hint = error.hint if killed else f"read what it said last: mardock logs {model or ''}".rstrip()
         return WorkerFailedError(f"{what} did not start: its worker {end}", details=words or None, hint=hint)
     details = failure.traceback or words or None
-    return WorkerFailedError(f"{what} did not start: {failure.summary}", details=details, hint=_hint(failure, error))
+    hint = _hint(failure, error, engine)
+    return WorkerFailedError(f"{what} did not start: {failure.summary}", details=details, hint=hint)
+
+
+def _not_unpacked(engine: Engine, what: str, needs: Optional[int], error: ApiError) -> WorkerFailedError:
+    """Tell how much room the archive needs and finds; TorchServe itself says and logs nothing of it."""
+    try:
+        found = engine.scratch()
+    except EngineError:  # it has died since, or only the host can ask it
+        return WorkerFailedError(f"{what} did not start: {NOT_UNPACKED}", hint=error.hint)
+    if needs is None or needs <= found.free:
+        return WorkerFailedError(f"{what} did not start: {NOT_UNPACKED}; {found}", hint=error.hint)
+    hint = f"{found.mend}; mardock down && mardock up clears what TorchServe left of it"
+    return WorkerFailedError(f"{what} did not start: unpacked it needs {needs:,} bytes, {found}", hint=hint)
 
 
 def _no_worker(
@@ -133,7 +154,7 @@ def _no_worker(
     if failure is None or not failures.keeps_dying(lines, model, version):
         return error
     message = f"model {model} has no worker, for it keeps dying: {failure.summary}"
-    return _retold(error, message, failure.traceback or None, _hint(failure, error))
+    return _retold(error, message, failure.traceback or None, _hint(failure, error, engine))
 
 
 def _retold(error: ServingError, message: str, details: Optional[str], hint: Optional[str]) -> ServingError:
@@ -142,7 +163,11 @@ def _retold(error: ServingError, message: str, details: Optional[str], hint: Opt
     return WorkerFailedError(message, details=details, hint=hint)
 
 
-def _hint(failure: HandlerFailure, error: MardockError) -> Optional[str]:
+def _hint(failure: HandlerFailure, error: MardockError, engine: Engine) -> Optional[str]:
+    if failure.hint == FREE_SPACE:
+        with suppress(EngineError):
+            found = engine.scratch()
+            return f"{FREE_SPACE}: {found}; {found.mend}"
     if failure.hint or not failure.user_frame:
         return failure.hint or error.hint
     return f"mend {failure.user_frame.partition(':')[0]}, then archive and register it again"

@@ -32,6 +32,7 @@ class Registered:
         digest: the beginning of the archive's SHA-256; None when it is not known.
         default_version: what answers a prediction that names no version.
         drained: False when requests of what was replaced were still under way as their time was up.
+        kept: how many workers of it ran before and go on; 0 when all of them are new.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Registered:
     digest: Optional[str]
     default_version: str
     drained: bool = True
+    kept: int = 0
 
 
 class Job:
@@ -73,7 +75,8 @@ class Job:
     def run(self, *, may_replace: bool) -> Registered:
         """Return once it is served by the wanted number of READY workers; raises like `register`."""
         try:
-            outcome, status, drained = self._bring_about(may_replace)
+            current = self._current()
+            outcome, status, drained = self._bring_about(current, may_replace)
         except BaseException:
             with suppress(MardockError):  # what failed first is what to tell
                 self._see_off_stand_in()
@@ -88,10 +91,10 @@ class Job:
             digest=pinned.digest_of(status.url),
             default_version=self._client.describe_default(status.name).version,
             drained=drained,
+            kept=current.min_workers if current and outcome in ("scaled", "unchanged") else 0,
         )
 
-    def _bring_about(self, may_replace: bool) -> tuple[Outcome, ModelStatus, bool]:
-        current = self._current()
+    def _bring_about(self, current: Optional[ModelStatus], may_replace: bool) -> tuple[Outcome, ModelStatus, bool]:
         if current is None:
             self._report(f"loading {self._wanted}")
             return "registered", self._loader.load(), True
@@ -140,6 +143,7 @@ class Job:
     def _scale(self, current: ModelStatus) -> ModelStatus:
         workers, name, version = self._wanted.serving.initial_workers, current.name, current.version
         self._report(f"scaling {self._wanted} from {current.min_workers} to {workers} workers")
+        self._loader.share_cores(name)
         with self._loader.explaining(name, version, str(self._wanted)):
             try:
                 self._client.scale(name, workers, workers, version, timeout=self._wanted.serving.startup_timeout)

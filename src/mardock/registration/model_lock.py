@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from mardock.engines import place
+from mardock import place
+from mardock.engines.project_lock import open_lock
 from mardock.errors import ConfigError
 
 
@@ -21,15 +22,10 @@ def model_lock(state: Path, model: str, being: Literal["watched", "debugged", "t
         being: what the holder does with the model.
 
     Raises:
-        ConfigError: another process watches, debugs or tunes this model, or the folder cannot be written.
+        ConfigError: another process watches, debugs or tunes this model.
+        EngineError: the folder cannot be written.
     """
-    path = state / f"model-{model}.lock"
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="ascii")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", hint=f"ls -ld {state}") from error
-    with file:
+    with open_lock(state, f"model-{model}.lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -17,6 +17,8 @@ from mardock.registration import pinned
 def lay_out(spec: ArchiveSpec, root: Path, store: Path) -> Path:
     """Return the folder that holds a project's model as it is now, e.g. `artifacts/.mnist-<12 hex digits>`.
 
+    Whether its imports can be found is left to the worker that loads it next, for its packages may not be here.
+
     Large weights are hard links: train into a new file, for what is written into them in place reaches the workers
     that start later.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class Machine:
         token_auth: whether TorchServe asks for its tokens.
         fast_workers: whether a process that has torch imported forks the workers.
         threads_per_worker: threads each worker computes with; the cores shared out among the workers when not set.
+        shm_size: most that containers may keep in /dev/shm, as compose takes it: `512mb`, `4gb`.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -56,8 +58,11 @@ class Machine:
     token_auth: bool = False
     fast_workers: bool = True
     threads_per_worker: Optional[Threads] = None
+    shm_size: Name = "4gb"
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[1-9]\d*([kmg]b?|b)?", self.shm_size, re.IGNORECASE):
+            raise ValueError(f"{ENVIRONMENT_NAMES['shm_size']}={self.shm_size} is no size: write 4gb or 512mb")
         names = [name for name in self.__dataclass_fields__ if name.endswith("_port")]
         for i, name in enumerate(names):
             for other in names[:i]:
@@ -74,7 +79,7 @@ ENVIRONMENT_NAMES: dict[str, str] = {
     for name in Machine.__dataclass_fields__
     if name != "__pydantic_config__"
 }
-COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE")
+COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE", "MARDOCK_PYTHON")
 """Variables of docker-compose.yml that .env may set for plain `docker compose`; mardock itself computes them."""
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
-from mardock import __version__
+from mardock import extras
 from mardock.errors import ConfigError
 
 # pyproject.toml puts the same files into the wheel; a test holds the two lists together.
@@ -80,19 +77,12 @@ def _files(path: Path) -> list[Path]:
 def _contents(file: Path) -> bytes:
     raw = file.read_bytes()
     if file.name.startswith("requirements"):
-        return raw.replace(b"-e .", requirement().encode())
+        text = re.sub(r"^-e \.\[(.*)\]$", lambda found: _requirement(found[1].split(",")), raw.decode(), flags=re.M)
+        return text.encode()
     return raw
 
 
-def requirement() -> str:
-    """Return how pip gets the mardock that runs now, with room for extras behind it."""
-    try:
-        recorded = metadata.distribution("mardock").read_text("direct_url.json")
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
-        return f"-e {template_folder()}"
-    origin = json.loads(recorded) if recorded else {}
-    url = origin.get("url", "")
-    if url.startswith("file:"):
-        folder = url2pathname(urlparse(url).path)
-        return f"-e {folder}" if origin.get("dir_info", {}).get("editable") else folder
-    return f"mardock=={__version__}"
+def _requirement(wanted: list[str]) -> str:
+    """Return the line of a requirements file that asks for the mardock that runs now."""
+    *options, what = extras.requirement(*wanted)
+    return " ".join([*options, f'"{what}"' if options and " " in what else what])  # pip unquotes what an option takes

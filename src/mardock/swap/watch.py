@@ -6,6 +6,7 @@ import time
 from importlib.util import find_spec
 from typing import Optional
 
+from mardock import extras
 from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import INVALID_KEY
 from mardock.engines import select
@@ -51,7 +52,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     """
     name, settings = project.settings.model(model)
     if find_spec("watchfiles") is None:
-        raise EngineNotFoundError("watchfiles is not installed", hint='pip install "mardock[watch]"')
+        raise EngineNotFoundError("watchfiles is not installed", hint=extras.how_to_add("watch"))
     with model_lock(project.state, settings.archive.model_name, "watched"):
         changes = Changes(lambda text: report(Said(text)))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)

@@ -5,6 +5,7 @@ from typing import Optional
 
 import pytest
 
+from mardock import extras
 from mardock.archive import source_check
 from mardock.errors import ArchiveError
 
@@ -74,6 +75,13 @@ def test_imports_are_found_among_the_members_and_in_this_python(tmp_path: Path) 
 def test_an_import_nobody_can_find_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"code/handler\.py:2: no module named 'nowhere_at_all'"):
         source_check.check_imports([_parse(tmp_path, "import os\nimport nowhere_at_all.part\n")], [], None)
+
+
+def test_without_torch_here_the_mend_is_another_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_check, "_is_importable", lambda module: False)
+    with pytest.raises(ArchiveError) as refused:
+        source_check.check_imports([_parse(tmp_path, "import torch\n")], [], None)
+    assert refused.value.hint == f"archive it where torch is: --engine docker, or {extras.how_to_add('native')}"
 
 
 def test_a_relative_import_is_refused(tmp_path: Path) -> None:

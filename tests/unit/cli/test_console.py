@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mardock.cli import console
+from mardock.errors import EngineError
 
 SIZE = 1000
 
@@ -40,3 +41,14 @@ def test_a_short_job_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with console.progress("archiving digits") as advance:
         advance(1, SIZE)
     assert capsys.readouterr().err == ""
+
+
+def test_an_error_does_not_repeat_what_was_passed_on_already(capsys: pytest.CaptureFixture[str]) -> None:
+    console.note("Container x  Starting")
+    console.note("Error: no room")
+    console.error(EngineError("it failed", details=" Container x  Starting\nError: no room\n"))
+    console.error(EngineError("it failed", details="Error: no room\nwhich nobody has read"))
+    assert capsys.readouterr().err.splitlines() == [
+        *("Container x  Starting", "Error: no room", "error: it failed"),
+        *("Error: no room", "which nobody has read", "error: it failed"),
+    ]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from mardock import place
 from mardock.cli import console, host_only
 from mardock.cli.app import app
-from mardock.engines import place
 from mardock.errors import EngineNotRunningError
 
 Run = Callable[..., Any]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.command import mardock, succeed
 
+from mardock import extras
+
 
 @pytest.fixture
 def project(root: Path) -> Path:
@@ -45,5 +47,5 @@ def test_the_missing_extra_is_named_before_anything_is_written(
     ended = mardock(project, "archive", "digits", "--sbom", env={"PYTHONPATH": path})
     assert ended.code == 4
     assert "needs cyclonedx-python-lib" in ended.err
-    assert 'pip install "mardock[sbom]"' in ended.err
+    assert extras.how_to_add("sbom") in ended.err
     assert list((project / "artifacts").iterdir()) == []

@@ -30,6 +30,13 @@ def test_each_note_brings_its_mend(threads: Threads, workers: int, configured: O
     assert all(said in note for note in found)
 
 
+def test_workers_that_share_the_cores_need_no_note() -> None:
+    assert not notes(FAST, "m", 2, configured=None, asked=None, sharing=2)
+    assert not notes(FAST, "m", 16, configured=None, asked=None, sharing=16)
+    assert "register m --num-workers 2" in notes(FAST, "m", 2, configured=None, asked=None, sharing=1)[0]
+    assert notes(FAST, "m", 2, configured=2, asked=2, sharing=2)
+
+
 def test_what_mardock_toml_asks_for_counts_from_the_next_start() -> None:
     assert "mardock up" in notes(FAST, "m", 1, configured=None, asked=1)[0]
     assert not notes(Threads(2, 2, {"m": 1}, per_model=True), "m", 2, configured=None, asked=1)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mardock import extras
 from mardock.archive.read import read
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import model_dir
@@ -118,4 +119,4 @@ def test_without_debugpy_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "debugpy", None)  # Python's own way to say that it cannot be imported
     with pytest.raises(EngineNotFoundError) as missing:
         model_dir.debugpy_folder()
-    assert missing.value.hint == 'pip install "mardock[debug]"'
+    assert missing.value.hint == extras.how_to_add("debug")

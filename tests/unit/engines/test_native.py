@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mardock import extras
 from mardock.engines import log_files
 from mardock.engines.native import class_archive, installation, launch, lifecycle, preflight
 from mardock.engines.native.engine import NativeEngine
@@ -80,7 +81,7 @@ def test_without_any_java_the_extra_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(installation, "find_spec", lambda name: None)
     with pytest.raises(EngineNotFoundError) as refused:
         find_java({"PATH": str(tmp_path)})
-    assert 'pip install "mardock[native]"' in str(refused.value.hint)
+    assert str(refused.value.hint).startswith(extras.how_to_add("native"))
 
 
 def test_torchserve_is_found_where_it_would_be_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mardock.engines import place, select, serve_container
+from mardock import place
+from mardock.engines import select, serve_container
 from mardock.engines.project_lock import project_lock
 from mardock.engines.serve_container import ServeContainer
 from mardock.errors import EngineError, EngineNotRunningError, OnHostError

@@ -25,6 +25,17 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
         ("RuntimeError: Could not infer dtype of dict", 'send {"instances": [[…]]} as application/json'),
         (f"KeyError: 'instances'\n{ENVELOPE}", 'a request is {"instances": […]}'),
         (f"TypeError: list indices must be integers or slices, not str\n{ENVELOPE}", "service_envelope=json"),
+        (
+            "RuntimeError: unable to write to file </torch_12_34_0>: No space left on device (28)",
+            "MARDOCK_SHM_SIZE=8gb",
+        ),
+        (
+            "RuntimeError: DataLoader worker (pid 12) is killed by signal: Bus error. It is possible that dataloader's"
+            " workers are out of shared memory. Please try to raise your shared memory limit.",
+            "MARDOCK_SHM_SIZE=8gb",
+        ),
+        ("OSError: [Errno 28] No space left on device: '/tmp/x'", "free some space"),
+        ("OSError: [Errno 122] Disk quota exceeded", "free some space"),
         ("ModuleNotFoundError: No module named 'cv2.gapi'", "add cv2 to the model's requirements_file"),
     ],
 )

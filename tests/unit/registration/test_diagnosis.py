@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 import pytest
 
 from mardock.client.refusals import refusal
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
+from mardock.engines.scratch import Scratch
 from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
 from mardock.registration.diagnosis import LogPosition, explain, explain_start
 
@@ -46,6 +48,14 @@ class Written:
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         return iter(self.lines if tail < 0 else self.lines[-tail:])
+
+    def share_cores(self, model: str, workers: int) -> None:
+        pass
+
+    def scratch(self) -> Scratch:
+        if not self.running:
+            raise EngineNotRunningError("it never ran")
+        return Scratch("/tmp", 1000, "df -h /tmp")
 
     def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
         return 1
@@ -132,6 +142,34 @@ def test_a_model_nobody_answers_for_is_explained_by_the_worker_that_keeps_dying(
     overload = failed(503, "ServiceUnavailableException")
     engine.lines.append(recovered)
     assert explain(engine, "mnist", since, overload) is overload
+
+
+@pytest.mark.parametrize(
+    ("needs", "said", "hint"),
+    [
+        (1001, "unpacked it needs 1,001 bytes, /tmp has 1,000 bytes free", "mardock down && mardock up"),
+        (1000, "TorchServe could not unpack the archive; /tmp has 1,000 bytes free", "full"),
+        (None, "TorchServe could not unpack the archive; /tmp has 1,000 bytes free", "full"),
+    ],
+)
+def test_an_archive_there_is_no_room_for(needs: Optional[int], said: str, hint: str) -> None:
+    body = b'{"code": 500, "type": "InternalServerException", "message": "Failed to save model: mnist.mar"}'
+    error, what = refusal(500, body, call="POST /models"), "model mnist 1.0"
+    assert error.message == "POST /models: TorchServe could not unpack the archive"
+    told = explain_start(Written(()), "mnist", "1.0", LogPosition(), error, what=what, sources={}, needs=needs)
+    assert told.message == f"model mnist 1.0 did not start: {said}"
+    assert hint in (told.hint or "")
+
+
+def test_a_handler_on_a_full_disk_is_told_how_full() -> None:
+    full = "OSError: [Errno 28] No space left on device: '/tmp/x'"
+    engine = Written(worker(*TRACEBACK[:-1], full))
+    told = explain(engine, "mnist", LogPosition(), failed())
+    assert full in told.message
+    assert told.hint == "free some space on the disk it wrote to: /tmp has 1,000 bytes free; df -h /tmp"
+    engine.running = False
+    told = explain(engine, "mnist", LogPosition(), failed())
+    assert told.hint == "free some space on the disk it wrote to"
 
 
 def test_a_server_that_ended_while_it_loaded_a_model_shows_its_last_lines() -> None:

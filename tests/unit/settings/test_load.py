@@ -90,6 +90,8 @@ def test_the_example_names_every_variable_with_its_default(tmp_path: Path) -> No
         (b"A=1\nMARDOCK_INFERENCE_PORT=abc\n", ".env:2: MARDOCK_INFERENCE_PORT", ".env"),
         (b"MARDOCK_INFERENCE_PORT=70000\n", ".env:1: MARDOCK_INFERENCE_PORT", ".env"),
         (b"MARDOCK_INFERENCE_PORT=8081\n", "the same port", ".env"),
+        (b"MARDOCK_SHM_SIZE=much\n", "MARDOCK_SHM_SIZE=much is no size", ".env"),
+        (b"MARDOCK_SHM_SIZE=4 gb\n", "write 4gb or 512mb", ".env"),
     ],
 )
 def test_a_broken_env_file_is_refused_with_its_line(tmp_path: Path, env: bytes, where: str, hint: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mardock import extras
 from mardock.errors import ConfigError
 from mardock.settings import template
 from mardock.settings.load import load
@@ -36,8 +37,25 @@ def test_a_new_project_holds_the_repositorys_own_bytes(tmp_path: Path) -> None:
 def test_a_new_project_installs_the_mardock_that_wrote_it(tmp_path: Path) -> None:
     template.write_project(tmp_path)
     native = (tmp_path / "requirements-native.txt").read_text(encoding="utf-8")
-    assert f"{template.requirement()}[native,fast,watch,debug]" in native
-    assert "-e .[watch]" not in (tmp_path / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert " ".join(extras.requirement("native", "fast", "watch", "debug", "grpc", "sbom")) in native.splitlines()
+    assert "-e ." not in (tmp_path / "requirements.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-e", "/a b/mardock[x,y]"], '-e "/a b/mardock[x,y]"'),
+        (["-e", "/a/mardock[x,y]"], "-e /a/mardock[x,y]"),
+        (["/a b/mardock[x,y]"], "/a b/mardock[x,y]"),
+        (["mardock[x,y]==1.0"], "mardock[x,y]==1.0"),
+    ],
+)
+def test_pip_reads_what_a_new_project_requires(
+    arguments: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "requirement", lambda *wanted: arguments)
+    template.write_project(tmp_path)
+    assert (tmp_path / "requirements.txt").read_text(encoding="utf-8").splitlines()[-1] == line
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

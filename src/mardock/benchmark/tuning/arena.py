@@ -25,7 +25,7 @@ from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.base import Engine
-from mardock.engines.threads import Threads
+from mardock.engines.threads import Threads, shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
 from mardock.registration import Candidate
 from mardock.registration.model_config import threads_configured
@@ -158,11 +158,12 @@ class Arena:
         if not served.min_workers:
             raise ConfigError(f"{self._model} has no workers", hint=f"mardock models scale {self._model} -n 1")
         configured = threads_configured(self._project.model_store, served.url)
+        sharing = served.min_workers if shares_cores(self._project.settings, self.threads) else None
         return Setting(
             served.min_workers,
             served.batch_size,
             max(served.max_batch_delay_ms, 0),
-            self.threads.of(self._model, configured),
+            self.threads.of(self._model, configured, sharing),
         )
 
     def _enter(self, setting: Setting) -> None:

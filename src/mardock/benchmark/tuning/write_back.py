@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from mardock import ownership
 from mardock.benchmark.tuning.setting import Setting
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
@@ -38,10 +39,7 @@ class Edit:
         try:
             if self.path.read_bytes().decode("utf-8") != self.before:
                 raise ConfigError(f"{self.path.name} was changed while it was tuned", hint="mardock tune again")
-            draft = self.path.with_name(f".{self.path.name}.tuned")
-            draft.write_bytes(self.after.encode("utf-8"))
-            draft.chmod(self.path.stat().st_mode & 0o777)
-            draft.replace(self.path.resolve())
+            ownership.replace(self.path, self.after.encode("utf-8"))
         except OSError as error:
             raise ConfigError(f"cannot write {self.path}: {error.strerror}", hint=f"ls -l {self.path}") from error
 

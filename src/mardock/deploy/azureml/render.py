@@ -56,8 +56,11 @@ _OURS = {
 _START = (
     """mar=$(find -L "$AZUREML_MODEL_DIR" -name '*.mar' | head -n 1)""",
     """test -n "$mar" || { echo "there is no .mar below AZUREML_MODEL_DIR=$AZUREML_MODEL_DIR" >&2; exit 1; }""",
-    "exec torchserve --start --foreground --ncs --disable-token-auth --ts-config /home/model-server/config.properties"
-    """ --model-store "${mar%/*}" --workflow-store "${mar%/*}" --models "model=${mar##*/}\"""",
+    # The shell is process 1, which gets no signal it does not ask for: TorchServe itself would ignore SIGTERM there.
+    "trap 'exit 143' TERM",
+    "torchserve --start --foreground --ncs --disable-token-auth --ts-config /home/model-server/config.properties"
+    """ --model-store "${mar%/*}" --workflow-store "${mar%/*}" --models "model=${mar##*/}" &""",
+    "wait $!",
 )
 
 

@@ -11,19 +11,23 @@ from typing import Any, Optional
 
 import mardock
 from mardock import process
-from mardock.engines.docker import folders
+from mardock.engines.docker import causes, folders
 from mardock.errors import EngineError, EngineNotFoundError
 from mardock.settings.project import Project
 
+_FILES = "COMPOSE_FILE"
 Notify = Callable[[str], None]
-_NO_NETWORK_LEFT = "address pool"  # "all predefined address pools have been fully subnetted", and older engines' words
-_NETWORKS_HINT = "docker network prune removes the networks that no container uses"
 
 
 def project_name(project: Project) -> str:
     """Return the compose project: COMPOSE_PROJECT_NAME, else the folder's name, normalised as compose does."""
     named = project.settings.machine.project_name
     return named or re.sub(r"[^-_a-z0-9]", "", project.root.name.lower()).lstrip("_-") or "mardock"
+
+
+def dev_container(project: Project) -> str:
+    """Return the name of the dev container where no other one is asked for."""
+    return project.settings.machine.dev_container or f"{project_name(project)}-dev"
 
 
 def environment(project: Project, image: str, containers: Optional[Mapping[str, str]] = None) -> dict[str, str]:
@@ -36,7 +40,7 @@ def environment(project: Project, image: str, containers: Optional[Mapping[str, 
     from mardock.settings.schema import ENVIRONMENT_NAMES
 
     machine = project.settings.machine
-    uid, gid = folders.user()
+    uid, gid = folders.user(project.root)
     settings = {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items()}
     computed = {
         "COMPOSE_PROJECT_NAME": project_name(project),
@@ -66,8 +70,9 @@ def run(project: Project, environ: Mapping[str, str], *arguments: str, notify: N
     except EngineNotFoundError:
         raise
     except EngineError as error:
-        hint = _NETWORKS_HINT if _NO_NETWORK_LEFT in (error.details or "") else None
-        raise EngineError(f"docker compose {arguments[0]} failed", details=error.details, hint=hint) from error
+        failed, cause = f"docker compose {arguments[0]} failed", causes.find(error.details or "")
+        message = f"{failed}: {cause.message}" if cause else failed
+        raise EngineError(message, details=error.details, hint=cause.hint if cause else None) from error
 
 
 def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -85,6 +90,20 @@ def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
             hint="docker compose config shows what it makes of docker-compose.yml",
         )
     return found
+
+
+def serve_image(project: Project) -> str:
+    """Return the image TorchServe is set to run from: the settings', unless COMPOSE_FILE names files that say another.
+
+    Raises:
+        EngineError: those files cannot be read.
+    """
+    from dotenv import dotenv_values
+
+    image = project.settings.machine.torchserve_image
+    if not (os.environ.get(_FILES) or dotenv_values(project.root / ".env").get(_FILES)):
+        return image
+    return str(services(project, environment(project, image))["serve"]["image"])
 
 
 def cores(service: Mapping[str, Any], machine: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import quote
@@ -11,8 +12,10 @@ from urllib.parse import quote
 from mardock import process
 from mardock.endpoint import Endpoint
 from mardock.engines import ports
-from mardock.engines.docker import compose, daemon
+from mardock.engines.docker import compose, daemon, folders
+from mardock.engines.docker.folders import User
 from mardock.engines.key_file import with_tokens
+from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import MODELS_VARIABLE, Threads
 from mardock.errors import EngineError, EngineNotFoundError
 
@@ -27,7 +30,10 @@ FOLDER_LABEL = "com.docker.compose.project.working_dir"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
-KEY_FILE = "/tmp/key_file.json"  # noqa: S108 - in the container, where it is private to TorchServe
+VOLUME_LABEL = "com.docker.compose.volume"
+TEMP_VOLUME = "serve-tmp"  # the serve container's /tmp; other volumes a project may have hold what it wants kept
+TEMP = "/tmp"  # noqa: S108 - in the container, where it is private to TorchServe
+KEY_FILE = f"{TEMP}/key_file.json"
 STOP_SECONDS = 10
 # Ports in the container, always these, and what sets those of this machine.
 INFERENCE, MANAGEMENT, METRICS, GRPC_INFERENCE = 8080, 8081, 8082, 7070
@@ -38,6 +44,12 @@ PORT_VARIABLES = {
     GRPC_INFERENCE: "MARDOCK_GRPC_INFERENCE_PORT",
     7071: "MARDOCK_GRPC_MANAGEMENT_PORT",
 }
+_SHARE = """
+import json, pathlib, sys
+sys.path.insert(0, "/opt/mardock")
+from mardock.engines import warm
+warm.share(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))
+"""
 
 
 def may_serve(root: Path) -> bool:
@@ -73,10 +85,11 @@ def pick(client: DockerClient, root: Path, service: str, name: Optional[str] = N
     """
     if name is None:
         return next(iter(of_project(client, root, service)), None)
-    named = client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True)
-    if named and not _is(named[0], root, service):
-        raise _taken(named[0])
-    return named[0] if named else None
+    listed = client.containers.list(all=True, filters={"name": name}, ignore_removed=True)  # a pattern, not a name
+    named = next((container for container in listed if container.name == name), None)
+    if named is not None and not _is(named, root, service):
+        raise _taken(named)
+    return named
 
 
 def refuse_strangers(client: DockerClient, root: Path, project: str, service: str, name: Optional[str]) -> None:
@@ -135,6 +148,12 @@ def endpoint(container: Container) -> Endpoint:
     return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare
 
 
+def python(container: Container) -> str:
+    """Return the command in a serve container that runs its Python."""
+    environ = dict(entry.partition("=")[::2] for entry in container.attrs["Config"]["Env"])
+    return environ.get("MARDOCK_PYTHON") or "python"
+
+
 def describe(container: Container) -> dict[str, str]:
     """Return what is worth showing of a container, in display order."""
     state = container.attrs["State"]
@@ -146,6 +165,12 @@ def describe(container: Container) -> dict[str, str]:
         "health": state.get("Health", {}).get("Status", ""),
         "since": state["StartedAt" if alive else "FinishedAt"][:19] + "Z",
     }
+
+
+def user(container: Container, root: Path) -> User:
+    """Return whom a container of a project runs as, which may be another one than today's caller started it."""
+    uid, _, gid = container.attrs["Config"]["User"].partition(":")
+    return User(int(uid), int(gid)) if uid.isdigit() and gid.isdigit() else folders.user(root)
 
 
 def threads(container: Container, machine: int) -> Optional[Threads]:
@@ -175,16 +200,54 @@ def lines(container: Container, *, follow: bool, tail: int) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
+def share_cores(container: Container, threads: Mapping[str, int]) -> None:
+    """Tell the warm parent in a running serve container what `warm.share` tells one here."""
+    container.exec_run(["python", "-c", _SHARE, TEMP, json.dumps(dict(threads))])
+
+
+def scratch(container: Container) -> Scratch:
+    """Return how much room a running serve container has where it unpacks archives.
+
+    Raises:
+        EngineError: it cannot be measured.
+    """
+    code, said = container.exec_run(["python", "-IS", "-c", MEASURE, TEMP])
+    text = said.decode(errors="replace") if isinstance(said, bytes) else ""
+    if code != 0:
+        raise EngineError(f"{TEMP} of the container {container.name} cannot be measured", details=text or None)
+    return Scratch(f"{TEMP} of the container {container.name}", int(text), "docker system df shows what fills its disk")
+
+
 def remove(container: Container) -> None:
-    """Stop and remove a container; one that is gone meanwhile is no error."""
+    """Stop and remove a container and its nameless volumes; one that is gone meanwhile is no error."""
     from docker.errors import NotFound
 
     with contextlib.suppress(NotFound):
         container.stop(timeout=STOP_SECONDS)
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
-def remove_unused_networks(client: DockerClient, project: str) -> None:
+def remove_unused(client: DockerClient, project: str) -> None:
+    """Remove what no container of a compose project needs any more: the serve container's /tmp, and its networks."""
+    _remove_temp_volumes(client, project)
+    _remove_networks(client, project)
+
+
+def _remove_temp_volumes(client: DockerClient, project: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    labels = [f"{PROJECT_LABEL}={project}", f"{VOLUME_LABEL}={TEMP_VOLUME}"]
+    for volume in client.volumes.list(filters={"label": labels}):
+        try:
+            volume.remove()
+        except NotFound:
+            continue
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # a container has it
+                raise
+
+
+def _remove_networks(client: DockerClient, project: str) -> None:
     """Remove the networks of a compose project that no container is left of: an engine has room for some thirty."""
     label = f"{PROJECT_LABEL}={project}"
     if client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
@@ -196,7 +259,7 @@ def remove_unused_networks(client: DockerClient, project: str) -> None:
 
 def _key_file(container: Container) -> str:
     """Return the text of the key file; empty while TorchServe has not written it."""
-    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command does not see a tmpfs
+    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command sees no tmpfs
     return text.decode() if code == 0 and isinstance(text, bytes) else ""
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
 from mardock import process
+from mardock.engines.docker import causes
 from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ def host() -> str:
         ) from error
 
 
+def is_local() -> bool:
+    """Say whether the engine is reached over a Unix socket, and so is of this very machine."""
+    return host().startswith("unix:")
+
+
 @contextmanager
 def sdk(timeout: int = 60) -> Iterator[DockerClient]:
     """Yield a client of the engine; what fails inside the block is raised as an EngineError.
@@ -118,7 +124,13 @@ def sdk(timeout: int = 60) -> Iterator[DockerClient]:
         client = docker.from_env(timeout=timeout, environment={**os.environ, "DOCKER_HOST": host()})
         yield client
     except APIError as error:
-        raise EngineError(f"the Docker Engine refused: {error.explanation or error}") from error
+        reason = str(error.explanation or error)
+        cause = causes.find(reason)
+        raise EngineError(
+            f"the Docker Engine refused: {cause.message if cause else reason}",
+            details=reason if cause else None,
+            hint=cause.hint if cause else None,
+        ) from error
     except (DockerException, OSError) as error:  # OSError is what requests' exceptions are
         raise EngineError(f"the Docker Engine failed: {error}", hint="docker info") from error
     finally:

@@ -6,17 +6,24 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
-from mardock.engines.docker import compose, containers, daemon, images
+from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
-from mardock.engines.docker.launch import Launch, Service, Started, not_running, running
+from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
 from mardock.settings.project import Project
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
 
 LOCK_SECONDS = 30
 START_SECONDS = 120
@@ -45,7 +52,7 @@ class DockerEngine:
         return self.endpoint()
 
     def down(self) -> None:
-        """Remove the project's containers and their network; see `Engine.down`."""
+        """Remove the project's containers, their network and what they unpacked; see `Engine.down`."""
         with sdk() as client, self._lock():
             found = containers.of_project(client, self.project.root)
             for container in found:
@@ -54,7 +61,7 @@ class DockerEngine:
             with suppress(ConfigError):
                 projects.add(compose.project_name(self.project))
             for project in projects:
-                containers.remove_unused_networks(client, project)
+                containers.remove_unused(client, project)
 
     def status(self) -> EngineStatus:
         """Say what the engine knows of the serve container; see `Engine.status`."""
@@ -67,6 +74,12 @@ class DockerEngine:
             threads = containers.threads(container, client.info()["NCPU"]) if alive else None
             details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
             return EngineStatus(self.name, alive, where, details, threads)
+
+    def ended(self) -> Optional[EngineNotRunningError]:
+        """Return the error that says how the server ended by itself; `None` when it did not."""
+        with sdk() as client:
+            container = containers.pick(client, self.project.root, "serve", None)
+            return ended(container) if container else None
 
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
@@ -81,13 +94,46 @@ class DockerEngine:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
 
-    def exec(self, argv: Sequence[str], *, interactive: bool, container_name: Optional[str] = None) -> int:
-        """Run a command in the dev container, which is started when it does not run; see `Engine.exec`."""
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
         with sdk() as client:
-            found = containers.pick(client, self.project.root, "dev", container_name)
-        alive = found is not None and found.status == "running"
-        name = found.name if found and alive else self.run("dev", container_name).name
-        return forward(str(name), argv, interactive=interactive)
+            container = running(client, self.project, "serve", None)
+            threads = containers.threads(container, client.info()["NCPU"])
+            if threads and shares_cores(self.project.settings, threads):
+                containers.share_cores(container, {model: threads.shared(workers)})
+
+    def scratch(self) -> Scratch:
+        """Say how much room the serve container's /tmp has; see `Engine.scratch`."""
+        with sdk() as client:
+            return containers.scratch(running(client, self.project, "serve", None))
+
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        interactive: bool,
+        writes: Sequence[Path] = (),
+        container_name: Optional[str] = None,
+    ) -> int:
+        """Run a command in the dev container, which is started when it does not run; see `Engine.exec`.
+
+        Args:
+            container_name: which, where there are several; only the settings' own is made when it is not there.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
+        with sdk() as client:
+            if container_name is not None and container_name != compose.dev_container(self.project):
+                found = self._existing(client, "dev", container_name)
+            else:
+                found = containers.pick(client, self.project.root, "dev", container_name)
+            if found is None or found.status != "running":
+                self.run("dev", container_name)
+                found = running(client, self.project, "dev", container_name)
+            folders.make_writable(self.project, containers.user(found, self.project.root), writes)
+            name = str(found.name)
+        return forward(name, argv, interactive=interactive)
 
     def run(self, service: Service, container_name: Optional[str] = None) -> Started:
         """Create and start a container; one that is there already is started as it is.
@@ -111,27 +157,35 @@ class DockerEngine:
             EngineNotRunningError: there is none.
         """
         with sdk() as client:
-            if containers.pick(client, self.project.root, service, container_name) is None:
+            if self._existing(client, service, container_name) is None:
                 raise not_running(service, container_name)
         return self.run(service, container_name)
 
     def stop(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
-        """Stop a container and return its name; `None` when none runs."""
+        """Stop a container and return its name; `None` when none runs.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
         with sdk() as client, self._lock():
-            container = containers.pick(client, self.project.root, service, container_name)
+            container = self._existing(client, service, container_name)
             if container is None or container.status != "running":
                 return None
             container.stop(timeout=containers.STOP_SECONDS)
             return container.name
 
     def rm(self, service: Service, container_name: Optional[str] = None) -> Optional[str]:
-        """Stop and remove a container and return its name; `None` when there is none."""
+        """Stop and remove a container and return its name; `None` when there is none.
+
+        Raises:
+            EngineNotRunningError: there is none of that name.
+        """
         with sdk() as client, self._lock():
-            container = containers.pick(client, self.project.root, service, container_name)
+            container = self._existing(client, service, container_name)
             if container is None:
                 return None
             containers.remove(container)
-            containers.remove_unused_networks(client, container.labels[containers.PROJECT_LABEL])
+            containers.remove_unused(client, container.labels[containers.PROJECT_LABEL])
             return container.name
 
     def build(self, service: Service) -> str:
@@ -144,10 +198,29 @@ class DockerEngine:
             with self._launch() as launch:
                 return launch.build_dev()
         daemon.check()
-        machine = self.project.settings.machine
-        tag = images.OWN_IMAGE if images.is_default(machine.torchserve_image) else machine.torchserve_image
-        images.build_own(self.project.root, tag, machine, os.environ, self._notify)
+        tag, gpu = self._own_image()
+        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._notify, gpu=gpu)
         return tag
+
+    def image_variable(self) -> str:
+        """Return the variable of .env that names the image TorchServe runs from."""
+        return gpus.IMAGE_VARIABLE if self._own_image()[1] else "TORCHSERVE_IMAGE"
+
+    def _own_image(self) -> tuple[str, bool]:
+        """Return what the project's own image is called, and whether it is one for GPUs."""
+        image = self.project.settings.machine.torchserve_image
+        services = compose.services(self.project, compose.environment(self.project, image))
+        gpu = gpus.asked_for(services)
+        if gpu:
+            image = services["serve"]["image"]
+        return images.own_tag(image), gpu
+
+    def _existing(self, client: DockerClient, service: Service, name: Optional[str]) -> Optional[Container]:
+        """Return a service's container, `None` without one; a name that was given has to be that of one."""
+        container = containers.pick(client, self.project.root, service, name)
+        if container is None and name is not None:
+            raise unknown(service, name, containers.of_project(client, self.project.root, service))
+        return container
 
     @contextmanager
     def _launch(self) -> Iterator[Launch]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mardock.settings.schema import Machine
 
 OWN_IMAGE = "mardock-torchserve:0.12.0"
+OFFICIAL_GPU_IMAGE = "pytorch/torchserve:0.12.0-gpu"  # docker-compose.gpu.yml's
 PROBE_SECONDS = 5
 _FROM_ENVIRONMENT = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "TORCH_INDEX_URL")
 
@@ -45,11 +46,16 @@ def chosen(client: DockerClient, image: str) -> str:
     return image
 
 
-def is_default(image: str) -> bool:
-    """Say whether an image is the official one, which runs unless the settings name another."""
+def official() -> str:
+    """Return the official image, which runs unless the settings name another."""
     from mardock.settings.schema import Machine
 
-    return image == Machine.torchserve_image
+    return Machine.torchserve_image
+
+
+def is_default(image: str) -> bool:
+    """Say whether an image is the official one."""
+    return image == official()
 
 
 def is_local(client: DockerClient, image: str) -> bool:
@@ -63,11 +69,14 @@ def is_local(client: DockerClient, image: str) -> bool:
     return True
 
 
-def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> None:
+def pull(
+    client: DockerClient, image: str, notify: Callable[[str], None], *, variable: str = "TORCHSERVE_IMAGE"
+) -> None:
     """Fetch an image; layers that are here already are not fetched again, nor after an interruption.
 
     Args:
         notify: called with a line whenever a layer is complete.
+        variable: what names it in .env.
 
     Raises:
         EngineError: it cannot be had, with the registry's reason.
@@ -78,19 +87,39 @@ def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> Non
     try:
         for event in client.api.pull(image, stream=True, decode=True):
             if "error" in event:
-                raise _no_image(image, event["error"])
+                raise _no_image(image, variable, event["error"])
             if event.get("status") in ("Pulling fs layer", "Pull complete", "Already exists"):
                 complete[event["id"]] = event["status"] != "Pulling fs layer"
                 notify(f"pulling {image}: {sum(complete.values())} of {len(complete)} layers")
     except APIError as error:
-        raise _no_image(image, str(error.explanation or error)) from error
+        raise _no_image(image, variable, str(error.explanation or error)) from error
+
+
+def own_tag(image: str) -> str:
+    """Return what the own image is called that takes a set one's place: the same, unless that is an official one."""
+    if is_default(image):
+        return OWN_IMAGE
+    return f"{OWN_IMAGE}-gpu" if image == OFFICIAL_GPU_IMAGE else image
 
 
 def build_own(
-    root: Path, tag: str, machine: Machine, environ: Mapping[str, str], notify: Callable[[str], None]
+    root: Path,
+    tag: str,
+    machine: Machine,
+    environ: Mapping[str, str],
+    notify: Callable[[str], None],
+    *,
+    gpu: bool = False,
 ) -> None:
-    """Build torchserve/Dockerfile with the machine's base image and build network; see `build`."""
-    build(root, build_argv(tag, machine, environ), tag, environ, notify)
+    """Build torchserve/Dockerfile with the machine's base image and build network; see `build`.
+
+    Args:
+        gpu: with PyTorch's GPU build, which is what pip's own index has, instead of its CPU build.
+    """
+    argv = build_argv(tag, machine, environ)
+    if gpu and not environ.get("TORCH_INDEX_URL"):
+        argv[-1:-1] = ["--build-arg", "TORCH_INDEX_URL="]
+    build(root, argv, tag, environ, notify)
 
 
 def build(root: Path, argv: Sequence[str], tag: str, environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
@@ -135,6 +164,6 @@ def is_built_on(client: DockerClient, image: str, base: str) -> bool:
     return bool(layers[: len(below)] == below)
 
 
-def _no_image(image: str, reason: str) -> EngineError:
-    hint = "mardock serve build builds one from torchserve/Dockerfile"
+def _no_image(image: str, variable: str, reason: str) -> EngineError:
+    hint = f"mardock serve build builds one from torchserve/Dockerfile; another is named in .env: {variable}=…"
     return EngineError(f"cannot pull {image}: {reason}", hint=hint)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
-from mardock.engines.docker import compose, containers, folders, images
+from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images, user
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 Service = Literal["dev", "serve"]
+_WORDS = {"dev": "dev container", "serve": "TorchServe container"}
 LAST_LINES = 40
+STOPPED = (0, 143)  # by SIGTERM, as `docker stop` does
 POLL_SECONDS = 0.1
+_LACKS = re.compile(r"(?:^|\d )mardock: (the dev container goes without .*)")  # Dockerfile.dev's own words
 PROBE_SECONDS = 1.0
 
 
@@ -61,18 +66,21 @@ class Launch:
         """
         environ, services, found = self._prepare("serve", container_name)
         before = found.status if found else None
+        image = services["serve"]["image"]
         if found is not None and before == "running":
+            if images.is_local(self._client, image):  # else it runs from another
+                environ.update(self._capabilities(image).variables())
             if not keep and found.labels.get(containers.HASH_LABEL) != compose.fingerprint(
                 self._project, environ, "serve"
             ):
-                raise EngineError(
-                    f"the container {found.name} runs with other settings", hint="mardock down && mardock up"
-                )
+                ours = containers.threads(found, 1) is not None
+                what = "runs with other settings" if ours else "was started by docker compose, with other settings"
+                raise EngineError(f"the container {found.name} {what}", hint="mardock down && mardock up")
         else:
             self._check_configuration(services["serve"])
             ports = {port["target"]: int(port["published"]) for port in services["serve"]["ports"]}
             containers.refuse_taken_ports(self._client, ports)
-            self._fetch(services["serve"]["image"])
+            environ.update(self._fetch(services, "serve"))
         try:
             if before != "running":
                 compose.run(self._project, environ, "up", "--detach", "serve", notify=self._notify)
@@ -92,24 +100,42 @@ class Launch:
         if found is not None:
             before = found.status
             found.start()
+            user.name_in(found)
             return Started(found.name or "", before)
-        self._fetch(services["serve"]["image"])
+        environ.update(self._fetch(services, "dev"))
         if not images.is_built_on(self._client, services["dev"]["image"], services["serve"]["image"]):
-            compose.run(self._project, environ, "build", "dev", notify=self._notify)
+            self._build_dev(environ)
         if container_name and containers.of_project(self._client, self._project.root, "dev"):
             arguments = ["run", "--detach", "--name", container_name, "dev"]  # compose knows one of each service
         else:
             arguments = ["up", "--detach", "--no-recreate", "dev"]
-        compose.run(self._project, environ, *arguments, notify=self._notify)
-        return self._started("dev", container_name, None)
+        try:
+            compose.run(self._project, environ, *arguments, notify=self._notify)
+        except EngineError:
+            self._forget_unstarted("dev")
+            raise
+        started = running(self._client, self._project, "dev", container_name)
+        user.name_in(started)
+        return Started(started.name or "", None)
 
     def build_dev(self) -> str:
         """Build the dev image on the image TorchServe runs from, and return its tag."""
         environ = self._environment({})
         services = compose.services(self._project, environ)
-        self._fetch(services["serve"]["image"])
-        compose.run(self._project, environ, "build", "dev", notify=self._notify)
+        environ.update(self._fetch(services, "dev"))
+        self._build_dev(environ)
         return str(services["dev"]["image"])
+
+    def _build_dev(self, environ: dict[str, str]) -> None:
+        lacks: list[str] = []
+
+        def notify(line: str) -> None:
+            self._notify(line)
+            lacks.extend(_LACKS.findall(line))
+
+        compose.run(self._project, environ, "build", "dev", notify=notify)
+        for line in lacks:  # again, for in the midst of a build nobody reads it
+            self._notify(line)
 
     def _prepare(
         self, service: Service, container_name: Optional[str]
@@ -149,12 +175,21 @@ class Launch:
         for warning in config_properties.check(properties, service.get("environment", {})):
             self._notify(warning)
 
-    def _fetch(self, image: str) -> None:
+    def _fetch(self, services: dict[str, Any], service: Service) -> dict[str, str]:
+        """Have the image TorchServe runs from here and fit; return compose's variables for what it needs."""
+        image, variable = services["serve"]["image"], gpus.image_variable(services)
         if not images.is_local(self._client, image):
-            images.pull(self._client, image, self._notify)
+            images.pull(self._client, image, self._notify, variable=variable)
+        found = self._capabilities(image)
+        machine = self._project.settings.machine
+        dev = service == "dev"
+        capabilities.refuse_unfit(image, found, dev=dev, token_auth=machine.token_auth, variable=variable)
+        for line in found.adaptations() if not dev else ():
+            self._notify(line)
+        return found.variables()
 
-    def _started(self, service: Service, container_name: Optional[str], before: Optional[str]) -> Started:
-        return Started(running(self._client, self._project, service, container_name).name or "", before)
+    def _capabilities(self, image: str) -> capabilities.Capabilities:
+        return capabilities.of(self._project, image, str(self._client.images.get(image).id))
 
     def _await(self, deadline: float) -> str:
         """Wait until TorchServe answers, and return its container's name."""
@@ -172,10 +207,17 @@ class Launch:
         what = "did not answer in time" if alive else "ended while it started"
         raise EngineStartError(f"TorchServe {what}", details=lines or None, hint="mardock doctor")
 
+    def _forget_unstarted(self, service: Service) -> None:
+        """Remove a container that was created and could not be started: it would keep the settings it failed with."""
+        for container in containers.of_project(self._client, self._project.root, service):
+            if container.status == "created":
+                containers.remove(container)
+        containers.remove_unused(self._client, compose.project_name(self._project))
+
     def _forget(self) -> None:
         for container in containers.of_project(self._client, self._project.root, "serve"):
             containers.remove(container)
-        containers.remove_unused_networks(self._client, compose.project_name(self._project))
+        containers.remove_unused(self._client, compose.project_name(self._project))
 
 
 def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:
@@ -185,13 +227,39 @@ def running(client: DockerClient, project: Project, service: Service, container_
         EngineNotRunningError: there is none.
     """
     container = containers.pick(client, project.root, service, container_name)
-    if container is None or container.status != "running":
+    if container is None:
         raise not_running(service, container_name)
+    if container.status != "running":
+        raise (ended(container) if service == "serve" else None) or not_running(service, container_name)
     return container
 
 
 def not_running(service: Service, container_name: Optional[str]) -> EngineNotRunningError:
     """Return the error that says how to get the container that is not there."""
-    what = {"dev": "dev container", "serve": "TorchServe container"}[service]
     called = f" {container_name}" if container_name else ""
-    return EngineNotRunningError(f"the {what}{called} does not run", hint=f"mardock {service} run")
+    return EngineNotRunningError(f"the {_WORDS[service]}{called} does not run", hint=f"mardock {service} run")
+
+
+def ended(container: Container) -> Optional[EngineNotRunningError]:
+    """Return the error that says how a server's container ended by itself; `None` when it was stopped or runs."""
+    state = container.attrs["State"]
+    if state["Status"] not in ("exited", "dead") or state["ExitCode"] in STOPPED:
+        return None
+    how = f"ended with {state['ExitCode']}" + (", for memory ran out," if state.get("OOMKilled") else "")
+    when = containers.describe(container)["since"]
+    hint = "mardock logs shows what it said last, mardock up starts it again"
+    return EngineNotRunningError(f"the TorchServe container {container.name} {how} at {when}", hint=hint)
+
+
+def unknown(service: Service, container_name: str, there: Sequence[Container]) -> EngineNotRunningError:
+    """Return the error that names the containers there are where none has the name that was given."""
+    found = ", ".join(f"{container.name} ({container.status})" for container in there)
+    made = {
+        "dev": f"mardock dev run --container-name {container_name} makes it",
+        "serve": f"mardock serve run --container-name {container_name} makes it",
+    }[service]
+    other = f"name one that is there, or {made}" if service == "dev" else "leave the name out"  # there is one to serve
+    return EngineNotRunningError(
+        f"this project has no {_WORDS[service]} {container_name}; " + (f"there is {found}" if found else "it has none"),
+        hint=other if found else made,
+    )

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from typing import Any
 
+from mardock.engines.docker import containers
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.launch import running
 from mardock.errors import EngineError
@@ -40,7 +41,7 @@ class Tunnel:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(sdk())
             container = running(client, project, "serve", None)
-            argv = ["python", "-IS", "-c", BRIDGE, str(port)]
+            argv = [containers.python(container), "-IS", "-c", BRIDGE, str(port)]
             made = client.api.exec_create(container.id, argv, stdin=True, stdout=True, stderr=False)
             stream: Any = client.api.exec_start(made["Id"], socket=True)
             self._socket: socket.socket = getattr(stream, "_sock", stream)  # a SocketIO only reads

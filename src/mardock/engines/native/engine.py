@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
@@ -13,12 +16,15 @@ from mardock.engines import in_place
 from mardock.engines.base import EngineStatus
 from mardock.engines.native.state import Home, Server
 from mardock.engines.project_lock import project_lock
+from mardock.engines.scratch import MEASURE, Scratch
+from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
+_MEASURE_TIMEOUT_S = 10.0
 
 
 class NativeEngine:
@@ -52,7 +58,7 @@ class NativeEngine:
             if self._home.is_used_elsewhere():
                 raise EngineError(
                     "this project's server was started by another machine or container that shares its folder",
-                    hint=f"mardock down there, or, when that is no more: rm -r {self._home.path}",
+                    hint=f"mardock down there, or, when that is no more: rm -r {shlex.quote(str(self._home.path))}",
                 )
             server = self._running()
             if server is None:
@@ -124,7 +130,23 @@ class NativeEngine:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def share_cores(self, model: str, workers: int) -> None:
+        """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
+        server = self._running()
+        if server is not None and shares_cores(self._project.settings, server.threads):
+            from mardock.engines import warm
+
+            warm.share(self._home.path, {model: server.threads.shared(workers)})
+
+    def scratch(self) -> Scratch:
+        """Say how much room the server's temp folder has; see `Engine.scratch`."""
+        temp = self._home.temp
+        done = process.run([sys.executable, "-IS", "-c", MEASURE, str(temp)], timeout=_MEASURE_TIMEOUT_S)
+        if done.returncode != 0:
+            raise EngineError(f"{temp} cannot be measured", details=done.stderr.strip() or None, hint=f"ls -ld {temp}")
+        return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
+
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""
         return in_place.run(argv, self._project.root)
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mardock import process
+from mardock import extras, process
 from mardock.errors import EngineNotFoundError
 
 # TorchServe 0.12's classes are of Java 8's format, but call java.nio.file.Files.readString of Java 11.
 MINIMUM_JAVA = 11
-_INSTALL = 'make setup, or pip install "mardock[native]"'
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,13 @@ def find_torchserve() -> TorchServe:
         found = TorchServe(Path(folder).resolve().parent, "")
         if found.jar.is_file():
             if find_spec("torch") is None:
-                raise EngineNotFoundError("TorchServe is installed here without torch", hint=_INSTALL)
+                message = "TorchServe is installed here without torch"
+                raise EngineNotFoundError(message, hint=extras.how_to_add("native"))
             version = (Path(folder) / "version.txt").read_text(encoding="ascii").strip()
             return TorchServe(found.home, version)
-    raise EngineNotFoundError("TorchServe is not installed in this Python environment", hint=_INSTALL)
+    raise EngineNotFoundError(
+        "TorchServe is not installed in this Python environment", hint=extras.how_to_add("native")
+    )
 
 
 def find_java(environ: Mapping[str, str]) -> Java:
@@ -77,14 +79,17 @@ def find_java(environ: Mapping[str, str]) -> Java:
     answer = process.run([str(program), "-version"], env=environ, timeout=30)
     build = answer.stderr + answer.stdout
     version = re.search(r'version "((?:1\.)?(\d+)[^"]*)"', build)
-    hint = f"point JAVA_HOME at a JDK {MINIMUM_JAVA} or newer, or unset it and {_INSTALL}"
     if answer.returncode != 0 or version is None:
-        raise EngineNotFoundError(f"the Java runtime of {origin}, {program}, does not run", details=build, hint=hint)
+        message = f"the Java runtime of {origin}, {program}, does not run"
+        raise EngineNotFoundError(message, details=build, hint=_another_java())
     if int(version.group(2)) < MINIMUM_JAVA:
-        raise EngineNotFoundError(
-            f"TorchServe needs Java {MINIMUM_JAVA} or newer; {origin} has {version.group(1)}", hint=hint
-        )
+        message = f"TorchServe needs Java {MINIMUM_JAVA} or newer; {origin} has {version.group(1)}"
+        raise EngineNotFoundError(message, hint=_another_java())
     return Java(program, version.group(1), build)
+
+
+def _another_java() -> str:
+    return f"point JAVA_HOME at a JDK {MINIMUM_JAVA} or newer, or unset it and {extras.how_to_add('native')}"
 
 
 def _java_program(environ: Mapping[str, str]) -> tuple[Path, str]:
@@ -105,4 +110,4 @@ def _java_program(environ: Mapping[str, str]) -> tuple[Path, str]:
     on_path = shutil.which("java", path=environ.get("PATH"))
     if on_path:
         return Path(on_path), "PATH"
-    raise EngineNotFoundError("there is no Java runtime", hint=f"{_INSTALL} brings one along")
+    raise EngineNotFoundError("there is no Java runtime", hint=f"{extras.how_to_add('native')} brings one along")

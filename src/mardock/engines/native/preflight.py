@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,9 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             return
     except FileExistsError as error:
-        raise ConfigError(f"{folder} is not a folder", hint=f"move it away: mv {folder} {folder}.old") from error
+        raise ConfigError(
+            f"{folder} is not a folder", hint=f"move it away: {shlex.join(['mv', str(folder), f'{folder}.old'])}"
+        ) from error
     except OSError as error:
         owner = _owner(folder)
         if error.errno != errno.EACCES:

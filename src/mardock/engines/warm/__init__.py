@@ -90,6 +90,20 @@ def status(state_dir: Path, *, timeout: float = 0.5) -> Optional[WarmStatus]:
     return None
 
 
+def share(state_dir: Path, threads: Mapping[str, int], *, timeout: float = 0.5) -> None:
+    """Tell the project's parent what threads the coming workers of models compute with, unless these ask for others.
+
+    A parent that is still importing takes it once it is done, before any worker that is asked for later.
+
+    Args:
+        threads: by the name a model is served under.
+    """
+    for address in _addresses(state_dir):
+        said = b"share\0" + json.dumps(dict(threads)).encode()
+        with contextlib.suppress(OSError), _ask(address, said, timeout) as connection:
+            connection.recv(4096)
+
+
 def stop(state_dir: Path, *, timeout: float = 5.0) -> None:
     """End the project's parents; call it once TorchServe has ended.
 

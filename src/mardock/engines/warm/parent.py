@@ -27,6 +27,7 @@ from typing import NamedTuple, Optional
 from .installation import Installation, say, stamp
 from .request import DoubtError, Request, parse, peer, receive
 from .stub import WORKER
+from .threads import shares
 from .worker import Fork, become
 
 TICK_SECONDS = 15.0
@@ -130,6 +131,8 @@ class Server:
             fields = receive(connection, descriptors)
             if fields[0] == b"fork":
                 return self._fork(parse(fields, peer(connection)[0], descriptors), connection)
+            if fields[0] == b"share":
+                shares.update(json.loads(fields[1]))
             connection.sendall(json.dumps({"pid": os.getpid(), "workers": len(self._workers)}).encode())
             if fields[0] == b"stop":
                 self._retire()

@@ -11,6 +11,8 @@ from typing import Any, Optional
 
 MODELS_VARIABLE = "MARDOCK_MODEL_THREADS"
 KEY = "threadsPerWorker"
+shares: dict[str, int] = {}
+"""Threads by the name of a model that asks for none itself: told to the parent as it runs, inherited by its forks."""
 
 
 def heed_models() -> None:
@@ -30,9 +32,9 @@ def heed_models() -> None:
 
 
 def asked_for(model_name: str, model_dir: str) -> Optional[int]:
-    """Return what the model's model-config.yaml says, else what the server was told of the model by its name."""
+    """Return what the model's model-config.yaml says, else what the server was told of it, at its start first."""
     told: dict[str, int] = json.loads(os.environ.get(MODELS_VARIABLE) or "{}")
-    return _model_config(model_dir).get(KEY, told.get(model_name))
+    return _model_config(model_dir).get(KEY, told.get(model_name, shares.get(model_name)))
 
 
 def _model_config(model_dir: str) -> dict[str, Any]:

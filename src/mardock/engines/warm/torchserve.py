@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NoReturn
 
+NEW_FLAGS = ("--disable-token-auth", "--enable-model-api")  # unknown before 0.11.1, which did without tokens
 OFF = ("0", "f", "false", "n", "no", "off")  # what settings take for false
 
 
@@ -22,11 +23,20 @@ def main() -> None:
     sys.path[0] = str(Path(__file__).parents[3])
     from ts import model_server
 
+    sys.argv[1:] = understood(sys.argv[1:])
     if os.environ.get("MARDOCK_FAST_WORKERS", "").lower() not in OFF:
         sys.executable = worker_python()
     model_server.subprocess = SimpleNamespace(Popen=run)
     model_server.start()
     raise SystemExit("TorchServe could not be started")  # why has been printed
+
+
+def understood(arguments: list[str]) -> list[str]:
+    """Return TorchServe's arguments without those that this TorchServe is too old to know."""
+    from ts.arg_parser import ArgParser
+
+    known = {option for action in ArgParser.ts_parser()._actions for option in action.option_strings}
+    return [argument for argument in arguments if argument not in NEW_FLAGS or argument in known]
 
 
 def run(command: list[str]) -> NoReturn:

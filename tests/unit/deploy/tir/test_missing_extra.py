@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.deploy.tir.test_render import rendered
 
+from mardock import extras
 from mardock.deploy.object_store import Bucket, ObjectStore
 from mardock.errors import DeployError
 
@@ -20,4 +21,4 @@ def test_a_missing_boto3_names_the_pip_command(monkeypatch: pytest.MonkeyPatch, 
     assert rendered(tmp_path).files
     with pytest.raises(DeployError, match="boto3") as raised:
         ObjectStore(Bucket("http://127.0.0.1:1", "models", "key", "secret"))
-    assert raised.value.hint == "pip install 'mardock[tir]'"
+    assert raised.value.hint == extras.how_to_add("tir")

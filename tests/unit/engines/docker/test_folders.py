@@ -14,6 +14,7 @@ import pytest
 
 import mardock
 from mardock.engines.docker import folders
+from mardock.engines.docker.folders import User
 from mardock.errors import EngineError
 from mardock.settings.project import Project
 
@@ -43,8 +44,68 @@ def prepare_as(uid: int, root: Path) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True, env=environ).stdout.strip()
 
 
-def test_containers_never_run_as_root() -> None:
-    assert 0 not in folders.user()
+def test_containers_never_run_as_root(root: Path) -> None:
+    assert 0 not in folders.user(root)
+
+
+@as_root
+def test_where_root_calls_they_run_as_the_projects_owner(root: Path) -> None:
+    os.chown(root, 4242, 4243)
+    assert folders.user(root) == (4242, 4243)
+    folders.prepare(Project(root))
+    assert (root / "artifacts").stat().st_uid == 4242
+
+
+@as_root
+def test_what_belongs_to_neither_is_refused_to_root_too(root: Path) -> None:
+    (root / "artifacts").mkdir()
+    os.chown(root / "artifacts", 4242, 4242)
+    with pytest.raises(EngineError, match=r"artifacts/ .* cannot be written by uid 1000, .* uid 4242"):
+        folders.prepare(Project(root))
+
+
+def test_a_file_s_owner_group_and_others_may_write_what_its_mode_says(root: Path) -> None:
+    file, folder = root / "file", root / "folder"
+    file.touch()
+    folder.mkdir()
+    for path, modes in ((file, (0o600, 0o060, 0o006)), (folder, (0o700, 0o070, 0o007))):
+        owner = path.stat()
+        users = [User(owner.st_uid + 4242, owner.st_gid + shift) for shift in (0, 1)]
+        may = []
+        for mode in modes:
+            path.chmod(mode)
+            may.append([user.may_write(path) for user in users])
+        assert may == [[False, False], [True, False], [False, True]]
+
+
+@as_root
+def test_root_gives_away_what_a_command_is_to_write_and_its_folder(root: Path) -> None:
+    (root / "torchserve/mnist").mkdir(parents=True)
+    (root / "torchserve/mnist/handler.py").touch()
+    file = root / "torchserve/mnist/golden.json"
+    file.touch()
+    folders.make_writable(Project(root), User(4242, 4243), [file, root / "made/for/it.pt"])
+    owned = [path for path in (root, *root.rglob("*")) if path.stat().st_uid == 4242]
+    names = {str(path.relative_to(root)) for path in owned}
+    assert names == {"torchserve/mnist", "torchserve/mnist/golden.json", "made", "made/for"}
+
+
+@as_root
+def test_root_gives_away_nothing_outside_of_the_project(root: Path) -> None:
+    project = root / "project"
+    project.mkdir()
+    (project / "torchserve").symlink_to(root)
+    with pytest.raises(EngineError, match=r"torchserve/golden.json cannot be written by uid 4242"):
+        folders.make_writable(Project(project), User(4242, 4242), [project / "torchserve/golden.json"])
+    assert root.stat().st_uid == 0
+
+
+@as_root
+def test_the_project_s_own_folder_stays_root_s(root: Path) -> None:
+    (root / "my files").mkdir(mode=0o755)
+    with pytest.raises(EngineError, match=r"weights.pt cannot be written by uid 4242") as caught:
+        folders.make_writable(Project(root / "my files"), User(4242, 4242), [root / "my files" / "weights.pt"])
+    assert caught.value.hint == f"sudo chown 4242:4242 '{root}/my files'"
 
 
 def test_missing_folders_are_made(root: Path) -> None:
@@ -79,6 +140,7 @@ def test_what_root_owns_is_refused_to_others(root: Path, what: str) -> None:
     if what.endswith(".log"):
         (root / what).touch()
     os.chown(root / what, 0, 0)
+    assert (root / what).lstat().st_mode & 0o022 == 0
     said = prepare_as(4242, root)
     assert f"{what.partition('/')[0]}/" in said
     assert "uid 0" in said

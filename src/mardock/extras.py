@@ -22,23 +22,18 @@ _EXTRA = re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")
 
 def how_to_add(extra: str) -> str:
     """Return the command, for a hint, that brings an extra, e.g. `grpc`, to the Python that runs."""
-    from importlib import metadata  # a tenth of a command's start-up
-
     if place.inside():  # where nothing installed would last
         return (
             "run it outside of the container; or list what it needs in Dockerfile.dev, then"
             " mardock dev build && mardock dev rm && mardock dev run there"
         )
-    try:
-        found = _command(metadata.distribution(_PACKAGE), extra)
-    except metadata.PackageNotFoundError:
-        found = f"{shlex.quote(sys.executable)} -m pip install {shlex.join(requirement(extra))}"
+    found = _command(extra)
     return f"make setup, or {found}" if extra == "native" else found  # that knows where torch for the CPU alone is
 
 
 def requirement(*extras: str) -> list[str]:
     """Return the arguments with which pip gets the mardock that runs now, with extras."""
-    from importlib import metadata
+    from importlib import metadata  # a tenth of a command's start-up
 
     try:
         return _requirement(metadata.distribution(_PACKAGE), list(extras))
@@ -46,13 +41,13 @@ def requirement(*extras: str) -> list[str]:
         return ["-e", f"{Path(__file__).parents[2]}[{','.join(extras)}]"]
 
 
-def _command(installed: Distribution, extra: str) -> str:
+def _command(extra: str) -> str:
     environment, python = Path(sys.prefix), shlex.quote(sys.executable)
     if (environment / "pipx_metadata.json").is_file():
-        return f"pipx install --force {_with_present(installed, extra)}"
+        return f"pipx install --force {_with_present(extra)}"
     if (environment / "uv-receipt.toml").is_file():
-        return f"uv tool install --force {_with_present(installed, extra)}"
-    arguments = shlex.join(_requirement(installed, [extra]))
+        return f"uv tool install --force {_with_present(extra)}"
+    arguments = shlex.join(requirement(extra))
     if _belongs_to_the_system():
         return f"python3 -m venv .venv && .venv/bin/python -m pip install {arguments}"
     if find_spec("pip") is None:
@@ -60,9 +55,11 @@ def _command(installed: Distribution, extra: str) -> str:
     return f"{python} -m pip install {arguments}"
 
 
-def _with_present(installed: Distribution, extra: str) -> str:
+def _with_present(extra: str) -> str:
     """Return what to install where a new set of extras takes the place of the one before."""
-    return shlex.join(_requirement(installed, sorted({extra, *_present(installed)})))
+    from importlib import metadata
+
+    return shlex.join(requirement(*sorted({extra, *_present(metadata.distribution(_PACKAGE))})))
 
 
 def _requirement(installed: Distribution, extras: list[str]) -> list[str]:

@@ -70,7 +70,7 @@ def torchserve_image(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_project_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
     """A function that makes a project on an image, with free ports; what was started of it is stopped at the end."""
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def make_project_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakePr
         yield make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_project(torchserve_image: str, make_project_on: MakeProject) -> MakeProject:
     """A function that makes a project on each image in turn; see `make_project_on`."""
     return partial(make_project_on, torchserve_image)

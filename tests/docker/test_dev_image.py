@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import pytest
 from pip._internal.models.index import PyPI
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 SECRET = "s3cret-of-the-index"
 DEAD_SOURCE = "RUN echo 'deb file:///nowhere focal main' >/etc/apt/sources.list.d/dead.list"
 NO_MAKE = "RUN rm -f $(command -v make) && dpkg --purge --force-depends make"
+NEW = (
+    f"RUN echo {uuid4()} >/new"  # what is built on it is built anew, and says what it says: the engine keeps its layers
+)
 # A distribution's own Python 3: no `python`, and a pip that installs nothing into it unasked. torch and TorchServe are
 # empty: the build only wants to see them.
 VENDOR = (
@@ -57,7 +61,7 @@ def test_a_dead_source_of_apt_does_not_matter_where_nothing_is_missing(
 
 
 def test_a_dead_source_of_apt_among_living_ones(make_project: MakeProject, torchserve_image: str) -> None:
-    tag, said = built(make_project, derive("dead-source-no-make", torchserve_image, NO_MAKE, DEAD_SOURCE))
+    tag, said = built(make_project, derive("dead-source-no-make", torchserve_image, NO_MAKE, DEAD_SOURCE, NEW))
     assert [line for line in said if "/nowhere" in line]
     assert "GNU Make" in shell(tag, "make --version")
 
@@ -67,7 +71,7 @@ def test_what_apt_cannot_give_is_done_without(make_project: MakeProject, torchse
     only_dead = f"RUN rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* && {DEAD_SOURCE.removeprefix('RUN ')}"
     no_apt = "RUN rm $(command -v apt-get)"
     tag, said = built(
-        make_project, derive(f"apt-{how}", torchserve_image, NO_MAKE, only_dead if how == "dead" else no_apt)
+        make_project, derive(f"apt-{how}", torchserve_image, NO_MAKE, only_dead if how == "dead" else no_apt, NEW)
     )
     assert said[-1] == "the dev container goes without make"
     assert shell(tag, "mardock 2>&1 || command -v make || echo none").endswith("none")

@@ -89,7 +89,7 @@ class Walked:
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory, torchserve_image: str, host_venv: Path) -> Iterator[Walked]:
-    folder = tmp_path_factory.mktemp("walkthrough") / f"mardock walked {uuid4().hex[:8]}"
+    folder = tmp_path_factory.mktemp("walkthrough") / f"mardock-test- {uuid4().hex[:8]}"
     write_project(folder)
     (folder / ".venv").symlink_to(host_venv)
     (host_venv / ".base").touch()  # newer than what `make` compares it with

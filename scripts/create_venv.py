@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 VENV = Path(".venv")
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST, NEWEST = (3, 10), (3, 14)
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 PROBE_TIMEOUT = 5.0  # seconds
 
@@ -28,7 +28,7 @@ def main() -> None:
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit(
-            f"error: {sys.executable} is Python {found}; mardock needs 3.10 to 3.13\nhint: make PYTHON=python3.12 …"
+            f"error: {sys.executable} is Python {found}; mardock needs 3.10 to 3.14\nhint: make PYTHON=python3.12 …"
         )
     create_venv()
     command = [VENV / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]

@@ -41,8 +41,10 @@ def inspected(engine: DockerEngine) -> dict[str, Any]:
 def health(engine: DockerEngine) -> int:
     """The exit code of the health check's command, run now."""
     container = inspected(engine)
-    argv = container["Config"]["Healthcheck"]["Test"][1:]
-    return subprocess.run(["docker", "exec", container["Name"].lstrip("/"), *argv], check=False).returncode
+    kind, command = container["Config"]["Healthcheck"]["Test"]
+    assert kind == "CMD-SHELL"
+    argv = ["docker", "exec", container["Name"].lstrip("/"), "sh", "-c", command]
+    return subprocess.run(argv, check=False).returncode
 
 
 def test_it_answers_and_is_healthy(served: DockerEngine) -> None:

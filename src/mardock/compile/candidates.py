@@ -86,8 +86,8 @@ def _optimize(model: nn.Module, sample: Inputs, file: Path) -> Built:
 
 
 def _compile(model: nn.Module, sample: Inputs, file: Path) -> Built:
-    _require_compiler()
     _refuse_torchscript(model)
+    _require_compiler()
     return Built(torch.compile(model), note="served through pt2 in model-config.yaml, compiled again by each worker")
 
 
@@ -99,8 +99,8 @@ def _export(model: nn.Module, sample: Inputs, file: Path) -> Built:
 
 def _aoti(model: nn.Module, sample: Inputs, file: Path) -> Built:
     """Compile ahead of time into a shared library, the one form of torch.export that TorchServe 0.12 loads."""
-    _require_compiler()
     _refuse_torchscript(model)
+    _require_compiler()
     with tempfile.TemporaryDirectory(dir=file.parent) as scratch:  # for the C++ it is made of, too
         library = Path(scratch, file.name)
         options = {"aot_inductor.output_path": str(library)}

@@ -275,9 +275,14 @@ def test_a_model_that_cannot_be_scripted_says_why_in_a_line(tmp_path: Path) -> N
         ("channels_last", nn.Linear(4, 2), "no convolution"),
         ("script", torch.jit.script(nn.ReLU()), "TorchScript already"),
         ("compile", torch.jit.script(nn.ReLU()), "TorchScript already"),
+        ("aoti", torch.jit.script(nn.ReLU()), "TorchScript already"),
     ],
 )
-def test_what_does_not_apply_says_so(name: str, model: nn.Module, reason: str, tmp_path: Path) -> None:
+def test_what_does_not_apply_says_so(
+    name: str, model: nn.Module, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # a compiler that is missing is no reason then
+    monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(NotHereError, match=reason):
         CANDIDATES[name].build(model, ROW, tmp_path / name)
 

@@ -30,17 +30,20 @@ def dev_container(project: Project) -> str:
     return project.settings.machine.dev_container or f"{project_name(project)}-dev"
 
 
-def environment(project: Project, image: str, containers: Optional[Mapping[str, str]] = None) -> dict[str, str]:
+def environment(
+    project: Project, image: str, containers: Optional[Mapping[str, str]] = None, *, rootless: bool = False
+) -> dict[str, str]:
     """Return the variables that docker-compose.yml is read with.
 
     Args:
         image: what the serve service runs.
         containers: names of containers by service, where they differ from the settings'.
+        rootless: whether the engine is; root in its containers is the caller, and any other user owns nothing here.
     """
     from mardock.settings.schema import ENVIRONMENT_NAMES
 
     machine = project.settings.machine
-    uid, gid = folders.user(project.root)
+    uid, gid = (0, 0) if rootless else folders.user(project.root)
     settings = {variable: getattr(machine, field) for field, variable in ENVIRONMENT_NAMES.items()}
     computed = {
         "COMPOSE_PROJECT_NAME": project_name(project),

@@ -116,8 +116,10 @@ def refuse_taken_ports(client: DockerClient, published: Mapping[int, int]) -> No
     """
 
     def holder(port: int) -> Optional[str]:
-        found = client.containers.list(filters={"publish": str(port)})
-        return f"the container {found[0].name}" if found else process.port_holder(port)
+        for running in client.api.containers():  # Podman has no filter for ports
+            if any(one.get("PublicPort") == port for one in running["Ports"] or ()):
+                return f"the container {running['Names'][0].lstrip('/')}"
+        return process.port_holder(port)
 
     ports.refuse_taken(
         {PORT_VARIABLES[inner]: port for inner, port in published.items()}, holder=holder, privileged=True
@@ -170,7 +172,8 @@ def describe(container: Container) -> dict[str, str]:
 def user(container: Container, root: Path) -> User:
     """Return whom a container of a project runs as, which may be another one than today's caller started it."""
     uid, _, gid = container.attrs["Config"]["User"].partition(":")
-    return User(int(uid), int(gid)) if uid.isdigit() and gid.isdigit() else folders.user(root)
+    known = uid.isdigit() and gid.isdigit() and uid != "0"  # a rootless engine's root is the caller
+    return User(int(uid), int(gid)) if known else folders.user(root)
 
 
 def threads(container: Container, machine: int) -> Optional[Threads]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OLDEST_COMPOSE = (2, 22)
 PROBE_SECONDS = 1.5
 _WITHOUT = "or run without Docker: MARDOCK_ENGINE=native"
+_PROGRAM = re.compile(r"^([\w -]+?),? version:? v?((\d+)\.(\d+)\S*)", re.MULTILINE)  # "Docker Compose version v2.40.3"
 
 
 def engine_answers(timeout: float = PROBE_SECONDS) -> bool:
@@ -42,14 +43,17 @@ def check(timeout: float = PROBE_SECONDS) -> None:
         EngineNotFoundError: with what was found and what is needed.
     """
     check_daemon(timeout)
-    done = process.run(["docker", "compose", "version", "--short"], timeout=30)
-    found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
+    done = process.run(["docker", "compose", "version"], timeout=30)
+    found = _PROGRAM.search(done.stdout)
     needed = ".".join(map(str, OLDEST_COMPOSE))
-    hint = f"install Docker Compose {needed} or newer (docker-compose-plugin), {_WITHOUT}"
+    plugin = "docker-compose-plugin" + (", which podman compose takes from Podman 4.7 on" if _is_podman() else "")
+    hint = f"install Docker Compose {needed} or newer ({plugin}), {_WITHOUT}"
     if done.returncode != 0 or found is None:
         raise EngineNotFoundError("docker has no compose plugin", hint=hint)
-    if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
-        raise EngineNotFoundError(f"Docker Compose {done.stdout.strip()} is too old, it takes {needed}", hint=hint)
+    if found[1] != "Docker Compose":  # podman-compose, which cannot tell a service's hash, nor itself as JSON
+        raise EngineNotFoundError(f"docker compose is {found[1]} {found[2]} here, not Docker Compose", hint=hint)
+    if (int(found[3]), int(found[4])) < OLDEST_COMPOSE:
+        raise EngineNotFoundError(f"Docker Compose {found[2]} is too old, it takes {needed}", hint=hint)
 
 
 def check_daemon(timeout: float = PROBE_SECONDS) -> None:
@@ -82,7 +86,7 @@ def ask(path: str, timeout: float = PROBE_SECONDS) -> Optional[bytes]:
     except OSError as error:
         raise EngineNotFoundError(
             f"no Docker Engine answers at {address}: {error.strerror or error}",
-            hint=f"start it (sudo systemctl start docker), {_WITHOUT}",
+            hint=f"start it ({_how_to_start()}), {_WITHOUT}",
         ) from error
 
 
@@ -106,6 +110,11 @@ def host() -> str:
 def is_local() -> bool:
     """Say whether the engine is reached over a Unix socket, and so is of this very machine."""
     return host().startswith("unix:")
+
+
+def is_rootless(client: DockerClient) -> bool:
+    """Say whether the engine runs as the caller, as rootless Docker and Podman do, and not as root."""
+    return "name=rootless" in (client.info().get("SecurityOptions") or ())
 
 
 @contextmanager
@@ -136,6 +145,22 @@ def sdk(timeout: int = 60) -> Iterator[DockerClient]:
     finally:
         if client is not None:
             client.close()
+
+
+def _is_podman() -> bool:
+    """Say whether the docker command is Podman's: a link to it, or a few lines of shell that call it."""
+    command = Path(shutil.which("docker") or "docker").resolve()
+    try:
+        with command.open("rb") as file:
+            return command.name == "podman" or (file.read(2) == b"#!" and b"podman" in file.read(1024))
+    except OSError:
+        return False
+
+
+def _how_to_start() -> str:
+    if not _is_podman():
+        return "sudo systemctl start docker"
+    return "systemctl --user start podman.socket && export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
 from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images, user
+from mardock.engines.docker.daemon import is_rootless
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
 from mardock.settings.project import Project
@@ -168,7 +169,7 @@ class Launch:
 
     def _environment(self, names: dict[str, str]) -> dict[str, str]:
         image = images.chosen(self._client, self._project.settings.machine.torchserve_image)
-        return compose.environment(self._project, image, names)
+        return compose.environment(self._project, image, names, rootless=is_rootless(self._client))
 
     def _check_configuration(self, service: dict[str, Any]) -> None:
         properties = config_properties.read(self._project.root / "torchserve/config.properties")

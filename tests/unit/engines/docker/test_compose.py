@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Optional
 
 import pytest
 
 import mardock
-from mardock.engines.docker import compose
+from mardock.engines.docker import compose, containers, daemon, folders
 from mardock.settings.project import Project
 
 
@@ -37,6 +39,29 @@ def test_the_project_is_named_as_compose_does(tmp_path: Path, folder: str, proje
 
 def test_the_settings_name_wins(tmp_path: Path) -> None:
     assert compose.project_name(make(tmp_path, env="COMPOSE_PROJECT_NAME=mine\n")) == "mine"
+
+
+def test_containers_of_a_rootless_engine_run_as_its_root_who_is_the_caller(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    whom = folders.user(project.root)
+    environ = compose.environment(project, "some/image:1")
+    assert (environ["MARDOCK_UID"], environ["MARDOCK_GID"]) == (str(whom.uid), str(whom.gid))
+    environ = compose.environment(project, "some/image:1", rootless=True)
+    assert (environ["MARDOCK_UID"], environ["MARDOCK_GID"]) == ("0", "0")
+
+
+@pytest.mark.parametrize(
+    ("options", "rootless"), [(["name=seccomp,profile=builtin", "name=rootless"], True), (["name=seccomp"], False)]
+)
+def test_a_rootless_engine_says_that_it_is(options: list[str], rootless: bool) -> None:
+    client: Any = SimpleNamespace(info=lambda: {"SecurityOptions": options})
+    assert daemon.is_rootless(client) is rootless
+
+
+@pytest.mark.parametrize(("configured", "whom"), [("1234:1235", (1234, 1235)), ("0:0", None), ("model-server", None)])
+def test_whose_a_container_s_writing_is(tmp_path: Path, configured: str, whom: Optional[tuple[int, int]]) -> None:
+    container: Any = SimpleNamespace(attrs={"Config": {"User": configured}})
+    assert containers.user(container, tmp_path) == (whom or folders.user(tmp_path))
 
 
 def test_the_environment_is_the_settings_and_what_follows_from_them(tmp_path: Path) -> None:

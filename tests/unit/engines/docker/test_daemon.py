@@ -19,13 +19,13 @@ def docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is all of PATH, with a `docker` in it whose compose plugin is of version 2.21."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    write_docker(folder, "echo 2.21.0")
+    write_docker(folder, "echo Docker Compose version v2.21.0")
     monkeypatch.setenv("PATH", str(folder))
     return folder
 
 
 def write_docker(folder: Path, script: str) -> None:
-    """Make `docker compose version --short` do what a shell script does."""
+    """Make `docker compose version` do what a shell script does."""
     (folder / "docker").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "docker").chmod(0o755)
 
@@ -91,7 +91,12 @@ def test_a_socket_one_may_not_use(docker_command: Path, engine: Path, monkeypatc
 
 @pytest.mark.parametrize(
     ("script", "message"),
-    [("echo 2.21.0", "Docker Compose 2.21.0 is too old, it takes 2.22"), ("exit 1", "docker has no compose plugin")],
+    [
+        ("echo Docker Compose version v2.21.0", r"Docker Compose 2\.21\.0 is too old, it takes 2\.22"),
+        ("echo podman-compose version 1.3.0", r"docker compose is podman-compose 1\.3\.0 here, not Docker Compose"),
+        ("echo podman-compose version 3.0.0", r"docker compose is podman-compose 3\.0\.0 here, not Docker Compose"),
+        ("exit 1", "docker has no compose plugin"),
+    ],
 )
 def test_compose_too_old_or_missing(docker_command: Path, engine: Path, script: str, message: str) -> None:
     write_docker(docker_command, script)
@@ -102,9 +107,20 @@ def test_compose_too_old_or_missing(docker_command: Path, engine: Path, script: 
 
 @pytest.mark.parametrize("version", ["2.22.0", "v2.40.3", "5.0.1-4"])
 def test_compose_new_enough(docker_command: Path, engine: Path, version: str) -> None:
-    write_docker(docker_command, f"echo {version}")
+    write_docker(docker_command, f"echo Docker Compose version {version}")
     listen(engine, b"HTTP/1.0 200 OK\r\n\r\n")
     daemon.check()
+
+
+def test_podman_s_docker_is_told_what_podman_needs(docker_command: Path, engine: Path) -> None:
+    write_docker(docker_command, '[ "$1" != compose ] && exec /usr/bin/podman "$@"; exit 125')
+    with pytest.raises(EngineNotFoundError, match="no Docker Engine answers") as caught:
+        daemon.check()
+    assert "systemctl --user start podman.socket" in (caught.value.hint or "")
+    listen(engine, b"HTTP/1.0 200 OK\r\n\r\n")
+    with pytest.raises(EngineNotFoundError, match="docker has no compose plugin") as caught:
+        daemon.check()
+    assert "from Podman 4.7 on" in (caught.value.hint or "")
 
 
 def test_the_engine_is_the_one_the_docker_command_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,11 @@ def test_a_missing_folder_is_never_made_by_the_engine(service: dict[str, Any]) -
     assert all(volume["bind"] == {"create_host_path": False} for volume in binds)
 
 
+def test_the_health_check_is_one_string_which_podman_leaves_whole() -> None:
+    assert [len(part.split()) for part in SERVICES["serve"]["healthcheck"]["test"][:-1]] == [1]
+    assert SERVICES["serve"]["healthcheck"]["test"][0] == "CMD-SHELL"
+
+
 def test_ports_are_published_on_this_machine_alone() -> None:
     assert "ports" not in SERVICES["dev"]
     assert all(port.startswith("127.0.0.1:") for port in SERVICES["serve"]["ports"])

@@ -11,30 +11,17 @@ from tests.docker.test_serve import health
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
-from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.engine import DockerEngine
-from mardock.engines.docker.images import is_local
 from mardock.errors import EngineError
 from mardock.settings.schema import Machine
 
 if TYPE_CHECKING:
-    from typing import Callable, NoReturn
-
     from tests.docker.conftest import MakeProject
 
     from mardock.settings.project import Project
 
 PYTHON_OFF_PATH = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OLD = ("torchserve==0.8.2", "torch-model-archiver==0.8.2")
-
-
-@pytest.fixture(scope="module")
-def official(require: Callable[[str, str], NoReturn]) -> str:
-    """The official image."""
-    with sdk() as client:
-        if not is_local(client, Machine.torchserve_image):
-            require("official", f"the image {Machine.torchserve_image} is not here")
-    return Machine.torchserve_image
 
 
 def serves(project: Project) -> DockerEngine:
@@ -56,9 +43,9 @@ def serves(project: Project) -> DockerEngine:
         ("no-python", ["RUN true"], r"Python that its containers' user can run"),
     ],
 )
-def test_one_that_lacks_everything(make_project: MakeProject, name: str, lines: list[str], lacks: str) -> None:
+def test_one_that_lacks_everything(make_project_on: MakeProject, name: str, lines: list[str], lacks: str) -> None:
     image = derive(name, "scratch" if name == "no-shell" else Machine.base_image, *lines)
-    engine = DockerEngine(make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev"))
+    engine = DockerEngine(make_project_on(image))
     for call in (lambda: engine.up(timeout=60), lambda: engine.run("dev"), lambda: engine.build("dev")):
         with pytest.raises(EngineError, match=f"the image {image} has no {lacks}") as caught:
             call()
@@ -99,27 +86,29 @@ def test_an_image_is_asked_once(make_project: MakeProject, torchserve_image: str
     engine.down()
 
 
-def test_one_whose_python_is_not_on_path(make_project: MakeProject, official: str) -> None:
-    image = derive("off-path", official, PYTHON_OFF_PATH)
-    engine = serves(make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev"))
+def test_one_whose_python_is_not_on_path(make_project_on: MakeProject, official_image: str) -> None:
+    image = derive("off-path", official_image, PYTHON_OFF_PATH)
+    engine = serves(make_project_on(image))
     assert health(engine) == 0
     assert engine.exec(["python", "-c", "import ts, pydantic"], interactive=False) == 0
     assert engine.exec(["mardock", "--version"], interactive=False) == 0
     engine.down()
 
 
-def test_one_with_conda(make_project: MakeProject, official: str) -> None:
+def test_one_with_conda(make_project_on: MakeProject, official_image: str) -> None:
     move = "RUN ln -s /home/venv /opt/conda && sed -i 1s,/home/venv,/opt/conda, /opt/conda/bin/torchserve"
-    image = derive("conda", official, move, "ENV PATH=/opt/conda/bin:/usr/bin:/bin")
-    engine = serves(make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev"))
+    image = derive("conda", official_image, move, "ENV PATH=/opt/conda/bin:/usr/bin:/bin")
+    engine = serves(make_project_on(image))
     assert engine.exec(["sh", "-c", "command -v python | grep /opt/conda/bin/"], interactive=False) == 0
     engine.down()
 
 
-def test_an_older_torchserve(make_project: MakeProject, official: str, capfd: pytest.CaptureFixture[str]) -> None:
-    image = derive("older", official, *trusting(f"pip install --no-cache-dir --no-deps {' '.join(OLD)}"))
+def test_an_older_torchserve(
+    make_project_on: MakeProject, official_image: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = derive("older", official_image, *trusting(f"pip install --no-cache-dir --no-deps {' '.join(OLD)}"))
     said: list[str] = []
-    project = make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev")
+    project = make_project_on(image)
     DockerEngine(project, notify=said.append).up(timeout=120)
     assert "TorchServe 0.8.2 is started without --disable-token-auth and --enable-model-api" in said
     engine = serves(project)
@@ -133,9 +122,9 @@ def test_an_older_torchserve(make_project: MakeProject, official: str, capfd: py
     engine.down()
 
 
-def test_an_older_torchserve_that_is_to_ask_for_tokens(make_project: MakeProject, official: str) -> None:
-    image = derive("older", official, *trusting(f"pip install --no-cache-dir --no-deps {' '.join(OLD)}"))
-    engine = DockerEngine(make_project(TORCHSERVE_IMAGE=image, MARDOCK_TOKEN_AUTH="true"))
+def test_an_older_torchserve_that_is_to_ask_for_tokens(make_project_on: MakeProject, official_image: str) -> None:
+    image = derive("older", official_image, *trusting(f"pip install --no-cache-dir --no-deps {' '.join(OLD)}"))
+    engine = DockerEngine(make_project_on(image, MARDOCK_TOKEN_AUTH="true"))
     with pytest.raises(EngineError, match="has no tokens, which MARDOCK_TOKEN_AUTH asks for"):
         engine.up(timeout=60)
 

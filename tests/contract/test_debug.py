@@ -24,7 +24,9 @@ from mardock.archive.build import build
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
+from mardock.client.readiness import wait_until_ready
 from mardock.debugging import Debugged, Session, launch_json
+from mardock.debugging import session as session_module
 from mardock.engines import select
 from mardock.engines.base import Engine
 from mardock.engines.docker import tunnel
@@ -262,6 +264,21 @@ def test_what_a_killed_session_left_is_swept_away(bench: Bench) -> None:
     assert bench.predict("Ada").result(TIMEOUT_S) == b"hello Ada"
     with bench.session().run(0, wait=False, listening=ignore):
         assert [one.version for one in bench.served()] == ["1.0", "1.0-debug"]
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_debugger_may_attach_however_quickly_the_model_loads(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, told, ready = Session._port, list[Debugged](), list[ModelStatus]()
+
+    def wait(*arguments: Any, **options: Any) -> ModelStatus:
+        ready.append(wait_until_ready(*arguments, **options))
+        return ready[0]
+
+    # It listened, and was READY, after the last time anybody looked where.
+    monkeypatch.setattr(session_module, "wait_until_ready", wait)
+    monkeypatch.setattr(Session, "_port", lambda self: port(self) if ready else None)
+    with bench.session().run(0, wait=False, listening=told.append) as debugged:
+        assert told == [debugged]
 
 
 @pytest.mark.usefixtures("untouched")

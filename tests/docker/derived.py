@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+LABEL = "mardock.test"  # by which the gate removes those that a newer one took the name of
 # Run by the Python of a container.
 WAIT_FOR_JAVA = """
 import glob, os
@@ -44,7 +45,7 @@ def derive(name: str, base: str, *lines: str) -> str:
         lines: of its Dockerfile, after USER root; certificates of wheels/ are in /certificates.
     """
     tag = f"mardock-test/{name}"
-    text = "\n".join([f"FROM {base}", "USER root" if base != "scratch" else "", *lines, ""])
+    text = "\n".join([f"FROM {base}", "USER root" if base != "scratch" else "", *lines, f"LABEL {LABEL}=derived", ""])
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         (context / "Dockerfile").write_text(text)

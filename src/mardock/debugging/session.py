@@ -139,10 +139,13 @@ class Session:
         self._report(f"loading {self._name} {plan.version} under debugpy")
         told: list[Debugged] = []
 
-        def look() -> ModelStatus:
+        def tell() -> None:
             if not told and self._port() is not None:
                 told.append(debugged)
                 listening(debugged)
+
+        def look() -> ModelStatus:
+            tell()
             return client.describe(self._name, plan.version)[0]
 
         with self._client() as client:
@@ -159,6 +162,7 @@ class Session:
                     synchronous=False,
                 )
                 wait_until_ready(look, workers=1, timeout=PATIENCE_S, poll=_POLL_S)
+                tell()  # it may have begun to listen, and loaded the model, since it was looked at last
             except ModelConflictError:
                 raise
             except MardockError as error:

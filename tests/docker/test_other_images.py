@@ -90,6 +90,7 @@ def test_one_whose_python_is_not_on_path(make_project_on: MakeProject, official_
     image = derive("off-path", official_image, PYTHON_OFF_PATH)
     engine = serves(make_project_on(image))
     assert health(engine) == 0
+    assert engine.scratch().free > 0
     assert engine.exec(["python", "-c", "import ts, pydantic"], interactive=False) == 0
     assert engine.exec(["mardock", "--version"], interactive=False) == 0
     engine.down()

@@ -205,7 +205,7 @@ def lines(container: Container, *, follow: bool, tail: int) -> Iterator[str]:
 
 def share_cores(container: Container, threads: Mapping[str, int]) -> None:
     """Tell the warm parent in a running serve container what `warm.share` tells one here."""
-    container.exec_run(["python", "-c", _SHARE, TEMP, json.dumps(dict(threads))])
+    container.exec_run([python(container), "-c", _SHARE, TEMP, json.dumps(dict(threads))])
 
 
 def scratch(container: Container) -> Scratch:
@@ -214,7 +214,7 @@ def scratch(container: Container) -> Scratch:
     Raises:
         EngineError: it cannot be measured.
     """
-    code, said = container.exec_run(["python", "-IS", "-c", MEASURE, TEMP])
+    code, said = container.exec_run([python(container), "-IS", "-c", MEASURE, TEMP])
     text = said.decode(errors="replace") if isinstance(said, bytes) else ""
     if code != 0:
         raise EngineError(f"{TEMP} of the container {container.name} cannot be measured", details=text or None)

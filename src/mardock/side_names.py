@@ -61,11 +61,11 @@ def parse(version: str) -> Optional[SideName]:
     return None
 
 
-def following(base: str, kind: Kind, taken: Iterable[str]) -> str:
+def following(base: str, kind: Kind, taken: Iterable[str]) -> SideName:
     """Return the first name behind all side versions of `base` that were taken, whatever their kind."""
     known = (parse(version) for version in taken)
     last = max((name.number for name in known if name and name.base == base), default=0)
-    return str(SideName(base, kind, last + 1))
+    return SideName(base, kind, last + 1)
 
 
 def folder(model: str, version: str) -> str:

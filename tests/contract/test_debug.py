@@ -19,7 +19,7 @@ from tests.contract.dap import DebugClient
 from tests.contract.projects import free_ports, make_project
 from tests.support.images import KINDS, image
 
-from mardock import registration
+from mardock import serving
 from mardock.archive.build import build
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -38,7 +38,7 @@ from mardock.errors import (
     ModelNotFoundError,
     WorkerFailedError,
 )
-from mardock.registration import Candidate
+from mardock.serving import Servable, Server
 from mardock.settings.project import Project
 
 HANDLER = """
@@ -141,7 +141,7 @@ def start(root: Path, overrides: dict[str, Any]) -> Bench:
     endpoint = bench.engine.up(timeout=TIMEOUT_S)
     spec = project.settings.models["greeter"].archive
     archive = build(spec, root, project.model_store).archive
-    registration.register(endpoint, Candidate(archive.path), engine=bench.engine)
+    serving.register(Server(endpoint, bench.engine), Servable(archive.path))
     return bench
 
 
@@ -331,7 +331,7 @@ def test_a_model_that_is_not_registered(bench: Bench) -> None:
             bench.session().run(0, wait=False, listening=ignore).__enter__()
         assert missing.value.hint == "mardock register greeter"
     finally:
-        registration.register(bench.engine.endpoint(), Candidate(archive), engine=bench.engine)
+        serving.register(Server(bench.engine.endpoint(), bench.engine), Servable(archive))
     assert bench.left() == []
 
 

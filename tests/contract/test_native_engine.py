@@ -21,7 +21,7 @@ import pytest
 from tests.contract.projects import add_echo, make_project
 from tests.support.full_disk import disk_of
 
-from mardock import registration
+from mardock import serving
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines import select
@@ -77,7 +77,7 @@ def test_an_archive_there_is_no_room_for(engine: NativeEngine, project: Project)
         with pytest.raises(
             WorkerFailedError, match=r"model large 1\.0 did not start: unpacked it needs 31,45"
         ) as caught:
-            registration.register(endpoint, registration.Candidate(archive), engine=engine)
+            serving.register(serving.Server(endpoint, engine), serving.Servable(archive))
         engine.down()
     free = int(caught.value.message.split(f"{temp} has ")[1].split()[0].replace(",", ""))
     assert 18 << 20 < free <= 20 << 20

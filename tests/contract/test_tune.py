@@ -17,7 +17,7 @@ from tests.support.command import MARDOCK, Ended, environment, mardock, succeed
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.native import NativeEngine
-from mardock.registration.model_lock import model_lock
+from mardock.serving.sessions import session
 
 # A batch costs no core and always the same time: what is found depends on no other process of the machine.
 HANDLER = """
@@ -166,7 +166,7 @@ def test_what_cannot_be_tuned_is_refused(root: Path, arguments: tuple[str, ...],
 
 
 def test_a_model_that_is_watched_is_not_tuned(root: Path, engine: NativeEngine) -> None:
-    with model_lock(engine._project.state, "m", "watched"):
+    with session(engine._project.model_store, "m", "watched"):
         done = tune(root)
     assert done.code == 2, done.err
     assert f"model m is watched already, by pid {os.getpid()}" in done.err

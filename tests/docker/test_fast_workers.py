@@ -11,12 +11,12 @@ import pytest
 from tests.contract.projects import add_echo
 from tests.support.waiting import eventually
 
-from mardock import registration
+from mardock import serving
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import ApiError
-from mardock.registration import Candidate
+from mardock.serving import Servable, Server
 from mardock.settings.schema import Serving
 
 if TYPE_CHECKING:
@@ -122,11 +122,11 @@ def test_more_workers_share_the_cores(model: DockerEngine) -> None:
     add_echo(model.project, "t", handler)
     cores = model.status().threads.cores  # type: ignore[union-attr]
     for workers, threads in ((1, cores), (2 * cores, 1), (1, cores)):
-        candidate = Candidate("t", Serving(initial_workers=workers), model_name="t")
-        assert registration.register(endpoint, candidate, engine=model).workers == workers
+        servable = Servable("t", Serving(initial_workers=workers), model_name="t")
+        assert serving.register(Server(endpoint, model), servable).workers == workers
         with InferenceClient(endpoint) as client:
             assert client.predict("t", b"").body == str(threads if is_warm(model) else cores).encode()
-        registration.unregister(endpoint, "t")
+        serving.unregister(Server(endpoint), "t")
 
 
 def test_without_mardock_torchserve_starts_plainly(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,12 @@ from tests.contract.projects import add_echo
 from tests.docker.test_failures import nothing_is_left
 from tests.support.waiting import eventually
 
-from mardock import registration
+from mardock import serving
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import ApiError, MardockError, WorkerFailedError
-from mardock.registration import Candidate, LogPosition
+from mardock.serving import LogPosition, Servable, Server
 from mardock.settings.project import Project
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def test_shared_memory_is_as_large_as_env_says(make_project: MakeProject) -> Non
 def test_what_is_unpacked_is_not_in_memory_and_gone_after_down(make_project: MakeProject) -> None:
     engine = DockerEngine(overridden(make_project(), "services: {}\n"))
     endpoint = engine.up(timeout=120)
-    candidate = Candidate(write_archive(engine.project.model_store, "big", 200))
-    assert registration.register(endpoint, candidate, engine=engine).workers == 1
+    servable = Servable(write_archive(engine.project.model_store, "big", 200))
+    assert serving.register(Server(endpoint, engine), servable).workers == 1
     assert int(inside(engine, "du", "-sm", "/tmp/models").split()[0]) >= 200
     assert shared_memory(engine) < 20
     assert len(volumes(engine)) == 1
@@ -181,16 +181,16 @@ def test_a_volume_of_the_user_s_own_outlives_down(make_project: MakeProject) -> 
 
 
 def test_an_archive_there_is_no_room_for(cramped: DockerEngine) -> None:
-    small = Candidate(write_archive(cramped.project.model_store, "small", 20))
-    large = Candidate(write_archive(cramped.project.model_store, "large", 100))
+    small = Servable(write_archive(cramped.project.model_store, "small", 20))
+    large = Servable(write_archive(cramped.project.model_store, "large", 100))
     with pytest.raises(WorkerFailedError, match=r"model large 1\.0 did not start: unpacked it needs 104,85") as caught:
-        registration.register(cramped.endpoint(), large, engine=cramped)
+        serving.register(Server(cramped.endpoint(), cramped), large)
     name = cramped.status().details["container"]
     free = int(caught.value.message.split(f"/tmp of the container {name} has ")[1].split()[0].replace(",", ""))
     assert 60 * MIB < free <= 64 * MIB
     assert "mardock down && mardock up" in (caught.value.hint or "")
     cramped.down()
-    assert registration.register(cramped.up(timeout=120), small, engine=cramped).workers == 1
+    assert serving.register(Server(cramped.up(timeout=120), cramped), small).workers == 1
 
 
 def test_a_handler_that_fills_the_disk(cramped: DockerEngine) -> None:
@@ -201,7 +201,7 @@ def test_a_handler_that_fills_the_disk(cramped: DockerEngine) -> None:
     since = LogPosition.now(cramped)
     with InferenceClient(endpoint) as client, pytest.raises(ApiError) as failed:
         client.predict("writer", b"")
-    error = registration.explain(cramped, "writer", since, failed.value)
+    error = serving.explain(cramped, "writer", since, failed.value)
     assert "No space left on device" in error.message
     assert "/tmp of the container" in (error.hint or "")
     assert " bytes free" in (error.hint or "")
@@ -219,7 +219,7 @@ def test_the_console_s_log_is_bounded_and_read_across_its_files(make_project: Ma
             since = LogPosition.now(engine)
             with pytest.raises(ApiError) as failed:
                 client.predict("talker", b"500")
-            error = registration.explain(engine, "talker", since, failed.value)
+            error = serving.explain(engine, "talker", since, failed.value)
             assert "ValueError: the end" in error.message
     lines = list(engine.logs(follow=False, tail=-1))
     assert len("\n".join(lines)) <= 3 * 64 * 1024

@@ -33,8 +33,13 @@ def test_a_version_of_the_users_own_is_none(version: str) -> None:
 
 def test_the_next_name_is_behind_all_of_its_base() -> None:
     taken = ["1.0", "1.0-w0003", "1.0-i0004", "2.0-w0009"]
-    assert side_names.following("1.0", Kind.WATCHED, taken) == "1.0-w0005"
-    assert side_names.following("1.0", Kind.TUNED, []) == "1.0-t01"
+    assert str(side_names.following("1.0", Kind.WATCHED, taken)) == "1.0-w0005"
+    assert (
+        str(side_names.following("1.0", Kind.WATCHED, ["1.0", "1.00-w0001", "1.0-w0009", "1.0-i0012"])) == "1.0-w0013"
+    )
+    assert str(side_names.following("1.0", Kind.INSTANT, ["1.0-w9999"])) == "1.0-i10000"
+    assert str(side_names.following("1.0", Kind.WATCHED, [])) == "1.0-w0001"
+    assert str(side_names.following("1.0", Kind.TUNED, [])) == "1.0-t01"
 
 
 @pytest.mark.parametrize("folder", ["models", ".mnist", ".cache", ".mnist-1.0-w1", "mnist-1.0-w0002"])

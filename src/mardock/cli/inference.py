@@ -59,17 +59,17 @@ def register(
     from mardock.cli import registering
 
     project = context.project(engine=engine)
-    target = registering.target(project, tserve_url, models_port)
-    if unpacked and (every or model_url or target.engine is None):
+    server = registering.server(project, tserve_url, models_port)
+    if unpacked and (every or model_url or server.engine is None):
         raise ConfigError(
             "--unpacked is for one model's own files and this project's own server", hint="mardock register --help"
         )
     if every:
-        registering.every(project, target, replace=replace, patience=drain)
+        registering.every(project, server, replace=replace, patience=drain)
         return
     registering.one(
         project,
-        target,
+        server,
         model,
         url=model_url,
         workers=num_workers,

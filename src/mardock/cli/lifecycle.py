@@ -39,7 +39,7 @@ def up(
     project.settings.models  # noqa: B018 - a mistake in the settings is told before anything is started
     endpoint = start(project, timeout)
     if models:
-        registering.archived(project, endpoint)
+        registering.archived(project)
     console.success(f"TorchServe listens on {endpoint.inference_url}", then="mardock status")
 
 

@@ -21,7 +21,7 @@ def local(
 ) -> None:
     """Serve one archived model as /predictions/model, its log in this terminal, until Ctrl-C."""
     from mardock.engines import select
-    from mardock.registration import unregister
+    from mardock.serving import Server, unregister
 
     project = context.project(engine=engine)
     name, _ = project.settings.model(model)
@@ -29,8 +29,7 @@ def local(
     endpoint = lifecycle.start(project, timeout)
     running = context.running_engine(project)
     try:
-        where = registering.Target(endpoint, running)
-        registering.one(project, where, name, served_as=SERVED_AS, replace=True)
+        registering.one(project, Server.of(project, running), name, served_as=SERVED_AS, replace=True)
         console.note(f"try: curl {endpoint.inference_url}/predictions/{SERVED_AS} -T FILE    (Ctrl-C ends it)")
         for line in running.logs(follow=True, tail=0):
             console.data(line, flush=True)
@@ -38,4 +37,4 @@ def local(
         if ours:
             running.down()
         elif running.status().running:
-            unregister(endpoint, SERVED_AS, store=project.model_store)
+            unregister(Server.of(project, running), SERVED_AS)

@@ -101,15 +101,14 @@ def set_default(model: Registered, version: Version) -> None:
 @models.command()
 def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = 10.0) -> None:
     """Remove a model, or one version of it, when its requests are answered; the archive stays in the model store."""
-    from mardock import registration
+    from mardock import serving
     from mardock.cli.registering import sample_of
 
     project = context.project()
-    endpoint, sample = context.endpoint(project), sample_of(project, model)
+    server = serving.Server.of(project, context.running_engine(project))
     with console.waiting(f"unregistering {model}"):
-        drained = registration.unregister(
-            endpoint, model, version, store=project.model_store, sample=sample, patience=drain
-        )
+        sample = sample_of(project, model)
+        drained = serving.unregister(server, model, version, sample=sample, patience=drain)
     if not drained:
         console.warn(f"requests of {model} were cut off; give them more time: --drain SECONDS")
     console.success(f"{model} is no longer served", f"mardock register {model}")

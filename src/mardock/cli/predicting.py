@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mardock.client.inference import InferenceClient
     from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
-    from mardock.registration import LogPosition
+    from mardock.serving import LogPosition
     from mardock.settings.project import Project
 
     Predictor = Union[InferenceClient, GrpcInferenceClient]
@@ -82,7 +82,7 @@ class Job:
         """
         if self.endpoint is not None:
             return self._send(self.endpoint)
-        from mardock.registration import LogPosition
+        from mardock.serving import LogPosition
 
         engine = context.running_engine(self.project)
         since = LogPosition.now(engine)
@@ -115,15 +115,13 @@ class Job:
 
     def _explained(self, answers: list[Answer], engine: Engine, since: LogPosition) -> list[Answer]:
         """Give the first failure its cause from the server's log."""
-        from mardock import registration
+        from mardock import serving
         from mardock.cli.registering import sources_of
 
         for i, answer in enumerate(answers):
             if answer.failure is not None:
                 known = sources_of(self.project, self.model)
-                cause = registration.explain(
-                    engine, self.model, since, answer.failure, version=self.version, sources=known
-                )
+                cause = serving.explain(engine, self.model, since, answer.failure, version=self.version, sources=known)
                 answers[i] = Answer(answer.file, failure=cause)
                 break
         return answers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
@@ -14,28 +13,20 @@ from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
 
 if TYPE_CHECKING:
-    from mardock.engines.base import Engine
-    from mardock.registration import Candidate, Registered
+    from mardock.serving import Registered, Servable, Server
     from mardock.settings.project import Project
 
 LOCK_TIMEOUT_S = 300.0
 DRAIN_S = 10.0
 
 
-@dataclass(frozen=True)
-class Target:
-    """The TorchServe to register with; `engine` is None for one that is not this project's own."""
-
-    endpoint: Endpoint
-    engine: Optional[Engine] = None
-
-
-def target(project: Project, url: Optional[str] = None, models_port: Optional[int] = None) -> Target:
+def server(project: Project, url: Optional[str] = None, models_port: Optional[int] = None) -> Server:
     """Return the project's running server, or another one by its URL and its Management API's port."""
-    if url is None and models_port is None:
-        engine = context.running_engine(project)
-        return Target(engine.endpoint(), engine)
     from mardock.engines import select
+    from mardock.serving import Server
+
+    if url is None and models_port is None:
+        return Server.of(project, context.running_engine(project))
 
     ours = urlsplit(select.management_url(project))
     parts = urlsplit(url or f"{ours.scheme}://{ours.hostname}")
@@ -49,13 +40,13 @@ def target(project: Project, url: Optional[str] = None, models_port: Optional[in
     management = f"{parts.scheme}://{host}:{port}"
     own = select.running(project)
     if own is not None and _same(own.endpoint().management_url, management):
-        return Target(own.endpoint(), own)
-    return Target(Endpoint(inference_url="", management_url=management))
+        return Server.of(project, own)
+    return Server(Endpoint(inference_url="", management_url=management))
 
 
 def one(
     project: Project,
-    where: Target,
+    where: Server,
     model: Optional[str],
     *,
     url: Optional[str] = None,
@@ -74,22 +65,22 @@ def one(
         patience: seconds to wait for the requests of what is replaced.
         unpacked: serve the project's files themselves, without an archive.
     """
-    from mardock import registration
+    from mardock import serving
 
     name, settings = project.settings.model(model)
     _warn_of_requirements(project, where, [name] if url is None else [])
     with console.waiting(f"registering {model or url or name}"), _alone(project, where):
         if unpacked:
-            url = registration.lay_out(settings.archive, project.root, project.model_store).name
-        candidate = _candidate(project, where, model, url, workers)
+            url = serving.lay_out(settings.archive, project.root, project.model_store).name
+        servable = _servable(project, where, model, url, workers)
         if served_as is not None:
-            candidate = dataclasses.replace(candidate, model_name=served_as)
-        done = registration.register(where.endpoint, candidate, engine=where.engine, replace=replace, patience=patience)
+            servable = dataclasses.replace(servable, model_name=served_as)
+        done = serving.register(where, servable, replace=replace, patience=patience)
     _tell(project, where, done)
     return done
 
 
-def every(project: Project, where: Target, *, replace: bool, patience: float = DRAIN_S) -> None:
+def every(project: Project, where: Server, *, replace: bool, patience: float = DRAIN_S) -> None:
     """Register all models of mardock.toml.
 
     Raises:
@@ -98,43 +89,43 @@ def every(project: Project, where: Target, *, replace: bool, patience: float = D
     _all(project, where, list(project.settings.models), replace=replace, patience=patience)
 
 
-def archived(project: Project, endpoint: Endpoint) -> None:
+def archived(project: Project) -> None:
     """Register what is in the model store: each model's archive, or its folder if it was served unpacked last.
 
     What changed replaces what is served.
     """
-    from mardock import registration
+    from mardock import serving
 
     models = project.settings.models
-    folders = {name: registration.latest(project.model_store, models[name].archive.model_name) for name in models}
+    folders = {name: serving.latest(project.model_store, models[name].archive.model_name) for name in models}
     archives = {name: project.model_store / f"{models[name].archive.model_name}.mar" for name in models}
     there = {
         name: (folders[name] or archives[name]).name for name in models if folders[name] or archives[name].is_file()
     }
-    for name in models:
+    where = serving.Server.of(project, context.running_engine(project))
+    for name, settings in models.items():
         if name not in there:
             console.note(f"{name}: not archived yet, run mardock archive {name}")
-    _all(project, Target(endpoint, context.running_engine(project)), list(there), replace=True, urls=there)
+            serving.clear(where, settings.archive.model_name, settings.archive.version)
+    _all(project, where, list(there), replace=True, urls=there)
 
 
 def _all(
     project: Project,
-    where: Target,
+    where: Server,
     names: Sequence[str],
     *,
     replace: bool,
     urls: Optional[Mapping[str, str]] = None,
     patience: float = DRAIN_S,
 ) -> None:
-    from mardock import registration
+    from mardock import serving
 
-    candidates = [_candidate(project, where, name, (urls or {}).get(name)) for name in names]
+    servables = [_servable(project, where, name, (urls or {}).get(name)) for name in names]
     _warn_of_requirements(project, where, names)
     title = f"registering {', '.join(names)}" if names else "nothing to register"
     with console.waiting(title), _alone(project, where):
-        results = registration.register_all(
-            where.endpoint, candidates, engine=where.engine, replace=replace, patience=patience
-        )
+        results = serving.register_all(where, servables, replace=replace, patience=patience)
     failures = []
     for name, result in zip(names, results):
         if isinstance(result, MardockError):
@@ -149,7 +140,7 @@ def _all(
         )
 
 
-def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
+def _alone(project: Project, where: Server) -> AbstractContextManager[None]:
     """Let one command at a time register with the project's server: a second one then finds what it wanted served."""
     if where.engine is None:
         return nullcontext()
@@ -163,10 +154,10 @@ def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
     )
 
 
-def _candidate(
-    project: Project, where: Target, model: Optional[str], url: Optional[str] = None, workers: Optional[int] = None
-) -> Candidate:
-    from mardock import registration
+def _servable(
+    project: Project, where: Server, model: Optional[str], url: Optional[str] = None, workers: Optional[int] = None
+) -> Servable:
+    from mardock.serving import Servable, is_laid_out
 
     name, settings = project.settings.model(model)
     spec, serving = settings.archive, settings.serving
@@ -174,11 +165,11 @@ def _candidate(
         serving = dataclasses.replace(serving, initial_workers=workers)
     url = url or f"{spec.model_name}.mar"
     archive = project.model_store / url
-    kept = archive.is_file() or registration.is_laid_out(archive)
+    kept = archive.is_file() or is_laid_out(archive)
     ours = where.engine is not None and "://" not in url and ".." not in url and kept
     if where.engine is not None and not ours and "://" not in url and not archive.is_dir():
         raise ConfigError(f"there is no archive {url} in {project.model_store.name}/", hint=f"mardock archive {name}")
-    return registration.Candidate(
+    return Servable(
         archive=archive if ours else url,
         serving=serving,
         model_name=None if ours else spec.model_name,
@@ -188,7 +179,7 @@ def _candidate(
     )
 
 
-def _warn_of_requirements(project: Project, where: Target, names: Sequence[str]) -> None:
+def _warn_of_requirements(project: Project, where: Server, names: Sequence[str]) -> None:
     """Say which models bring packages that TorchServe, as it is configured, does not install for them."""
     from mardock.engines import config_properties
 
@@ -225,7 +216,7 @@ def sources_of(project: Project, served_as: str) -> dict[str, str]:
     return {}
 
 
-def _tell(project: Project, where: Target, done: Registered) -> None:
+def _tell(project: Project, where: Server, done: Registered) -> None:
     plural = "worker" if done.workers == 1 else "workers"
     digest = f", archive {done.digest}" if done.digest else ""
     console.success(

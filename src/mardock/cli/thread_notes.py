@@ -23,7 +23,7 @@ def show(project: Project, engine: Engine, model: str, url: str, workers: int, k
     if threads is None:
         return
     from mardock.engines.threads import shares_cores
-    from mardock.registration.model_config import threads_configured
+    from mardock.serving.model_config import threads_configured
 
     configured = threads_configured(project.model_store, url)
     asked = configured or _in_settings(project, model)

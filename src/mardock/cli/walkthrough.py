@@ -26,7 +26,7 @@ def demo(project: Project, wanted: Optional[str]) -> None:
     archive(project, name)
     endpoint = lifecycle.start(project, START_TIMEOUT_S)
     served = settings.archive.model_name
-    registering.one(project, registering.target(project), name, replace=True)
+    registering.one(project, registering.server(project), name, replace=True)
 
     files = predicting.sources(project, name, [], pick=SAMPLES)
     answers = predicting.Job(project, served, files).run()

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Optional
 
 from mardock import extras, ownership
 from mardock.archive import directory, source_check
@@ -34,7 +33,6 @@ class Plan:
     Attributes:
         version: the version it is served as.
         wait: whether the model is loaded only once a debugger is attached.
-        previous: the version that was the default one before.
         mirrored: lay the Python files into the folder once more under their paths in the project: for a server that
             does not see the project.
     """
@@ -42,7 +40,6 @@ class Plan:
     spec: ArchiveSpec
     version: str
     wait: bool
-    previous: str
     mirrored: bool
 
     @property
@@ -89,15 +86,6 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
         ) from error
 
 
-def read_previous(folder: Path) -> Optional[str]:
-    """Return the version that was the default one before a session that left this folder behind; None without one."""
-    try:
-        settings: Any = json.loads((folder / worker.SETTINGS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return str(settings["previous"])
-
-
 def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, bytes]:
     """Return what lies beside the model's own files, or in the place of one."""
     spec = plan.spec
@@ -105,7 +93,6 @@ def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, byte
         "handler": Path(spec.handler_file).stem if spec.handler_file else f"ts.torch_handler.{spec.handler}",
         "wait": plan.wait,
         "sources": sources,
-        "previous": plan.previous,
     }
     texts = {
         worker.SETTINGS: json.dumps(settings, indent=2).encode(),

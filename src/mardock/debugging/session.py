@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.client.management import ManagementClient
-from mardock.client.model_status import ModelStatus
-from mardock.client.readiness import wait_until_ready
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
 from mardock.debugging.relay import Relay, Stream
@@ -28,15 +25,20 @@ from mardock.errors import (
     ModelNotFoundError,
     ServingError,
 )
-from mardock.registration.diagnosis import LogPosition, explain_start
-from mardock.registration.model_lock import model_lock
+from mardock.serving.draining import Drain
+from mardock.serving.servable import Wanted
+from mardock.serving.served_model import ServedModel
+from mardock.serving.server import Server
+from mardock.serving.sessions import session
+from mardock.serving.side_version import SideVersion
+from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
+from mardock.side_names import Kind, SideName
 
 CONTAINER_STORE = "/home/model-server/model-store"
 
-_SUFFIX = "-debug"
-_POLL_S = 0.2
+_POLL_S = 0.1
 _ANSWERS_S = 30.0
 
 
@@ -74,8 +76,6 @@ class Session:
         self._engine = engine
         self._report = report
         self._name = model.archive.model_name
-        self._folder = project.model_store / f".{self._name}{_SUFFIX}"
-        self._since = LogPosition()
 
     @contextmanager
     def run(self, port: int, *, wait: bool, listening: Callable[[Debugged], None]) -> Iterator[Debugged]:
@@ -97,14 +97,14 @@ class Session:
         """
         model_dir.debugpy_folder()
         with ExitStack() as stack:
-            stack.enter_context(model_lock(self._project.state, self._name, "debugged"))
-            self._sweep()
-            plan = self._plan(wait=wait)
+            stack.enter_context(session(self._project.model_store, self._name, "debugged"))
+            self._model = stack.enter_context(ServedModel(Server.of(self._project, self._engine), self._name))
+            side, plan = self._plan(wait=wait)
             relay = stack.enter_context(Relay(port, self._connect))
-            stack.callback(self._put_back, plan, relay)
-            model_dir.lay_out(plan, self._project.root, self._folder)
-            debugged = Debugged(self._name, plan.version, relay.port, self._remote_root(plan))
-            self._serve(plan, debugged, listening)
+            stack.callback(self._put_back, side, relay)
+            model_dir.lay_out(plan, self._project.root, side.folder)
+            debugged = Debugged(self._name, plan.version, relay.port, self._remote_root(plan, side))
+            self._serve(plan, side, debugged, listening)
             yield debugged
 
     def watch(self, debugged: Debugged) -> None:
@@ -117,26 +117,27 @@ class Session:
         while True:
             time.sleep(1)
             try:
-                with self._client() as client:
-                    client.describe(debugged.model, debugged.version)
+                self._model.move(Server.of(self._project, self._engine))  # tokens expire while one debugs
+                self._model.status(debugged.version)
             except EngineNotRunningError as error:
                 message = f"TorchServe ended while {debugged.model} was debugged"
                 raise EngineNotRunningError(message, hint="mardock up") from error
 
-    def _plan(self, *, wait: bool) -> Plan:
-        with self._client() as client:
-            try:
-                previous = client.describe_default(self._name).version
-            except ModelNotFoundError as error:
-                error.hint = f"mardock register {self._name}"
-                raise
-        version = f"{self._settings.archive.version}{_SUFFIX}"
-        return Plan(self._settings.archive, version, wait, previous, mirrored=self._engine.name == "docker")
+    def _plan(self, *, wait: bool) -> tuple[SideVersion, Plan]:
+        """Say what is to be served beside what, once nothing of a session that was killed is left."""
+        spec = self._settings.archive
+        sweep(self._model, Drain(self._model.server.endpoint), own=spec.version)
+        try:
+            previous = self._model.management.describe_default(self._name).version
+        except ModelNotFoundError as error:
+            error.hint = f"mardock register {self._name}"
+            raise
+        side = SideVersion(self._model, SideName(previous, Kind.DEBUGGED))
+        return side, Plan(spec, side.version, wait, mirrored=self._engine.name == "docker")
 
-    def _serve(self, plan: Plan, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
-        serving = self._settings.serving
-        self._since = LogPosition.now(self._engine)
-        self._report(f"loading {self._name} {plan.version} under debugpy")
+    def _serve(self, plan: Plan, side: SideVersion, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
+        patient = {"response_timeout": PATIENCE_S, "startup_timeout": PATIENCE_S}
+        serving = dataclasses.replace(self._settings.serving, initial_workers=1, **patient)
         told: list[Debugged] = []
 
         def tell() -> None:
@@ -144,86 +145,44 @@ class Session:
                 told.append(debugged)
                 listening(debugged)
 
-        def look() -> ModelStatus:
-            tell()
-            return client.describe(self._name, plan.version)[0]
-
-        with self._client() as client:
-            try:
-                client.register(
-                    self._folder.name,
-                    model_name=self._name,
-                    handler=plan.handler,
-                    initial_workers=1,
-                    batch_size=serving.batch_size,
-                    max_batch_delay=serving.max_batch_delay,
-                    response_timeout=PATIENCE_S,
-                    startup_timeout=PATIENCE_S,
-                    synchronous=False,
-                )
-                wait_until_ready(look, workers=1, timeout=PATIENCE_S, poll=_POLL_S)
-                tell()  # it may have begun to listen, and loaded the model, since it was looked at last
-            except ModelConflictError:
-                raise
-            except MardockError as error:
-                raise self._explained(error, plan, debugged.remote_root) from error
-            client.set_default(self._name, plan.version)
-
-    def _explained(self, error: MardockError, plan: Plan, root: str) -> MardockError:
-        what = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
-        told = explain_start(self._engine, self._name, plan.version, self._since, error, what=what, sources={})
-        told.message = told.message.replace(f"{root}/", "")
-        told.details, told.hint = (text and text.replace(f"{root}/", "") for text in (told.details, told.hint))
-        return told
-
-    def _put_back(self, plan: Plan, relay: Relay) -> None:
-        """Let the version be the default one that was, and remove all traces."""
+        self._model.mark()
+        self._report(f"loading {self._name} {plan.version} under debugpy")
+        wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, {}, handler=plan.handler)
+        called = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
         try:
-            self._restore(plan.previous, relay)
+            side.load(wanted, called=called, meanwhile=tell)
+        except ModelConflictError:
+            raise
+        except MardockError as error:
+            raise self._told_from(error, debugged.remote_root) from error
+        side.promote()
+
+    def _told_from(self, error: MardockError, root: str) -> MardockError:
+        error.message = error.message.replace(f"{root}/", "")
+        error.details, error.hint = (text and text.replace(f"{root}/", "") for text in (error.details, error.hint))
+        return error
+
+    def _put_back(self, side: SideVersion, relay: Relay) -> None:
+        """Let the version be the default one that was, answer what the debugger held up, remove all traces."""
+        try:
+            self._model.move(Server.of(self._project, self._engine))
+            side.step_back()
+            relay.close()
+            with suppress(ModelNotFoundError):
+                self._answer_all(side)
         except EngineNotRunningError:
             self._report(f"{self._name} is served no more: TorchServe does not run")
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            side.remove()
 
-    def _sweep(self) -> None:
-        """Undo what a session that was killed left behind."""
-        previous = model_dir.read_previous(self._folder)
-        if previous is not None:
-            self._restore(previous)
-        shutil.rmtree(self._folder, ignore_errors=True)  # what stays is told when it is laid out again
-
-    def _restore(self, previous: str, relay: Optional[Relay] = None) -> None:
-        """Serve the version that was the default one, answer what the debugger held up, end the debug worker."""
-        with self._client() as client:
-            with suppress(ModelNotFoundError):  # somebody replaced it meanwhile
-                client.set_default(self._name, previous)
-            if relay:
-                relay.close()
-            with suppress(ModelNotFoundError):
-                for status in client.describe(self._name):
-                    if status.url == self._folder.name:
-                        self._answer_all(client, status.version)
-                        client.unregister(self._name, status.version)
-
-    def _answer_all(self, client: ManagementClient, version: str) -> None:
+    def _answer_all(self, side: SideVersion) -> None:
         """Wait until the worker is idle: TorchServe never answers what a worker it ends was at work on."""
         deadline = time.monotonic() + _ANSWERS_S
         idle = 0
         while idle < 2 and time.monotonic() < deadline:
-            waiting = client.describe(self._name, version)[0].pending_requests
-            idle = 0 if waiting or self._busy() else idle + 1
-            time.sleep(_POLL_S / 2)
-
-    def _busy(self) -> bool:
-        with suppress(FileNotFoundError), (self._folder / SETTINGS).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
-    def _client(self) -> ManagementClient:
-        return ManagementClient(self._engine.endpoint())  # anew each time: tokens expire while one debugs
+            waiting = self._model.status(side.version).pending_requests
+            idle = 0 if waiting or _is_busy(side.folder) else idle + 1
+            time.sleep(_POLL_S)
 
     def _connect(self) -> Stream:
         port = self._port()
@@ -237,13 +196,23 @@ class Session:
 
     def _port(self) -> Optional[int]:
         """Return where the newest worker's debugpy listens; a worker that died has had another port."""
-        for line in reversed(self._since.lines_since(self._engine)):
+        for line in reversed(self._model.log_since_mark()):
             _, found, port = line.partition(LISTENS)
             if found:
                 return int(port)
         return None
 
-    def _remote_root(self, plan: Plan) -> str:
+    def _remote_root(self, plan: Plan, side: SideVersion) -> str:
         if not plan.mirrored:
             return str(Path(os.path.realpath(self._project.root)))
-        return f"{CONTAINER_STORE}/{self._folder.name}/{model_dir.SOURCES}"
+        return f"{CONTAINER_STORE}/{side.folder.name}/{model_dir.SOURCES}"
+
+
+def _is_busy(folder: Path) -> bool:
+    """Say whether its worker is at work on a batch; see `worker`."""
+    with suppress(FileNotFoundError), (folder / SETTINGS).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

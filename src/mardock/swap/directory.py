@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import directory as directory_model
 from mardock.archive import source_check
 from mardock.archive.members import SourceFile
-from mardock.swap import versions
+from mardock.serving.side_version import SideVersion
 from mardock.swap.snapshot import Snapshot
 
 
@@ -21,13 +19,22 @@ from mardock.swap.snapshot import Snapshot
 class Directory:
     """A version laid out in the model store, e.g. `artifacts/.mnist-1.0-w0002`."""
 
-    path: Path
-    version: str
+    side: SideVersion
     snapshot: Snapshot
 
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.side.folder
+
+    @property
+    def version(self) -> str:
+        """What it is served as."""
+        return self.side.version
+
     def remove(self) -> None:
-        """Delete it. What a worker still writes into it meanwhile is left for the next sweep."""
-        directory_model.remove(self.path)
+        """Serve it no more and delete it. What a worker still writes into it meanwhile is left for the next sweep."""
+        self.side.remove()
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,7 @@ class Addition:
 
 
 def lay_out(
-    store: Path,
-    version: str,
+    side: SideVersion,
     snapshot: Snapshot,
     *,
     before: Optional[Directory] = None,
@@ -54,16 +60,14 @@ def lay_out(
     Raises:
         ArchiveError: a file cannot be read, or the store cannot be written.
     """
-    spec = dataclasses.replace(snapshot.settings.archive, version=version)
-    path = store / _name(spec.model_name, version)
-    directory_model.lay_out(
-        path,
+    spec = snapshot.settings.archive
+    side.lay_out(
         dataclasses.replace(spec, handler=addition.handler) if addition else spec,
         [SourceFile(name, member.path) for name, member in snapshot.members.items()],
         overrides=addition.files if addition else None,
         shared={name: before.path / name for name in _unchanged(snapshot, before)} if before else None,
     )
-    return Directory(path, version, snapshot)
+    return Directory(side, snapshot)
 
 
 def check_code(directory: Directory, root: Path) -> None:
@@ -83,19 +87,6 @@ def check_code(directory: Directory, root: Path) -> None:
         source_check.check_handler(parsed[Path(spec.handler_file).name], spec.handler_function)
     if spec.model_file:
         source_check.check_model_file(parsed[Path(spec.model_file).name])
-
-
-def sweep(store: Path, model: str, base: str, served: Iterable[str]) -> None:
-    """Delete the folders of watched versions that nothing serves, which only a watch that was killed leaves."""
-    kept = set(served)
-    prefix = _name(model, "")
-    for path in store.glob(f"{glob.escape(prefix)}*"):
-        if versions.made_by_watch(path.name[len(prefix) :], base) and path.name not in kept:
-            directory_model.remove(path)
-
-
-def _name(model: str, version: str) -> str:
-    return f".{model}-{version}"  # TorchServe skips hidden entries when it loads all of a store
 
 
 def _unchanged(snapshot: Snapshot, before: Directory) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import Optional
 from mardock.errors import MardockError, ServingError, WorkerFailedError
 from mardock.handler.explained import explain
 from mardock.handler.outcome import Raised
+from mardock.serving.sweep import remove_folders
+from mardock.side_names import Kind
 from mardock.swap import directory, instant
 from mardock.swap.directory import Directory
 from mardock.swap.events import Refused, Said, Swapped
@@ -77,13 +79,12 @@ class InstantSwapper(Swapper):
                 self.report(Refused(error, self._serving()))
         super().finish()
         if self.served is not None:
-            spec = self.served.snapshot.settings.archive
-            directory.sweep(self.project.model_store, spec.model_name, spec.version, {self.served.path.name})
+            remove_folders(self.model, [self.served.snapshot.settings.archive.version], {self.served.path.name})
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
-        engine = self.server.engine
+        engine = self.engine
         addition = instant.addition(plain.snapshot, self.project.root, engine.name)
-        made = self.lay_out(plain.snapshot, "i", addition)
+        made = self.lay_out(plain.snapshot, Kind.INSTANT, addition)
         reports = Reports(engine, plain.snapshot.settings.archive.model_name, made.version, self.changes.wake)
         try:
             self.put_in_place(made, changed, at)
@@ -101,7 +102,7 @@ class InstantSwapper(Swapper):
             return False
         before = self.served.snapshot
         changed = snapshot.changed_since(before)
-        return instant.takes(changed, snapshot, before, self.project.root, self.server.engine.name)
+        return instant.takes(changed, snapshot, before, self.project.root, self.engine.name)
 
     def _reload(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         """Have a worker try the code by sending it the sample; without a sample the next call does."""
@@ -118,7 +119,7 @@ class InstantSwapper(Swapper):
         answer = None
         timeout = plain.snapshot.settings.serving.response_timeout
         try:
-            answer = self.server.predict(requests, timeout, self.changes.pending)
+            answer = self.model.probed(requests, None, timeout, self.changes.pending)
         except ServingError as error:
             failure = error
             retell(failure, self.served.path, self._sources())
@@ -132,7 +133,7 @@ class InstantSwapper(Swapper):
         if report is not None:
             self._keep(report)
             self.report(Swapped(f"{self._serving()}, revision {report.revision}", changed, seconds, answer))
-        self.server.mark()
+        self.model.mark()
 
     def _await(self, digest: str) -> Optional[Reloaded]:
         """Wait for a worker's word about a state of the code; None when there is none, for it had that state before."""
@@ -155,7 +156,7 @@ class InstantSwapper(Swapper):
             before.remove()  # last: an interruption before it leaves the folder to the sweep at the end
 
     def _digest(self, plain: Directory) -> str:
-        return instant.digest_of(plain, self.project.root, self.server.engine.name)
+        return instant.digest_of(plain, self.project.root, self.engine.name)
 
     def _serving(self) -> Optional[str]:
         return self.title(self.served) if self.served else None

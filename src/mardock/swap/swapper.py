@@ -6,17 +6,25 @@ import time
 from contextlib import suppress
 from typing import Optional
 
+from mardock import side_names
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
+from mardock.serving import probe
+from mardock.serving.draining import Drain
+from mardock.serving.probe import Probe
+from mardock.serving.retirement import Retirement
+from mardock.serving.served_model import ServedModel
+from mardock.serving.server import Server
+from mardock.serving.side_version import SideVersion
+from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
-from mardock.swap import directory, probe, versions
+from mardock.side_names import Kind
+from mardock.swap import directory
 from mardock.swap.changes import Changes
 from mardock.swap.directory import Addition, Directory
 from mardock.swap.events import Report, Swapped
-from mardock.swap.probe import Probe
-from mardock.swap.retirement import Retirement
-from mardock.swap.server import Server
+from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
 
 _PATIENCE_S = 5.0
@@ -31,6 +39,8 @@ class Swapper:
 
     Attributes:
         served: the version that serves, None before the first.
+        connected: whether there is a server to work on.
+        engine: who runs it.
     """
 
     def __init__(self, project: Project, name: str, report: Report, changes: Changes) -> None:
@@ -39,41 +49,41 @@ class Swapper:
         self.report = report
         self.changes = changes
         self._name = name
-        self._server: Optional[Server] = None
+        self.connected = False
+        self.engine: Engine
+        self._model: Optional[ServedModel] = None
         self._retirement = Retirement()
         self._leaving: set[str] = set()
         self._taken: set[str] = set()
 
     @property
-    def server(self) -> Server:
-        """The server to work on; only to be asked for while connected."""
-        assert self._server is not None
-        return self._server
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a server to work on."""
-        return self._server is not None
+    def model(self) -> ServedModel:
+        """The model on its server; only to be asked for once there was one."""
+        assert self._model is not None
+        return self._model
 
     def connect(self, engine: Engine, settings: ModelSettings) -> None:
-        """Work on this server from now on.
+        """Work on this server from now on; what a killed command left there is gone.
 
         Raises:
             EngineNotRunningError: it is down.
         """
-        spec = settings.archive
-        server = Server(engine, self.project, spec.model_name, spec.python_sources(self.project.root))
-        registered = server.versions()
-        self._taken.update(status.version for status in registered)
-        kept = {status.url for status in registered} | ({self.served.path.name} if self.served else set())
-        directory.sweep(self.project.model_store, spec.model_name, spec.version, kept)
-        self._server = server
+        spec, server = settings.archive, Server.of(self.project, engine)
+        if self._model is None:
+            self._model = ServedModel(server, spec.model_name, spec.python_sources(self.project.root))
+        self._model.move(server)
+        self._model.mark()
+        self._taken.update(status.version for status in self._model.versions())
+        drain = Drain(server.endpoint, sample=probe.prepare(self._name, settings, self.project).body)
+        sweep(self._model, drain, own=spec.version, keep=[self.served.version] if self.served else ())
+        self.engine = engine
+        self.connected = True
 
     def disconnect(self) -> None:
         """The server is gone."""
-        if self._server is not None:
-            self._server.close()
-        self._server = None
+        if self._model is not None:
+            self._model.close()
+        self.connected = False
 
     def swap(self, snapshot: Snapshot, changed: tuple[str, ...], at: float) -> None:
         """Serve a snapshot as a new version.
@@ -116,13 +126,11 @@ class Swapper:
         self._retirement.finish(_PATIENCE_S)
         self.disconnect()
 
-    def lay_out(self, snapshot: Snapshot, kind: versions.Kind = "w", addition: Optional[Addition] = None) -> Directory:
+    def lay_out(self, snapshot: Snapshot, kind: Kind = Kind.WATCHED, addition: Optional[Addition] = None) -> Directory:
         """Make the folder of the next version."""
-        base = snapshot.settings.archive.version
-        version = versions.following(base, self._taken, kind)
-        self._taken.add(version)
-        store = self.project.model_store
-        return directory.lay_out(store, version, snapshot, before=self.served, addition=addition)
+        name = side_names.following(snapshot.settings.archive.version, kind, self._taken)
+        self._taken.add(str(name))
+        return directory.lay_out(SideVersion(self.model, name), snapshot, before=self.served, addition=addition)
 
     def probe(self, snapshot: Snapshot) -> Probe:
         """Return what a version of this snapshot has to answer."""
@@ -131,32 +139,46 @@ class Swapper:
     def put_in_place(self, made: Directory, changed: tuple[str, ...], at: float) -> None:
         """Load a version, probe it, make it the default and retire what it stands for; raises like `swap`."""
         requests = self.probe(made.snapshot)
-        answer = self.server.start(made, requests, self.changes.pending)
+        answer = self._start(made, requests)
         before, self.served = self.served, made  # already here: an interruption may come at any point from now on
         try:
-            self.server.promote(made.version)
+            made.side.promote()
         except BaseException:
             self.served = before
-            self.server.remove(made.version)
+            self.model.remove(made.version)
             raise
         seconds = time.monotonic() - at
         self.report(Swapped(self.title(made), changed, seconds, answer))
         self._see_off_others(made, requests)
-        self.server.mark()
+        self.model.mark()
+
+    def _start(self, made: Directory, requests: Probe) -> Optional[bytes]:
+        """Load a version beside what serves and return its answer to the sample; one that fails is served no more."""
+        try:
+            wanted = made.side.wanted(made.snapshot.settings.serving)
+            made.side.load(wanted, superseded=self.changes.pending)
+            try:
+                timeout = wanted.serving.response_timeout
+                return self.model.probed(requests, made.version, timeout, self.changes.pending)
+            except BaseException:
+                self.model.remove(made.version)
+                raise
+        except MardockError as error:
+            retell(error, made.path, made.snapshot.settings.archive.python_sources(self.project.root))
+            raise
 
     def _see_off_others(self, made: Directory, requests: Probe) -> None:
         """Retire the versions this one stands for; versions of other numbers are the user's own business."""
         base = made.snapshot.settings.archive.version
-        for status in self.server.versions():
+        for status in self.model.versions():
             version = status.version
-            ours = versions.made_by_watch(version, base)
+            ours = side_names.parse(version) is not None
             if version == made.version or version in self._leaving or not (ours or version == base):
                 continue
             folder = made.path.with_name(status.url) if ours else None
-            self._retirement.add(self.server, version, folder, requests)
-            self._leaving.add(
-                version
-            )  # last: an interruption before it has `finish` retire the version, if need be again
+            self._retirement.add(self.model, version, folder, requests.body)
+            # Last: an interruption before it has `finish` retire the version, if need be again.
+            self._leaving.add(version)
 
     @staticmethod
     def title(made: Directory) -> str:

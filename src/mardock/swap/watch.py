@@ -18,8 +18,8 @@ from mardock.errors import (
     MardockError,
     ModelNotFoundError,
 )
-from mardock.registration.aside import SupersededError
-from mardock.registration.model_lock import model_lock
+from mardock.serving.background import SupersededError
+from mardock.serving.sessions import session
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -53,7 +53,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     name, settings = project.settings.model(model)
     if find_spec("watchfiles") is None:
         raise EngineNotFoundError("watchfiles is not installed", hint=extras.how_to_add("watch"))
-    with model_lock(project.state, settings.archive.model_name, "watched"):
+    with session(project.model_store, settings.archive.model_name, "watched"):
         changes = Changes(lambda text: report(Said(text)))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
         swapper.connect(select.needed(project), settings)
@@ -177,7 +177,7 @@ class Watch:
             if not self._swapper.connected:
                 self._resume()
             elif self._swapper.served is not None:
-                status = self._swapper.server.status(self._swapper.served.version)
+                status = self._swapper.model.status(self._swapper.served.version)
                 self._look_after_workers(status)
         except ModelNotFoundError:
             self._report(Said("the model was unregistered: registering it again"))
@@ -211,15 +211,14 @@ class Watch:
         often = self._deaths.too_many(status)
         if self._failed or not (often or self._not_ready >= _NOT_READY_LOOKS):
             return
-        server = self._swapper.server
         sources = self._settings.archive.python_sources(self._project.root)
-        lines = list(server.engine.logs(follow=False, tail=crash_loop.RECENT_LINES))
+        lines = list(self._swapper.engine.logs(follow=False, tail=crash_loop.RECENT_LINES))
         folder = self._project.model_store / status.url
         error = crash_loop.cause(lines, status, sources)
         retell(error, folder, sources)
         self._refuse(error)
         if not status.ready:
-            server.stop(status)
+            self._swapper.model.stop(status.version)
             self._report(Said("its workers are stopped, so that requests are refused and do not hang; save a mend"))
 
 

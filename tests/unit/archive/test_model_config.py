@@ -12,7 +12,7 @@ import pytest
 from mardock.archive.model_config import read_model_config
 from mardock.archive.read import ModelArchive, read
 from mardock.errors import ArchiveError
-from mardock.registration.candidate import Candidate, prepare
+from mardock.serving.servable import Servable, prepare
 from mardock.settings.schema import Serving
 
 
@@ -69,5 +69,5 @@ def test_what_torchserve_would_drop_is_refused(tmp_path: Path, text: str, fault:
 
 def test_it_wins_over_the_projects_settings(tmp_path: Path) -> None:
     path = archive(tmp_path, "minWorkers: 2\nbatchSize: 8\nstartupTimeout: 7\n").path
-    wanted = prepare(Candidate(path, Serving(initial_workers=1, batch_size=2, response_timeout=9)))
+    wanted = prepare(Servable(path, Serving(initial_workers=1, batch_size=2, response_timeout=9)))
     assert wanted.serving == Serving(initial_workers=2, batch_size=8, response_timeout=9, startup_timeout=7)

@@ -60,7 +60,7 @@ def imported() -> Iterator[None]:
 
 
 def plan(spec: ArchiveSpec = SPEC, *, mirrored: bool = False) -> Plan:
-    return Plan(spec, "1.0-debug", wait=False, previous="1.0", mirrored=mirrored)
+    return Plan(spec, "1.0-debug", wait=False, mirrored=mirrored)
 
 
 def test_it_is_a_model_of_its_own_version_with_the_files_as_they_are_now(root: Path, folder: Path) -> None:
@@ -70,7 +70,6 @@ def test_it_is_a_model_of_its_own_version_with_the_files_as_they_are_now(root: P
     assert not (folder / "debug_me.py").samefile(root / "served" / "debug_me.py")
     assert (folder / "debugpy" / "__init__.py").is_file()
     assert plan().handler == "mardock_debug.py:answer"
-    assert model_dir.read_previous(folder) == "1.0"
 
 
 def test_a_model_config_loses_what_would_end_a_pause_or_bring_more_workers(root: Path, folder: Path) -> None:
@@ -109,10 +108,6 @@ def test_missing_files_are_told_before_anything_is_written(root: Path, folder: P
     with pytest.raises(ConfigError, match=r"weights\.pt does not exist"):
         model_dir.lay_out(plan(), root, folder)
     assert list(folder.iterdir()) == []
-
-
-def test_no_folder_no_previous_version(tmp_path: Path) -> None:
-    assert model_dir.read_previous(tmp_path / "none") is None
 
 
 def test_without_debugpy_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

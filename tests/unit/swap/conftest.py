@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mardock import side_names
 from mardock.archive.spec import ArchiveSpec
+from mardock.endpoint import Endpoint
+from mardock.serving.served_model import ServedModel
+from mardock.serving.server import Server
+from mardock.serving.side_version import SideVersion
 from mardock.settings.schema import ModelSettings
 from mardock.swap import snapshot
 from mardock.swap.snapshot import Snapshot
@@ -33,6 +38,13 @@ class Model:
     @property
     def store(self) -> Path:
         return self.root / "artifacts"
+
+    def side(self, version: str) -> SideVersion:
+        """Return a version that is to stand beside the model's own, on a server nobody asks."""
+        name = side_names.parse(version)
+        assert name is not None
+        server = Server(Endpoint("http://127.0.0.1:9", "http://127.0.0.1:9"), store=self.store)
+        return SideVersion(ServedModel(server, "digits"), name)
 
     def take(self) -> Snapshot:
         return snapshot.take(self.settings, self.root)

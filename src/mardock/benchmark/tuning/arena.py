@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Optional
 
-from mardock import registration
-from mardock.archive import directory
 from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
-from mardock.benchmark.tuning import versions
 from mardock.benchmark.tuning.answers import Answers
 from mardock.benchmark.tuning.pace import pace
 from mardock.benchmark.tuning.scores import Reading, UnfitError
 from mardock.benchmark.tuning.setting import Setting
 from mardock.benchmark.tuning.write_back import model_config_keys
-from mardock.client.inference import InferenceClient
-from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.base import Engine
 from mardock.engines.threads import Threads, shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
-from mardock.registration import Candidate
-from mardock.registration.model_config import threads_configured
+from mardock.serving.draining import Drain
+from mardock.serving.model_config import threads_configured
+from mardock.serving.served_model import ServedModel
+from mardock.serving.server import Server
+from mardock.serving.side_version import SideVersion
+from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
+from mardock.side_names import Kind, SideName
 
 _CONFIG = "model-config.yaml"
 _FIRST_S = 0.5  # at least, of load before the first window of a version
@@ -77,30 +77,25 @@ class Arena:
         load: Load,
         specs: Mapping[Optional[str], ArchiveSpec],
     ) -> None:
-        self._engine = engine
         self._project = project
         self._settings = settings
         self._load = load
         self._specs = specs
-        self._endpoint = engine.endpoint()
-        self._model = settings.archive.model_name
+        server = Server.of(project, engine)
         self._stack = ExitStack()
-        self._management = self._stack.enter_context(ManagementClient(self._endpoint))
-        self._inference = self._stack.enter_context(InferenceClient(self._endpoint))
-        self.served = self._management.describe_default(self._model)
+        self._model = self._stack.enter_context(ServedModel(server, settings.archive.model_name))
+        self.served = self._swept()
         self.threads = engine.status().threads or Threads(1, 1)
         self.present = self._present(self.served)
         self._answers: Optional[Answers] = None
-        self._ready: dict[Setting, str] = {self.present: self.served.version}
+        self._beside: dict[Setting, SideVersion] = {}
         self._kept: Sequence[Setting] = ()
         self._number = 0
 
     def __enter__(self) -> Arena:
         try:
-            versions.sweep(self._management, self._project.model_store, self._model, self.served.version)
-            self._answers = Answers(
-                self._inference, self._model, self.served.version, self._load.bodies, self._load.content_type
-            )
+            model, load = self._model, self._load
+            self._answers = Answers(model.inference, model.name, self.served.version, load.bodies, load.content_type)
         except BaseException:
             self._stack.close()
             raise
@@ -110,7 +105,7 @@ class Arena:
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         with self._stack:
-            for setting in list(self._ready):
+            for setting in list(self._beside):
                 self._leave(setting)
 
     def keep(self, settings: Sequence[Setting]) -> None:
@@ -124,7 +119,7 @@ class Arena:
             UnfitError: its workers do not start, or it does not answer as the served version does.
             EngineNotRunningError: the server is gone.
         """
-        known = setting in self._ready
+        known = setting == self.present or setting in self._beside
         if not known:
             self._enter(setting)
         try:
@@ -138,9 +133,10 @@ class Arena:
 
     def loaded(self, setting: Setting, seconds: float, *, warmup: float) -> Measurement:
         """Return what a window of load counts; raises like `measure`."""
-        load, version = self._load, self._ready[setting]
+        load, model = self._load, self._model
+        version = self.served.version if setting == self.present else self._beside[setting].version
         target = prediction_target(
-            self._endpoint, self._model, load.bodies, version=version, content_type=load.content_type
+            model.server.endpoint, model.name, load.bodies, version=version, content_type=load.content_type
         )
         timeout = float(self.served.response_timeout_s or _DEFAULT_TIMEOUT_S)
         with LoadGenerator(target, load.concurrency, timeout=timeout) as generator:
@@ -148,7 +144,7 @@ class Arena:
                 measurement = Measurement()
                 generator.run(measurement, seconds=length)
                 if measurement.cut_short:
-                    raise EngineNotRunningError(f"{self._model}: {measurement.cut_short}", hint="mardock logs")
+                    raise EngineNotRunningError(f"{model.name}: {measurement.cut_short}", hint="mardock logs")
                 if measurement.errors:
                     kind, count = measurement.errors.most_common(1)[0]
                     raise UnfitError(f"{count} x {kind}: {measurement.examples.get(kind, '-')}")
@@ -156,34 +152,39 @@ class Arena:
 
     def _present(self, served: ModelStatus) -> Setting:
         if not served.min_workers:
-            raise ConfigError(f"{self._model} has no workers", hint=f"mardock models scale {self._model} -n 1")
+            raise ConfigError(f"{served.name} has no workers", hint=f"mardock models scale {served.name} -n 1")
         configured = threads_configured(self._project.model_store, served.url)
         sharing = served.min_workers if shares_cores(self._project.settings, self.threads) else None
         return Setting(
             served.min_workers,
             served.batch_size,
             max(served.max_batch_delay_ms, 0),
-            self.threads.of(self._model, configured, sharing),
+            self.threads.of(served.name, configured, sharing),
         )
+
+    def _swept(self) -> ModelStatus:
+        """Return what serves, once what a killed command left beside it is gone."""
+        own = self._settings.archive.version
+        sample = self._load.bodies[0] if self._load.bodies else None
+        sweep(self._model, Drain(self._model.server.endpoint, sample=sample), own=own)
+        return self._model.management.describe_default(self._model.name)
 
     def _enter(self, setting: Setting) -> None:
         assert self._answers is not None
         self._number += 1
-        version = versions.name(self.served.version, self._number)
-        store = self._project.model_store
-        folder = versions.folder(store, self._model, version)
+        side = SideVersion(self._model, SideName(self.served.version, Kind.TUNED, self._number))
         spec = self._specs[setting.variant]
-        self._ready[setting] = version
+        self._beside[setting] = side
         try:
-            directory.lay_out(
-                folder,
-                dataclasses.replace(spec, version=version, config_file=_CONFIG),
+            side.lay_out(
+                dataclasses.replace(spec, config_file=_CONFIG),
                 spec.resolve(self._project.root),
                 overrides={_CONFIG: self._config(setting)},
             )
-            candidate = Candidate(folder, self._settings.serving, model_name=self._model)
-            registration.register(self._endpoint, candidate, engine=self._engine)
-            self._answers.check(version, setting.batch_size)
+            self._model.share_cores(setting.workers)
+            self._model.mark()
+            side.load(side.wanted(self._settings.serving))
+            self._answers.check(side.version, setting.batch_size)
         except BaseException as error:
             self._leave(setting)
             if isinstance(error, ServingError):
@@ -191,8 +192,8 @@ class Arena:
             raise
 
     def _leave(self, setting: Setting) -> None:
-        if setting != self.present and setting in self._ready:
-            versions.remove(self._management, self._project.model_store, self._model, self._ready.pop(setting))
+        if setting in self._beside:
+            self._beside.pop(setting).remove()
 
     def _config(self, setting: Setting) -> bytes:
         import yaml

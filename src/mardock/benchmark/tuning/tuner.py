@@ -19,7 +19,7 @@ from mardock.benchmark.tuning.setting import Space
 from mardock.engines.base import Engine
 from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineNotRunningError, ServingError
-from mardock.registration.model_lock import model_lock
+from mardock.serving.sessions import session
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
@@ -81,7 +81,7 @@ class Tuner:
         state = self._project.state
         with (
             project_lock(state, timeout=0, name="tuning.lock", doing="tuning a model of this project"),
-            model_lock(state, self._settings.archive.model_name, "tuned"),
+            session(self._project.model_store, self._settings.archive.model_name, "tuned"),
         ):
             self._arena = arena = Arena(self._engine, self._project, self._settings, self._plan.load, specs)
             try:

@@ -12,7 +12,7 @@ from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
 from mardock.engines.scratch import Scratch
 from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
-from mardock.registration.diagnosis import LogPosition, explain, explain_start
+from mardock.serving.diagnosis import LogPosition, explain, explain_start
 
 TRACEBACK = (
     "Invoking custom service failed.",

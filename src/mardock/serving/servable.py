@@ -1,28 +1,29 @@
-"""What is to be served: a candidate as it is asked for, and everything about it that TorchServe is to be told."""
+"""What is to be served: a model as it is asked for, and everything about it that TorchServe is to be told."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Optional, Union
 
 from mardock.archive.model_config import read_model_config
 from mardock.archive.read import ModelArchive
-from mardock.registration import pinned
+from mardock.client.model_status import ModelStatus
+from mardock.serving import pinned
 from mardock.settings.as_served import overridden
 from mardock.settings.schema import Serving
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Servable:
     """A model that is to be served.
 
     Attributes:
         archive: a path is a `.mar` in the model store of a server on this machine; text is handed to TorchServe as it
             is: a file or folder of its store, or an http(s) URL.
         serving: how; the archive's model-config.yaml wins over it.
-        model_name: the name to serve it under; the manifest's when it is None.
+        model_name: the name to serve it under; when it is None the manifest's, else that of the file.
         sources: the project's path of each member of the archive, for tracebacks.
         allow_remote: let TorchServe fetch an http(s) URL.
         sample: a request the model can answer; it shows when the requests before it are answered.
@@ -38,20 +39,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A candidate with everything known that TorchServe is to be told; `archive` is None when it is not at hand."""
+    """What TorchServe is to be told of a servable.
+
+    Attributes:
+        archive: None when it is not at hand, and with it `version` and `digest`.
+        handler: instead of the manifest's.
+    """
 
     url: str
-    model: Optional[str]
+    model: str
     version: Optional[str]
     digest: Optional[str]
     serving: Serving
     sources: Mapping[str, str]
     allow_remote: bool = False
     archive: Optional[ModelArchive] = None
+    handler: Optional[str] = None
 
     @property
     def unpacked(self) -> bool:
-        """Whether it is a folder made of the project's own files; see `mardock.registration.unpacked`."""
+        """Whether it is a folder made of the project's own files; see `mardock.serving.unpacked`."""
         return self.digest is not None and self.archive is not None and self.archive.path.is_dir()
 
     @property
@@ -61,23 +68,26 @@ class Wanted:
             return None
         return sum(member.size for member in self.archive.members)
 
+    def is_served_as(self, status: ModelStatus) -> bool:
+        """Say whether a version that is served is the one this would collide with."""
+        return status.version == self.version if self.version else status.url == self.url
+
     def __str__(self) -> str:
-        return " ".join(filter(None, [f"model {self.model}" if self.model else self.url, self.version]))
+        return " ".join(filter(None, [f"model {self.model}", self.version]))
 
 
-def prepare(candidate: Candidate) -> Wanted:
-    """Check a candidate's archive and pin it under its content's name; text is taken as it is.
+def prepare(servable: Servable) -> Wanted:
+    """Check a servable's archive and pin it under its content's name; text is taken as it is.
 
     Raises:
         ArchiveError: the archive or its model-config.yaml is unfit.
     """
-    archive = candidate.archive
+    archive = servable.archive
     if isinstance(archive, str):
-        return Wanted(
-            archive, candidate.model_name, None, None, candidate.serving, candidate.sources, candidate.allow_remote
-        )
+        name = servable.model_name or PurePosixPath(archive).stem
+        return Wanted(archive, name, None, None, servable.serving, servable.sources, servable.allow_remote)
     found = pinned.pin(archive)
-    serving = overridden(candidate.serving, read_model_config(found.archive))
-    name = candidate.model_name or found.archive.name
+    serving = overridden(servable.serving, read_model_config(found.archive))
+    name = servable.model_name or found.archive.name
     version = found.archive.version
-    return Wanted(found.url, name, version, found.digest, serving, candidate.sources, archive=found.archive)
+    return Wanted(found.url, name, version, found.digest, serving, servable.sources, archive=found.archive)

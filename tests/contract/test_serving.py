@@ -16,7 +16,7 @@ import pytest
 from tests.contract.clients import Clients
 from tests.contract.projects import make_project
 
-from mardock import registration
+from mardock import serving
 from mardock.archive.read import read
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -31,10 +31,11 @@ from mardock.errors import (
     ServingError,
     WorkerFailedError,
 )
-from mardock.registration import Candidate, LogPosition, Registered
-from mardock.registration.draining import Drain
-from mardock.registration.stand_in import StandIn
+from mardock.serving import LogPosition, Registered, Servable, Server
+from mardock.serving.served_model import ServedModel
+from mardock.serving.side_version import SideVersion
 from mardock.settings.schema import Serving
+from mardock.side_names import Kind, SideName
 
 HANDLER = """
 import os, signal, time
@@ -58,6 +59,10 @@ class Bench:
     engine: NativeEngine
     endpoint: Endpoint
     store: Path
+
+    @property
+    def server(self) -> Server:
+        return Server(self.endpoint, self.engine, self.store)
 
     def archive(
         self,
@@ -83,11 +88,11 @@ class Bench:
             file.writestr("MAR-INF/MANIFEST.json", json.dumps({"runtime": "python", "model": model}))
         return path
 
-    def register(self, archive: Path, *, replace: bool = False, patience: float = 0, **serving: int) -> Registered:
+    def register(self, archive: Path, *, replace: bool = False, patience: float = 0, **asked: int) -> Registered:
         sample = self.store / "sample"
         sample.write_bytes(b"x")
-        candidate = Candidate(archive, Serving(**serving), sources=SOURCES, sample=sample)
-        return registration.register(self.endpoint, candidate, engine=self.engine, replace=replace, patience=patience)
+        servable = Servable(archive, Serving(**asked), sources=SOURCES, sample=sample)
+        return serving.register(self.server, servable, replace=replace, patience=patience)
 
     def predict(self, model: str) -> bytes:
         with InferenceClient(self.endpoint) as client:
@@ -157,7 +162,7 @@ def test_no_request_is_lost_while_a_version_is_replaced(bench: Bench, workers: i
         clients.until(b"new")
     assert clients.errors == []
     assert_nothing_stands_in(bench, "busy")
-    registration.unregister(bench.endpoint, "busy", store=bench.store, patience=0)
+    serving.unregister(bench.server, "busy", patience=0)
 
 
 def test_requests_that_outlast_the_patience_are_told(bench: Bench) -> None:
@@ -174,11 +179,11 @@ def test_requests_that_outlast_the_patience_are_told(bench: Bench) -> None:
 def test_what_a_killed_replacement_left_goes_with_the_next_one(bench: Bench) -> None:
     archive = bench.archive("halfway")
     bench.register(archive)
-    with ManagementClient(bench.endpoint) as client:
-        stand_in = StandIn(client, bench.store, "halfway", "1.0", Drain(bench.endpoint))
+    with ServedModel(bench.server, "halfway") as model:
+        stand_in = SideVersion(model, SideName("1.0", Kind.NEXT))
         stand_in.unpack(read(archive))
-        client.register(stand_in.url, model_name="halfway", initial_workers=1)
-        client.set_default("halfway", stand_in.version)
+        stand_in.load(stand_in.wanted(Serving()))
+        stand_in.promote()
     assert bench.register(archive).default_version == "1.0"
     assert_nothing_stands_in(bench, "halfway")
 
@@ -278,7 +283,7 @@ def test_one_broken_model_does_not_stop_the_others(bench: Bench) -> None:
         bench.archive("third"),
         bench.store / "absent.mar",
     ]
-    outcomes = registration.register_all(bench.endpoint, [Candidate(path) for path in archives], engine=bench.engine)
+    outcomes = serving.register_all(bench.server, [Servable(path) for path in archives])
     assert [type(outcome) for outcome in outcomes] == [Registered, WorkerFailedError, Registered, ArchiveError]
     assert "KeyError: 'second'" in str(outcomes[1])
     assert {"first", "third"} <= set(bench.models())
@@ -300,13 +305,13 @@ def test_model_config_wins_over_the_project_and_is_checked_first(bench: Bench) -
 
 def test_a_url_is_registered_as_it_is_and_a_second_time_only_replaced(bench: Bench) -> None:
     bench.archive("given")
-    candidate = Candidate("given.mar", model_name="model")
-    assert registration.register(bench.endpoint, candidate).outcome == "registered"
+    servable = Servable("given.mar", model_name="model")
+    assert serving.register(Server(bench.endpoint), servable).outcome == "registered"
     with pytest.raises(ModelConflictError, match="cannot be known"):
-        registration.register(bench.endpoint, candidate)
-    assert registration.register(bench.endpoint, candidate, replace=True).outcome == "replaced"
+        serving.register(Server(bench.endpoint), servable)
+    assert serving.register(Server(bench.endpoint), servable, replace=True).outcome == "replaced"
     with pytest.raises(ApiError, match=r"Model not found at: absent\.mar"):
-        registration.register(bench.endpoint, Candidate("absent.mar"), engine=bench.engine)
+        serving.register(bench.server, Servable("absent.mar"))
 
 
 def test_torchserves_own_handlers_are_registered_by_their_name(bench: Bench, tmp_path: Path) -> None:
@@ -338,7 +343,7 @@ def test_requests_under_way_are_answered_before_a_model_is_unregistered_and_new_
     bench.register(bench.archive("going", handle="time.sleep(0.05); return ['there'] * len(data)"))
     with Clients(bench.endpoint, "going", 4) as clients:
         clients.until(b"there")
-        assert registration.unregister(bench.endpoint, "going", store=bench.store, sample=b"x")
+        assert serving.unregister(bench.server, "going", sample=b"x")
     assert {error.status for error in clients.errors if isinstance(error, ApiError)} <= {503, 404}
     assert all(isinstance(error, ApiError) for error in clients.errors)
     assert_gone(bench, "going")
@@ -348,11 +353,11 @@ def test_requests_under_way_are_answered_before_a_model_is_unregistered_and_new_
 def test_unregistering_takes_every_version_and_the_pinned_archives(bench: Bench) -> None:
     for version in ("1.0", "2.0"):
         bench.register(bench.archive("leaving", version=version))
-    registration.unregister(bench.endpoint, "leaving", store=bench.store)  # which waits for nothing: nobody asked
+    serving.unregister(bench.server, "leaving")  # which waits for nothing: nobody asked
     assert_gone(bench, "leaving")
     assert (bench.store / "leaving.mar").exists()
     with pytest.raises(ModelNotFoundError):
-        registration.unregister(bench.endpoint, "leaving")
+        serving.unregister(bench.server, "leaving")
 
 
 @pytest.mark.parametrize(
@@ -372,7 +377,7 @@ def test_a_failed_prediction_is_explained(bench: Bench, handle: str, told: str, 
     since = LogPosition.now(bench.engine)
     with pytest.raises(ApiError) as failed:
         bench.predict("failing")
-    error = registration.explain(bench.engine, "failing", since, failed.value, sources=SOURCES)
+    error = serving.explain(bench.engine, "failing", since, failed.value, sources=SOURCES)
     assert isinstance(error, ApiError)
     assert error.status == failed.value.status
     assert re.search(told, error.message)
@@ -391,7 +396,7 @@ def test_a_worker_that_keeps_dying_is_told_with_its_cause_and_loaded_again_once_
     with pytest.raises(ApiError):
         bench.predict("looping")
     await_line(bench.engine, since, "W-.*looping.*Retry worker: .* in [2-9]")
-    error = registration.explain(bench.engine, "looping", since, ServingError("silent"), sources=SOURCES)
+    error = serving.explain(bench.engine, "looping", since, ServingError("silent"), sources=SOURCES)
     assert "keeps dying: FileExistsError" in error.message
     assert str(error.details).startswith("torchserve/digits/handler.py:6 in initialize")
     loaded.unlink()
@@ -403,7 +408,7 @@ def test_what_no_handler_failed_at_is_left_as_it_is(bench: Bench) -> None:
     since = LogPosition.now(bench.engine)
     with pytest.raises(ModelNotFoundError) as failed:
         bench.predict("nobody")
-    assert registration.explain(bench.engine, "nobody", since, failed.value) is failed.value
+    assert serving.explain(bench.engine, "nobody", since, failed.value) is failed.value
 
 
 def test_a_server_that_ends_meanwhile_is_told_with_its_last_lines(native: None, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ import os
 import re
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
+from mardock.archive import directory
 from mardock.archive.read import ModelArchive, read
-from mardock.errors import ArchiveError
+from mardock.client.management import ManagementClient
+from mardock.errors import ArchiveError, MardockError
 
 _DIGITS = 12
 _PINNED = re.compile(r"\.(?P<stem>.+)-(?P<digest>[0-9a-f]{12})(\.mar)?")
@@ -35,7 +38,7 @@ class PinnedArchive:
 def pin(path: Path) -> PinnedArchive:
     """Give an archive of the model store the name of its content, after it was found sound; a folder keeps its own.
 
-    See `mardock.registration.unpacked` for the folders that have one.
+    See `mardock.serving.unpacked` for the folders that have one.
 
     Raises:
         ArchiveError: it is no archive, or the store cannot be written to.
@@ -81,6 +84,19 @@ def links(path: Path) -> list[Path]:
     """Return the pinned files and folders of an archive, or of a pinned one, of whatever content it had."""
     name = archive_of(path.name) or path.name
     return [link for link in path.parent.glob(".*-*") if archive_of(link.name) == name]
+
+
+def sweep(client: ManagementClient, archive: Path) -> None:
+    """Delete what is pinned of an archive and not served; it stays when the server cannot be asked."""
+    with suppress(MardockError):
+        served = {status.url for model in client.list_models() for status in client.describe(model.name)}
+        for link in links(archive):
+            if link.name in served:
+                continue
+            if link.is_dir():
+                directory.remove(link)
+            else:
+                link.unlink(missing_ok=True)
 
 
 def _link(path: Path, link: Path) -> None:

@@ -11,7 +11,7 @@ from mardock.archive.read import ModelArchive, read
 from mardock.archive.spec import ArchiveSpec
 from mardock.archive.write import same_bytes, signature
 from mardock.errors import ArchiveError
-from mardock.registration import pinned
+from mardock.serving import pinned
 
 
 def lay_out(spec: ArchiveSpec, root: Path, store: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mardock.errors import ArchiveError
-from mardock.registration.pinned import archive_of, digest_of, links, pin
+from mardock.serving.pinned import archive_of, digest_of, links, pin
 
 
 def archive(folder: Path, content: str, name: str = "mnist") -> Path:

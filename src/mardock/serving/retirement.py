@@ -10,8 +10,8 @@ from typing import Optional
 
 from mardock.archive.directory import remove
 from mardock.errors import MardockError
-from mardock.swap.probe import Probe
-from mardock.swap.server import Server
+from mardock.serving.removal import retire
+from mardock.serving.served_model import ServedModel
 
 _MOST = 2  # versions that wait at once: each has workers of its own
 
@@ -22,7 +22,7 @@ class Retirement:
     def __init__(self) -> None:
         self._leaving: list[tuple[threading.Thread, threading.Event]] = []
 
-    def add(self, server: Server, version: str, folder: Optional[Path], probe: Probe) -> None:
+    def add(self, model: ServedModel, version: str, folder: Optional[Path], sample: Optional[bytes]) -> None:
         """Unregister a version once its requests are answered, then delete its folder, if it has one.
 
         Of several versions that wait for long requests, the oldest is not waited for any longer.
@@ -31,7 +31,7 @@ class Retirement:
 
         def leave() -> None:
             with suppress(MardockError):  # the server is gone, and the version with it
-                server.retire(version, probe, hurry.is_set)
+                retire(model, version, sample, hurry.is_set)
             if folder is not None:
                 remove(folder)
 

@@ -36,6 +36,11 @@ class Probe:
     samples: Sequence[Sample]
     golden: Optional[Golden] = None
 
+    @property
+    def body(self) -> Optional[bytes]:
+        """The first sample's; None without one."""
+        return self.samples[0].body if self.samples else None
+
     def run(self, client: InferenceClient, model: str, version: Optional[str], timeout: float) -> Optional[bytes]:
         """Return the answer to the first sample, None without one.
 

@@ -14,7 +14,7 @@ from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import NO_CAPACITY
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError, MardockError
-from mardock.registration import aside
+from mardock.serving import background
 
 PATIENCE_S = 10.0
 """How long a command waits for the requests of a version unless it is told otherwise."""
@@ -79,8 +79,8 @@ class Drain:
         if len(status.workers) == 1 and self.sample is not None and self.endpoint.inference_url:
             sample = self.sample
             try:
-                aside.result(aside.begin(lambda: self._ask(status, sample, limit)), over)
-            except aside.SupersededError:
+                background.result(background.begin(lambda: self._ask(status, sample, limit)), over)
+            except background.SupersededError:
                 return False
         else:
             while not over():

@@ -26,7 +26,6 @@ from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
 from mardock.debugging import Debugged, Session, launch_json
-from mardock.debugging import session as session_module
 from mardock.engines import select
 from mardock.engines.base import Engine
 from mardock.engines.docker import tunnel
@@ -38,7 +37,7 @@ from mardock.errors import (
     ModelNotFoundError,
     WorkerFailedError,
 )
-from mardock.serving import Servable, Server
+from mardock.serving import Servable, Server, served_model
 from mardock.settings.project import Project
 
 HANDLER = """
@@ -275,7 +274,7 @@ def test_a_debugger_may_attach_however_quickly_the_model_loads(bench: Bench, mon
         return ready[0]
 
     # It listened, and was READY, after the last time anybody looked where.
-    monkeypatch.setattr(session_module, "wait_until_ready", wait)
+    monkeypatch.setattr(served_model, "wait_until_ready", wait)
     monkeypatch.setattr(Session, "_port", lambda self: port(self) if ready else None)
     with bench.session().run(0, wait=False, listening=told.append) as debugged:
         assert told == [debugged]

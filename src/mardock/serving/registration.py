@@ -155,6 +155,9 @@ class _Registration:
         current = next((status for status in statuses if self._wanted.is_served_as(status)), None)
         if current is None:
             return Served()
+        if self._next is not None and any(status.version == self._next.version for status in statuses):
+            self._next.see_off(self._drain)  # of a command that was killed; what it stood for serves
+            return self._served()
         others = tuple(status.version for status in statuses if status is not current)
         return Served(current, others, self._model.default_version())
 
@@ -196,7 +199,6 @@ class _Registration:
         self._model.share_cores(self._wanted.serving.initial_workers)
         self._model.mark()
         if self._next is not None and self._wanted.archive is not None:
-            self._next.see_off(self._drain)  # of a command that was killed
             self._next.unpack(self._wanted.archive)
             self._next.load(self._wanted, called=called)
             return

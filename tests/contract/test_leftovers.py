@@ -133,7 +133,7 @@ def ready(left: Left) -> bool:
 
 
 def replacing(left: Left) -> bool:
-    return registered(left) and "1.0" not in left.versions()
+    return registered(left) and not any(status.version == "1.0" and status.ready for status in left.statuses())
 
 
 WATCH, INSTANT = ("watch", "m"), ("watch", "m", "--instant")

@@ -38,6 +38,7 @@ from mardock.errors import (
     ModelNotFoundError,
     WorkerFailedError,
 )
+from mardock.listener import SILENT
 from mardock.registration import Candidate
 from mardock.settings.project import Project
 
@@ -133,7 +134,7 @@ def bench(
 def start(root: Path, overrides: dict[str, Any]) -> Bench:
     project = make_project(root, **overrides)
     (root / "mardock.toml").write_text(SETTINGS)
-    bench = Bench(project, select.create(project, print))
+    bench = Bench(project, select.create(project, SILENT))
     bench.handler.parent.mkdir()
     bench.handler.write_text(HANDLER)
     bench.handler.with_name("model-config.yaml").write_text(CONFIG)

@@ -122,7 +122,7 @@ def run(
         protocol=bench_options.protocol(protocol),
     )
     ours = found is None and url is None  # may be loaded, though from the dev container it is another machine's
-    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes or ours, tell=console.note)
+    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes or ours, listener=console)
     logs = f"mardock deploy logs --endpoint {endpoint}" if endpoint else "mardock logs"
     _carry_out(job, max_error_rate, logs, as_json=as_json, csv=csv, html=html)
 

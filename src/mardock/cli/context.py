@@ -86,7 +86,7 @@ def engine(project: Project) -> Engine:
 
     found = select.running(project)
     if found is None:
-        return select.create(project, console.note)
+        return select.create(project, console)
     asked = project.overrides.get("engine")
     if asked not in (None, "auto", found.name):
         raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
@@ -116,7 +116,7 @@ def torch_engine(project: Project) -> Engine:
 
     if project.settings.machine.engine == "auto" and not place.inside():
         return engine(project)
-    return select.create(project, console.note)
+    return select.create(project, console)
 
 
 def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:

@@ -28,6 +28,7 @@ from mardock.errors import (
     ModelNotFoundError,
     ServingError,
 )
+from mardock.listener import SILENT, Listener
 from mardock.registration.diagnosis import LogPosition, explain_start
 from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
@@ -63,16 +64,14 @@ class Session:
 
     Args:
         engine: runs the project's server.
-        report: told what is being done.
+        listener: notes what is being done.
     """
 
-    def __init__(
-        self, project: Project, model: ModelSettings, engine: Engine, report: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, project: Project, model: ModelSettings, engine: Engine, listener: Listener = SILENT) -> None:
         self._project = project
         self._settings = model
         self._engine = engine
-        self._report = report
+        self._listener = listener
         self._name = model.archive.model_name
         self._folder = project.model_store / f".{self._name}{_SUFFIX}"
         self._since = LogPosition()
@@ -136,7 +135,7 @@ class Session:
     def _serve(self, plan: Plan, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
         serving = self._settings.serving
         self._since = LogPosition.now(self._engine)
-        self._report(f"loading {self._name} {plan.version} under debugpy")
+        self._listener.note(f"loading {self._name} {plan.version} under debugpy")
         told: list[Debugged] = []
 
         def tell() -> None:
@@ -181,7 +180,7 @@ class Session:
         try:
             self._restore(plan.previous, relay)
         except EngineNotRunningError:
-            self._report(f"{self._name} is served no more: TorchServe does not run")
+            self._listener.note(f"{self._name} is served no more: TorchServe does not run")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Optional
@@ -11,6 +10,7 @@ from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.base import Engine
 from mardock.errors import MardockError, ModelConflictError, ModelNotFoundError
+from mardock.listener import Listener
 from mardock.registration import pinned
 from mardock.registration.candidate import Wanted
 from mardock.registration.draining import Drain
@@ -52,7 +52,7 @@ class Job:
     Args:
         engine: who runs it, when that is ours to ask.
         drain: waits for the requests of what is replaced.
-        report: told what is being waited for.
+        listener: notes what is being waited for.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Job:
         engine: Optional[Engine],
         wanted: Wanted,
         drain: Drain,
-        report: Callable[[str], None],
+        listener: Listener,
     ) -> None:
         self._client = client
         self._wanted = wanted
         self._drain = drain
-        self._report = report
+        self._listener = listener
         self._loader = Loader(client, engine, wanted)
         self._stand_in: Optional[StandIn] = None
         if wanted.archive is not None and wanted.model and wanted.version:
@@ -96,7 +96,7 @@ class Job:
 
     def _bring_about(self, current: Optional[ModelStatus], may_replace: bool) -> tuple[Outcome, ModelStatus, bool]:
         if current is None:
-            self._report(f"loading {self._wanted}")
+            self._listener.note(f"loading {self._wanted}")
             return "registered", self._loader.load(), True
         difference = self._difference(current)
         if difference and not may_replace:
@@ -109,7 +109,7 @@ class Job:
             return "scaled", self._scale(current), True
         if not difference and (current.ready or not current.min_workers):
             return "unchanged", current, True
-        replacement = Replacement(self._client, self._loader, self._wanted, self._stand_in, self._drain, self._report)
+        replacement = Replacement(self._client, self._loader, self._wanted, self._stand_in, self._drain, self._listener)
         return ("replaced", *replacement.run(current))
 
     def _current(self) -> Optional[ModelStatus]:
@@ -142,7 +142,7 @@ class Job:
 
     def _scale(self, current: ModelStatus) -> ModelStatus:
         workers, name, version = self._wanted.serving.initial_workers, current.name, current.version
-        self._report(f"scaling {self._wanted} from {current.min_workers} to {workers} workers")
+        self._listener.note(f"scaling {self._wanted} from {current.min_workers} to {workers} workers")
         self._loader.share_cores(name)
         with self._loader.explaining(name, version, str(self._wanted)):
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,6 +13,7 @@ from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
+from mardock.listener import SILENT, Listener
 from mardock.registration import pinned
 from mardock.registration.candidate import Candidate, prepare
 from mardock.registration.draining import PATIENCE_S, Drain
@@ -29,7 +30,7 @@ def register(
     engine: Optional[Engine] = None,
     replace: bool = False,
     patience: float = PATIENCE_S,
-    report: Callable[[str], None] = lambda _: None,
+    listener: Listener = SILENT,
 ) -> Registered:
     """Serve a model and return when the wanted workers are READY.
 
@@ -40,7 +41,7 @@ def register(
     Args:
         engine: who runs the server; its log tells why a worker failed. None for a server that is not ours.
         patience: seconds to wait for the requests of what is replaced; see `Drain`.
-        report: told what is being waited for.
+        listener: notes what is being waited for.
 
     Raises:
         ArchiveError: the archive or its model-config.yaml is unfit.
@@ -53,7 +54,7 @@ def register(
         try:
             sample = candidate.sample.read_bytes() if replace and candidate.sample else None
             drain = Drain(endpoint, patience, sample)
-            return Job(client, engine, wanted, drain, report).run(may_replace=replace)
+            return Job(client, engine, wanted, drain, listener).run(may_replace=replace)
         finally:
             if isinstance(candidate.archive, Path):
                 _sweep(client, candidate.archive)
@@ -66,13 +67,13 @@ def register_all(
     engine: Optional[Engine] = None,
     replace: bool = False,
     patience: float = PATIENCE_S,
-    report: Callable[[str], None] = lambda _: None,
+    listener: Listener = SILENT,
 ) -> list[Union[Registered, MardockError]]:
     """Register models side by side and return what became of each, in their order; no failure stops the others."""
 
     def attempt(candidate: Candidate) -> Union[Registered, MardockError]:
         try:
-            return register(endpoint, candidate, engine=engine, replace=replace, patience=patience, report=report)
+            return register(endpoint, candidate, engine=engine, replace=replace, patience=patience, listener=listener)
         except MardockError as error:
             return error
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Optional
 
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.errors import MardockError, ModelNotFoundError
+from mardock.listener import Listener
 from mardock.registration.candidate import Wanted
 from mardock.registration.draining import Drain
 from mardock.registration.loading import Loader
@@ -24,7 +25,7 @@ class Replacement:
         stand_in: gets the requests meanwhile; None for a candidate that cannot be laid out beside what serves, whose
             requests TorchServe answers with 404 until it is loaded.
         drain: waits for the requests of what goes.
-        report: told what is being waited for.
+        listener: notes what is being waited for.
     """
 
     def __init__(
@@ -34,14 +35,14 @@ class Replacement:
         wanted: Wanted,
         stand_in: Optional[StandIn],
         drain: Drain,
-        report: Callable[[str], None],
+        listener: Listener,
     ) -> None:
         self._client = client
         self._loader = loader
         self._wanted = wanted
         self._stand_in = stand_in
         self._drain = drain
-        self._report = report
+        self._listener = listener
 
     def run(self, current: ModelStatus) -> tuple[ModelStatus, bool]:
         """Return the candidate once it is READY, and whether all requests of the old one were answered.
@@ -51,7 +52,7 @@ class Replacement:
         if current.ready:
             self._rehearse(current)
         with self._another_default(current):
-            self._report(f"putting {self._wanted} in the place of the one that serves")
+            self._listener.note(f"putting {self._wanted} in the place of the one that serves")
             answered = self._drain.run(current)
             self._client.unregister(current.name, current.version)
             try:
@@ -63,7 +64,7 @@ class Replacement:
 
     def _rehearse(self, current: ModelStatus) -> None:
         """Load the candidate beside what serves, to find out whether it can."""
-        self._report(f"trying {self._wanted} beside the one that serves")
+        self._listener.note(f"trying {self._wanted} beside the one that serves")
         what = f"{self._wanted} keeps serving as it was: the new archive"
         if self._stand_in is not None and self._wanted.archive is not None:
             self._stand_in.unpack(self._wanted.archive)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.support.listeners import Heard
 
 from mardock import place
 from mardock.engines import select, serve_container
@@ -33,9 +34,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.mark.parametrize("engine", ["auto", "docker", "native"])
 def test_it_is_the_only_engine_in_there(project: Project, engine: str) -> None:
-    told: list[str] = []
-    chosen = select.create(Project(project.root, engine=engine), told.append)
-    assert (chosen.name, chosen.torch_is_here, told) == ("serve", True, [])
+    heard = Heard()
+    chosen = select.create(Project(project.root, engine=engine), heard)
+    assert (chosen.name, chosen.torch_is_here, heard.notes) == ("serve", True, [])
     assert [engine.name for engine in select.started(project)] == ["serve"]
     assert not (project.root / ".mardock").exists()
 

@@ -16,8 +16,9 @@ from mardock.engines import config_properties
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment
+    from mardock.listener import Listener
 
 _STARTUP_TIMEOUT_S = 120.0  # TorchServe's own default
 _START = r"^\s*(CMD|ENTRYPOINT)\b"

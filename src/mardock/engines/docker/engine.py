@@ -19,6 +19,7 @@ from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
+from mardock.listener import SILENT, Listener
 from mardock.settings.project import Project
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ class DockerEngine:
     What needs no settings works while they are broken: status, endpoint, logs, stop, rm and down.
 
     Args:
-        notify: called with each line of progress.
+        listener: notes each line of progress.
     """
 
     name = "docker"
     torch_is_here = False
 
-    def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
+    def __init__(self, project: Project, *, listener: Listener = SILENT) -> None:
         self.project = project
-        self._notify = notify
+        self._listener = listener
 
     def up(self, *, timeout: float) -> Endpoint:
         """Start the serve container, or find it running with these settings; see `Engine.up`."""
@@ -199,7 +200,7 @@ class DockerEngine:
                 return launch.build_dev()
         daemon.check()
         tag, gpu = self._own_image()
-        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._notify, gpu=gpu)
+        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._listener, gpu=gpu)
         return tag
 
     def image_variable(self) -> str:
@@ -226,7 +227,7 @@ class DockerEngine:
     def _launch(self) -> Iterator[Launch]:
         daemon.check()
         with sdk() as client, self._lock():
-            yield Launch(self.project, client, self._notify)
+            yield Launch(self.project, client, self._listener)
 
     def _lock(self) -> AbstractContextManager[None]:
         return project_lock(self.project.state, timeout=LOCK_SECONDS)

@@ -14,10 +14,10 @@ import pytest
 from tests.contract.projects import make_project
 from tests.support.command import MARDOCK, Ended, environment, mardock, succeed
 
+from mardock import locks
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.native import NativeEngine
-from mardock.registration.model_lock import model_lock
 
 # A batch costs no core and always the same time: what is found depends on no other process of the machine.
 HANDLER = """
@@ -166,7 +166,7 @@ def test_what_cannot_be_tuned_is_refused(root: Path, arguments: tuple[str, ...],
 
 
 def test_a_model_that_is_watched_is_not_tuned(root: Path, engine: NativeEngine) -> None:
-    with model_lock(engine._project.state, "m", "watched"):
+    with locks.hold_model(engine._project.state, "m", "watched"):
         done = tune(root)
     assert done.code == 2, done.err
     assert f"model m is watched already, by pid {os.getpid()}" in done.err

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
+from mardock import locks
 from mardock.cli import console, context, thread_notes
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
@@ -153,14 +154,8 @@ def _alone(project: Project, where: Target) -> AbstractContextManager[None]:
     """Let one command at a time register with the project's server: a second one then finds what it wanted served."""
     if where.engine is None:
         return nullcontext()
-    from mardock.engines.project_lock import project_lock
-
-    return project_lock(  # in the model store, which commands in the dev container can always write to
-        project.model_store,
-        timeout=LOCK_TIMEOUT_S,
-        name=".registering.lock",
-        doing="registering models of this project",
-    )
+    lock = project.model_store / ".registering.lock"  # there, for commands in the dev container can always write to it
+    return locks.hold(lock, doing="registering models of this project", timeout=LOCK_TIMEOUT_S)
 
 
 def _candidate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from mardock import locks
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
@@ -30,7 +30,6 @@ from mardock.errors import (
 )
 from mardock.listener import SILENT, Listener
 from mardock.registration.diagnosis import LogPosition, explain_start
-from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
@@ -96,7 +95,7 @@ class Session:
         """
         model_dir.debugpy_folder()
         with ExitStack() as stack:
-            stack.enter_context(model_lock(self._project.state, self._name, "debugged"))
+            stack.enter_context(locks.hold_model(self._project.state, self._name, "debugged"))
             self._sweep()
             plan = self._plan(wait=wait)
             relay = stack.enter_context(Relay(port, self._connect))
@@ -214,11 +213,8 @@ class Session:
             time.sleep(_POLL_S / 2)
 
     def _busy(self) -> bool:
-        with suppress(FileNotFoundError), (self._folder / SETTINGS).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        with suppress(FileNotFoundError), locks.attempt(self._folder / SETTINGS, make=False) as idle:
+            return idle is None
         return False
 
     def _client(self) -> ManagementClient:

@@ -6,7 +6,7 @@ import time
 from importlib.util import find_spec
 from typing import Optional
 
-from mardock import extras
+from mardock import extras, locks
 from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import INVALID_KEY
 from mardock.engines import select
@@ -19,7 +19,6 @@ from mardock.errors import (
     ModelNotFoundError,
 )
 from mardock.registration.aside import SupersededError
-from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -53,7 +52,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     name, settings = project.settings.model(model)
     if find_spec("watchfiles") is None:
         raise EngineNotFoundError("watchfiles is not installed", hint=extras.how_to_add("watch"))
-    with model_lock(project.state, settings.archive.model_name, "watched"):
+    with locks.hold_model(project.state, settings.archive.model_name, "watched"):
         changes = Changes(Sayings(report))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
         swapper.connect(select.needed(project), settings)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Optional
 
+from mardock import locks
 from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.steady import why_unsteady
@@ -17,10 +18,8 @@ from mardock.benchmark.tuning.scores import UnfitError
 from mardock.benchmark.tuning.search import Search, Verdict
 from mardock.benchmark.tuning.setting import Space
 from mardock.engines.base import Engine
-from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineNotRunningError, ServingError
 from mardock.listener import Listener
-from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 
@@ -81,8 +80,8 @@ class Tuner:
         specs.update(self._plan.variants)
         state = self._project.state
         with (
-            project_lock(state, timeout=0, name="tuning.lock", doing="tuning a model of this project"),
-            model_lock(state, self._settings.archive.model_name, "tuned"),
+            locks.hold(state / "tuning.lock", doing="tuning a model of this project"),
+            locks.hold_model(state, self._settings.archive.model_name, "tuned"),
         ):
             self._arena = arena = Arena(self._engine, self._project, self._settings, self._plan.load, specs)
             try:

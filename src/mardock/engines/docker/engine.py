@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.endpoint import Endpoint
-from mardock.engines.base import EngineStatus
+from mardock.engines.base import EngineStatus, alone
 from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
-from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
@@ -230,4 +229,4 @@ class DockerEngine:
             yield Launch(self.project, client, self._listener)
 
     def _lock(self) -> AbstractContextManager[None]:
-        return project_lock(self.project.state, timeout=LOCK_SECONDS)
+        return alone(self.project, timeout=LOCK_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from annotated_types import Ge, Interval, MinLen
 
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
+from mardock.spelling import did_you_mean
 
 EngineChoice = Literal["auto", "docker", "native"]
 Port = Annotated[int, Interval(ge=1, le=65535)]
@@ -168,7 +168,6 @@ class Settings:
                 )
             raise ConfigError("which model?", hint=f"name one of: {known}")
         if name not in self.models:
-            close = difflib.get_close_matches(name, self.models, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"mardock.toml lists: {known or 'none'}"
+            hint = did_you_mean(name, self.models) or f"mardock.toml lists: {known or 'none'}"
             raise ConfigError(f"mardock.toml lists no model {name!r}", hint=hint)
         return name, self.models[name]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
 from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.measurement import Measurement
+from mardock.benchmark.plan import BenchPlan
 from mardock.benchmark.protocols import PROTOCOLS
 from mardock.benchmark.report import BenchReport, LoadResult, Part
 from mardock.benchmark.server_side import Counters, read_counters
@@ -21,37 +21,6 @@ from mardock.listener import Listener
 _Load = tuple[Optional[int], int]  # workers and concurrency
 _CEILING_S = 1.0
 _CEILING_WARMUP_S = 0.2
-
-
-@dataclass(frozen=True)
-class BenchPlan:
-    """What to measure: every concurrency under every number of workers.
-
-    Attributes:
-        bodies: sent in turn.
-        version: the default version when None.
-        concurrency: requests under way at once; with a rate, the most that may be.
-        rate: requests per second (open loop); None sends whenever a connection is free (closed loop).
-        duration: seconds that each run lasts, in each round.
-        warmup: seconds of the same load before it, which are not counted.
-        timeout: seconds for one answer.
-        workers: scale the model to each of these; left alone when empty.
-        rounds: how many times to take each load in turn, so that a slow spell of the machine meets all of them.
-        protocol: `http` or `grpc`.
-    """
-
-    model: str
-    bodies: tuple[bytes, ...]
-    version: Optional[str] = None
-    content_type: Optional[str] = None
-    concurrency: tuple[int, ...] = (8,)
-    rate: Optional[float] = None
-    duration: float = 10.0
-    warmup: float = 2.0
-    timeout: float = 30.0
-    workers: tuple[int, ...] = ()
-    rounds: int = 1
-    protocol: str = "http"
 
 
 class Bench:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mardock import locks
 from mardock.cli import console, context, thread_notes
+from mardock.defaults import DRAIN_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 LOCK_TIMEOUT_S = 300.0
-DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import shutil
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Callable, Optional
@@ -50,10 +50,10 @@ class Plan:
     """
 
     candidates: Sequence[str]
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    threads: Optional[int] = None
-    rounds: int = 5
-    timeout: float = 600.0
+    tolerance: Tolerance
+    threads: Optional[int]
+    rounds: int
+    timeout: float
 
 
 def chosen(only: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from typing import Optional, Union
 
 from mardock.archive import directory
 from mardock.client.management import ManagementClient
+from mardock.defaults import DRAIN_S
 from mardock.endpoint import Endpoint
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.listener import SILENT, Listener
 from mardock.registration import pinned
 from mardock.registration.candidate import Candidate, prepare
-from mardock.registration.draining import PATIENCE_S, Drain
+from mardock.registration.draining import Drain
 from mardock.registration.job import Job, Registered
 from mardock.registration.stand_in import StandIn, is_stand_in
 
@@ -29,7 +30,7 @@ def register(
     *,
     engine: Optional[Engine] = None,
     replace: bool = False,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
     listener: Listener = SILENT,
 ) -> Registered:
     """Serve a model and return when the wanted workers are READY.
@@ -66,7 +67,7 @@ def register_all(
     *,
     engine: Optional[Engine] = None,
     replace: bool = False,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
     listener: Listener = SILENT,
 ) -> list[Union[Registered, MardockError]]:
     """Register models side by side and return what became of each, in their order; no failure stops the others."""
@@ -88,7 +89,7 @@ def unregister(
     *,
     store: Optional[Path] = None,
     sample: Optional[bytes] = None,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
 ) -> bool:
     """Stop serving a version of a model, or all of them, and say whether all of their requests were answered.
 

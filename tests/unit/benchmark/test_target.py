@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.benchmark.bench import Bench, BenchPlan
+from mardock.benchmark.bench import Bench
+from mardock.benchmark.plan import BenchPlan
 from mardock.benchmark.target import prediction_target
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError

@@ -40,8 +40,8 @@ class TunePlan:
     """
 
     load: Load
-    limit_ms: Optional[float] = None
-    budget: float = 60.0
+    limit_ms: Optional[float]
+    budget: float
     variants: Mapping[str, ArchiveSpec] = field(default_factory=dict)
 
 

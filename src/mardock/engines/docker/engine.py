@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock.defaults import START_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus, alone
 from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 LOCK_SECONDS = 30
-START_SECONDS = 120
 
 
 class DockerEngine:
@@ -147,7 +147,7 @@ class DockerEngine:
         """
         with self._launch() as launch:
             if service == "serve":
-                return launch.serve(container_name, time.monotonic() + START_SECONDS, keep=True)
+                return launch.serve(container_name, time.monotonic() + START_TIMEOUT_S, keep=True)
             return launch.dev(container_name)
 
     def start(self, service: Service, container_name: Optional[str] = None) -> Started:

@@ -37,6 +37,7 @@ from mardock.cli import compiled
 from mardock.endpoint import Endpoint
 from mardock.engines.native import NativeEngine
 from mardock.engines.threads import usable_cores
+from mardock.listener import Silent
 from mardock.settings.project import Project
 
 ROUNDS = 5
@@ -108,7 +109,7 @@ class Contest:
         """Return the setting `mardock tune` ends with, and the seconds it took."""
         plan = TunePlan(self.workload.load, None, self.workload.budget, variants or {})
         settings = self.project.settings.models[self.workload.model]
-        tuner = Tuner(self.engine, self.project, settings, plan, tell=say)
+        tuner = Tuner(self.engine, self.project, settings, plan, listener=Said())
         tuner.run()
         report = tuner.report
         assert report is not None
@@ -219,6 +220,14 @@ def throughput(endpoint: Endpoint, workload: Workload) -> float:
         generator.run(measurement, seconds=SECONDS / (1 - FILLING))
     assert not measurement.errors, measurement.examples
     return pace(measurement.windows, skipped=FILLING)
+
+
+class Said(Silent):
+    """Passes on how far a job is."""
+
+    def note(self, text: str) -> None:
+        """Tell it."""
+        say(text)
 
 
 def say(line: str) -> None:

@@ -274,7 +274,7 @@ def test_a_register_nobody_waits_for_any_more_leaves_no_ghost(
     server: Server, management: ManagementClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mardock.client.management.READ_TIMEOUT_S", 3.0)
-    monkeypatch.setattr("mardock.client.management.DEFAULT_STARTUP_TIMEOUT_S", 0)  # the server goes on for 120 s
+    monkeypatch.setattr("mardock.client.management.WORKER_TIMEOUT_S", 0)  # the server goes on for 120 s
 
     with pytest.raises(ServingError, match="was silent for"):
         management.register(server.archive("hang", initialize=HANGING), initial_workers=1)

@@ -37,6 +37,7 @@ from mardock.errors import (
     ModelNotFoundError,
     WorkerFailedError,
 )
+from mardock.listener import SILENT
 from mardock.serving import Servable, Server, served_model
 from mardock.settings.project import Project
 
@@ -132,7 +133,7 @@ def bench(
 def start(root: Path, overrides: dict[str, Any]) -> Bench:
     project = make_project(root, **overrides)
     (root / "mardock.toml").write_text(SETTINGS)
-    bench = Bench(project, select.create(project, print))
+    bench = Bench(project, select.create(project, SILENT))
     bench.handler.parent.mkdir()
     bench.handler.write_text(HANDLER)
     bench.handler.with_name("model-config.yaml").write_text(CONFIG)

@@ -20,6 +20,7 @@ from mardock.engines import select
 from mardock.engines.base import Engine
 from mardock.engines.native import NativeEngine
 from mardock.errors import EngineNotRunningError
+from mardock.listener import SILENT
 from mardock.settings.project import Project
 
 TIMEOUT_S = 120.0
@@ -38,7 +39,7 @@ def served(
     else:
         overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
     project = make_project(tmp_path_factory.mktemp(request.param) / "project", **overrides)
-    engine = select.create(project, print)
+    engine = select.create(project, SILENT)
     try:
         yield project, engine.up(timeout=TIMEOUT_S)
     finally:

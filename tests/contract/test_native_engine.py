@@ -25,9 +25,9 @@ from mardock import serving
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines import select
+from mardock.engines.base import alone
 from mardock.engines.native import NativeEngine
 from mardock.engines.native.state import Home
-from mardock.engines.project_lock import project_lock
 from mardock.errors import ConfigError, EngineError, EngineNotRunningError, EngineStartError, WorkerFailedError
 from mardock.settings.project import Project
 
@@ -141,7 +141,7 @@ def test_two_at_once_start_one_server(project: Project) -> None:
 
 
 def test_a_waiter_names_who_holds_the_project(project: Project, engine: NativeEngine) -> None:
-    with project_lock(project.state, timeout=0), pytest.raises(EngineError, match=f"pid {os.getpid()}"):
+    with alone(project, timeout=0), pytest.raises(EngineError, match=f"pid {os.getpid()}"):
         engine.up(timeout=0.1)
 
 

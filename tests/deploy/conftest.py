@@ -6,15 +6,15 @@ import os
 import random
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import boto3
 import pytest
 from azure.storage.blob import ContainerClient
 from tests.conftest import Require
 from tests.deploy import azure_emulator, cloud_parts, seaweedfs, tir_stub
+from tests.support.listeners import Heard
 
 from mardock.archive.build import build
 from mardock.deploy import experiment
@@ -37,26 +37,6 @@ request_settings:
 readiness_probe:
   initial_delay: 20
 """
-
-
-class Heard:
-    """A Listener that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.advances: list[tuple[int, int]] = []
-        self.on_advance: Callable[[int, int], None] = lambda done, total: None
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        def advance(done: int, total: int) -> None:
-            self.advances.append((done, total))
-            self.on_advance(done, total)
-
-        yield advance
 
 
 def git(root: Path, *arguments: str) -> None:

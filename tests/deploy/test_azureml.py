@@ -15,7 +15,8 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from tests.deploy import cloud_parts
 from tests.deploy.azure_emulator import ENDPOINT_KEY, SECRETS, Azure
 from tests.deploy.azure_rollout import deploy, planned, register
-from tests.deploy.conftest import Heard, git
+from tests.deploy.conftest import git
+from tests.support.listeners import Heard
 
 from mardock.archive.build import build
 from mardock.deploy import azureml, experiment

@@ -10,8 +10,9 @@ import pytest
 from tests.deploy import loud
 from tests.deploy.azure_emulator import SECRETS, Azure
 from tests.deploy.azure_rollout import deploy, planned, register
-from tests.deploy.conftest import Heard, git
+from tests.deploy.conftest import git
 from tests.deploy.tir_stub import API_KEY, TOKEN, Tir
+from tests.support.listeners import Heard
 
 from mardock.deploy import azureml
 from mardock.deploy.base import Name, Site

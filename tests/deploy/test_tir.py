@@ -12,10 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.deploy.conftest import Heard
 from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY
 from tests.deploy.tir_stub import API_KEY, LOCATION, PROJECT, TOKEN, Tir, Trouble
 from tests.deploy.tir_stub import tir as run_stub
+from tests.support.listeners import Heard
 
 from mardock.archive.read import ModelArchive
 from mardock.client.inference import InferenceClient

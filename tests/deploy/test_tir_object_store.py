@@ -13,6 +13,7 @@ import boto3
 import pytest
 from tests.deploy.broken_wires import Cutter
 from tests.deploy.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.support.listeners import Heard
 
 from mardock.deploy.object_store import Bucket, ObjectStore
 from mardock.errors import DeployError
@@ -56,11 +57,11 @@ def stored(s3: Any, bucket: Bucket) -> bytes:
 @pytest.mark.parametrize("size", [0, 1000, 20 * MIB + 1], ids=["empty", "small", "in parts"])
 def test_what_was_uploaded_is_there_and_is_not_sent_again(bucket: Bucket, s3: Any, tmp_path: Path, size: int) -> None:
     path = a_file(tmp_path, size)
-    told: list[tuple[int, int]] = []
+    heard = Heard()
     store = ObjectStore(bucket)
-    assert store.upload(path, NAME, metadata={"commit": "abc"}, progress=lambda *done: told.append(done)) == "uploaded"
+    assert store.upload(path, NAME, metadata={"commit": "abc"}, listener=heard) == "uploaded"
     assert stored(s3, bucket) == path.read_bytes()
-    assert told[-1] == (size, size)
+    assert heard.advances[-1] == (size, size)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert s3.head_object(Bucket=bucket.name, Key=NAME)["Metadata"] == {"commit": "abc", "sha256": digest}
     assert store.digest(NAME) == digest

@@ -24,6 +24,7 @@ from mardock.engines.docker.daemon import check
 from mardock.engines.docker.engine import DockerEngine
 from mardock.engines.docker.images import build_own
 from mardock.errors import EngineNotFoundError
+from mardock.listener import SILENT
 from mardock.settings.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def _docker_answers(require: Callable[[str, str], NoReturn]) -> None:
 @pytest.fixture(scope="session")
 def own_image() -> str:
     """The project's own image; the engine's layer cache makes this quick while nothing it is built from changed."""
-    build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, notify=print)
+    build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, listener=SILENT)
     return IMAGE
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from pip._internal.models.index import PyPI
 from tests.docker.derived import derive, docker, trusting
+from tests.support.listeners import Heard
 
 from mardock.engines.docker.engine import DockerEngine
 from mardock.settings.schema import Machine
@@ -41,9 +42,9 @@ def vendor() -> str:
 
 def built(make_project: MakeProject, image: str) -> tuple[str, list[str]]:
     """The tag of the dev image built on an image, and what was said meanwhile."""
-    said: list[str] = []
+    heard = Heard()
     project = make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev")
-    return DockerEngine(project, notify=said.append).build("dev"), said
+    return DockerEngine(project, listener=heard).build("dev"), heard.notes
 
 
 def shell(image: str, script: str) -> str:

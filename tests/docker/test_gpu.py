@@ -13,6 +13,7 @@ from mardock.engines.docker import gpus
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.engine import DockerEngine
 from mardock.errors import EngineError
+from mardock.listener import SILENT
 
 if TYPE_CHECKING:
     from tests.docker.conftest import MakeProject
@@ -72,7 +73,7 @@ def test_doctor_tells_of_gpus_and_images_anyhow(make_project: MakeProject, torch
 def test_what_auto_takes_is_decided_by_the_image_that_is_used(make_project: MakeProject, torchserve_image: str) -> None:
     nowhere = "127.0.0.1:1/nobody/torchserve:0"
     project = make_project(COMPOSE_FILE=FILES, TORCHSERVE_GPU_IMAGE=torchserve_image, TORCHSERVE_IMAGE=nowhere)
-    assert select.create(project, print).name == "docker"
+    assert select.create(project, SILENT).name == "docker"
 
 
 def test_the_hint_and_the_build_are_of_the_image_it_uses(make_project: MakeProject) -> None:

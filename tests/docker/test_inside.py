@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from tests.support.command import Ended, succeed
 
+from mardock import locks
 from mardock.engines.docker.engine import DockerEngine
-from mardock.engines.project_lock import project_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,10 +215,10 @@ def test_watch_serves_what_is_saved(served: Inside) -> None:
 
 def test_whoever_holds_a_lock_is_named_with_the_place_where_its_pid_counts(served: Inside) -> None:
     code = (
-        "import pathlib; from mardock.engines.project_lock import project_lock\n"
-        "with project_lock(pathlib.Path('artifacts'), timeout=0, name='.registering.lock'): print('held')"
+        "import pathlib; from mardock import locks\n"
+        "with locks.hold(pathlib.Path('artifacts/.registering.lock'), doing='registering'): print('held')"
     )
-    with project_lock(served.engine.project.model_store, timeout=0, name=".registering.lock"):
+    with locks.hold(served.engine.project.model_store / ".registering.lock", doing="registering"):
         refused = served.run("python", "-c", code)
     assert f"(pid {os.getpid()} on the host)" in refused.err
     assert served.run("python", "-c", code).out == "held\n"

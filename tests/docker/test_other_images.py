@@ -8,6 +8,7 @@ import pytest
 from tests.contract.projects import add_echo
 from tests.docker.derived import derive, docker, trusting
 from tests.docker.test_serve import health
+from tests.support.listeners import Heard
 
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
@@ -108,10 +109,10 @@ def test_an_older_torchserve(
     make_project_on: MakeProject, official_image: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     image = derive("older", official_image, *trusting(f"pip install --no-cache-dir --no-deps {' '.join(OLD)}"))
-    said: list[str] = []
+    heard = Heard()
     project = make_project_on(image)
-    DockerEngine(project, notify=said.append).up(timeout=120)
-    assert "TorchServe 0.8.2 is started without --disable-token-auth and --enable-model-api" in said
+    DockerEngine(project, listener=heard).up(timeout=120)
+    assert "TorchServe 0.8.2 is started without --disable-token-auth and --enable-model-api" in heard.notes
     engine = serves(project)
     assert health(engine) == 0
     with ManagementClient(engine.endpoint()) as management:

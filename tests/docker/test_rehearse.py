@@ -29,6 +29,7 @@ from mardock.deploy.provenance import Provenance
 from mardock.deploy.rehearsal import contract
 from mardock.deploy.rehearsal.contract import Contract
 from mardock.deploy.rehearsal.rehearse import Report, rehearse
+from mardock.listener import SILENT
 from mardock.settings.project import Project
 
 HANDLER = "def handle(data, context):\n    return [bytes(data[0]['body'])] if data else None\n"
@@ -87,26 +88,17 @@ class Scene:
             options["image"] = self.image
         found = self.experiment()
         site = Site(self.root, {**OPTIONS[target], **options}, os.environ)
-        return contract.load(target).contract(site, found, Silent()), found
+        return contract.load(target).contract(site, found, SILENT), found
 
     def rehearse(self, target: str, **options: Any) -> Report:
         agreed, found = self.contract(target, **options)
         return perform(agreed, found)
 
 
-class Silent:
-    def note(self, text: str) -> None:
-        print(text)
-
-    @contextmanager
-    def progress(self, title: str) -> Iterator[Any]:
-        yield lambda done, total: None
-
-
 def perform(agreed: Contract, found: Experiment) -> Report:
     sources = {"handler.py": "torchserve/echo/handler.py"}
     with TemporaryDirectory() as folder:
-        return rehearse(agreed, found.archive, Path(folder), Silent(), sample=b"hello", sources=sources)
+        return rehearse(agreed, found.archive, Path(folder), SILENT, sample=b"hello", sources=sources)
 
 
 def failed(report: Report) -> tuple[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from mardock.archive import manifest, source_check
 from mardock.archive.members import SourceFile
@@ -12,8 +11,9 @@ from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
 from mardock.archive.spec import ArchiveSpec
 from mardock.archive.store import Draft
-from mardock.archive.write import Progress, SourceChangedError, write_archive
+from mardock.archive.write import SourceChangedError, write_archive
 from mardock.errors import ArchiveError
+from mardock.listener import SILENT, Listener
 
 _ATTEMPTS = 2
 
@@ -32,7 +32,7 @@ def build(
     store: Path,
     *,
     force: bool = False,
-    progress: Optional[Progress] = None,
+    listener: Listener = SILENT,
     lock_timeout: float = 60.0,
 ) -> ArchiveResult:
     """Write `store/<model_name>.mar` from the files of `spec` below `root`.
@@ -41,7 +41,7 @@ def build(
 
     Args:
         force: replace the file even if it is no archive of this model.
-        progress: called with (bytes done, bytes in all) while the archive is written.
+        listener: told how many bytes are written.
         lock_timeout: seconds to wait for another process that writes the same archive.
 
     Raises:
@@ -51,7 +51,7 @@ def build(
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _build(spec, root, store / f"{spec.model_name}.mar", force, progress, lock_timeout)
+            return _build(spec, root, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
         except OSError as error:
@@ -63,14 +63,15 @@ def build(
 
 
 def _build(
-    spec: ArchiveSpec, root: Path, target: Path, force: bool, progress: Optional[Progress], lock_timeout: float
+    spec: ArchiveSpec, root: Path, target: Path, force: bool, listener: Listener, lock_timeout: float
 ) -> ArchiveResult:
     sources = spec.resolve(root)
     check_imports(spec, sources, check_code(spec, sources))
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
-        changed = write_archive(draft, sources, text, progress)
+        with listener.progress(f"archiving {spec.model_name}") as advance:
+            changed = write_archive(draft, sources, text, advance)
     return ArchiveResult(read(target, verify=False), changed)
 
 

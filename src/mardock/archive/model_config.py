@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import zipfile
 from collections.abc import Mapping
 from typing import Any, Optional
 
 from mardock.archive.read import ModelArchive
 from mardock.errors import ArchiveError
+from mardock.spelling import did_you_mean
 
 # What TorchServe 0.12 reads there (threadsPerWorker: mardock's fast workers), and the least value of its whole numbers.
 # Other keys are the handler's own.
@@ -31,7 +31,7 @@ _WHOLE_NUMBERS = {
 }
 _FLAGS = ("useJobTicket", "continuousBatching", "sequenceBatching", "asyncCommunication", "useVenv")
 _CHOICES = {"deviceType": ("cpu", "gpu"), "parallelType": ("pp", "tp", "pptp", "custom")}
-_KEYS = {key.lower(): key for key in (*_WHOLE_NUMBERS, *_FLAGS, *_CHOICES, "deviceIds", "torchrun")}
+_KEYS = (*_WHOLE_NUMBERS, *_FLAGS, *_CHOICES, "deviceIds", "torchrun")
 _SIMILAR = 0.9
 
 
@@ -98,11 +98,11 @@ def _fault(key: str, value: object) -> Optional[str]:
     elif key == "deviceIds":
         if not (isinstance(value, list) and all(type(entry) is int for entry in value)):
             return f"deviceIds must be a list of whole numbers, not {value!r}"
-    elif key not in _KEYS.values():
+    elif key not in _KEYS:
         return _misspelt(key)
     return None
 
 
 def _misspelt(key: str) -> Optional[str]:
-    close = difflib.get_close_matches(key.lower().replace("_", ""), _KEYS, n=1, cutoff=_SIMILAR)
-    return f"unknown key {key}; did you mean {_KEYS[close[0]]}?" if close else None
+    question = did_you_mean(key, _KEYS, similarity=_SIMILAR)
+    return f"unknown key {key}; {question}" if question else None

@@ -7,23 +7,22 @@ second writer waits, and a draft nobody holds belongs to a process that was kill
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import pwd
 import shlex
 import stat
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
+from mardock import locks
 from mardock.errors import ArchiveError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a system says when there is no room left for a file."""
 
-_POLL_SECONDS = 0.05
 _LARGE = 32 << 20
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 
@@ -47,18 +46,17 @@ class Draft:
                 f"there is no model store {self.target.parent}", hint=f"mkdir -p {shlex.quote(str(self.target.parent))}"
             )
         _sweep(self.target.parent)
-        deadline = time.monotonic() + self._timeout
-        while True:
-            fd = self._try_lock()
-            if fd is not None:
-                self.fd = fd
-                return self
-            if time.monotonic() > deadline:
-                raise ArchiveError(
-                    f"{self.target.name} is being written by another process, for more than {self._timeout:g} s",
-                    hint="wait for it to end, then run the command again",
-                )
-            time.sleep(_POLL_SECONDS)
+        try:
+            fd = locks.take(self.path, timeout=self._timeout)
+        except OSError as error:
+            raise _not_writable(self.target.parent, error) from error
+        if fd is None:
+            raise ArchiveError(
+                f"{self.target.name} is being written by another process, for more than {self._timeout:g} s",
+                hint="wait for it to end, then run the command again",
+            )
+        self.fd = fd
+        return self
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], at: Optional[TracebackType]
@@ -87,16 +85,9 @@ class Draft:
 
     def discard(self) -> None:
         """Delete the draft and free its bytes; nothing happens after a commit."""
-        if _is_at(self.fd, self.path):
+        if locks.is_at(self.fd, self.path):
             self.path.unlink()
             os.ftruncate(self.fd, 0)
-
-    def _try_lock(self) -> Optional[int]:
-        fd = _open(self.path)
-        if _lock(fd) and _is_at(fd, self.path):
-            return fd
-        os.close(fd)
-        return None
 
 
 def _allocate(fd: int, size: int) -> None:
@@ -111,44 +102,21 @@ def _allocate(fd: int, size: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    except OSError as error:
-        store = path.parent
-        status = store.stat()
-        raise ArchiveError(
-            f"cannot write into {store}, which belongs to {_user(status.st_uid)} "
-            f"(mode {stat.S_IMODE(status.st_mode):o}): {error.strerror}",
-            hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(store))}",
-        ) from error
-
-
-def _lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    """Whether the open file still has this name: its last holder may have renamed or deleted it."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
-    except FileNotFoundError:
-        return False
+def _not_writable(store: Path, error: OSError) -> ArchiveError:
+    status = store.stat()
+    return ArchiveError(
+        f"cannot write into {store}, which belongs to {_user(status.st_uid)} "
+        f"(mode {stat.S_IMODE(status.st_mode):o}): {error.strerror}",
+        hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(store))}",
+    )
 
 
 def _sweep(store: Path) -> None:
     for path in store.glob(".*.mar.tmp"):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:  # gone, or another user's, who sweeps it
-            continue
-        if _lock(fd) and _is_at(fd, path):
-            path.unlink()
-        os.close(fd)
+        # An error: it is gone, or another user's, who sweeps it.
+        with suppress(OSError), locks.attempt(path, make=False) as orphan:
+            if orphan is not None:
+                path.unlink()
 
 
 def _user(uid: int) -> str:

@@ -10,21 +10,21 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Optional
+from typing import IO
 
 from mardock.archive.manifest import build_time
 from mardock.archive.members import MANIFEST_NAME, SourceFile
 from mardock.archive.store import DISK_FULL, Draft
 from mardock.errors import ArchiveError
+from mardock.listener import Advance
 
 try:
     from isal.isal_zlib import crc32
 except ImportError:  # the extra `fast`: three times zlib's speed
     from zlib import crc32
 
-Progress = Callable[[int, int], None]
 _CHUNK = 1 << 20
 _PAGE = 4096
 
@@ -33,13 +33,11 @@ class SourceChangedError(Exception):
     """A file was written to while it was being archived."""
 
 
-def write_archive(
-    draft: Draft, sources: Sequence[SourceFile], manifest: bytes, progress: Optional[Progress] = None
-) -> bool:
+def write_archive(draft: Draft, sources: Sequence[SourceFile], manifest: bytes, advance: Advance) -> bool:
     """Write `sources` and `manifest` into `draft` and put it in place, unless the same bytes are there already.
 
     Args:
-        progress: called with (bytes done, bytes in all) after each mebibyte.
+        advance: called with the bytes done and in all, after each mebibyte.
 
     Returns:
         Whether the archive in the store is a new one.
@@ -55,7 +53,7 @@ def write_archive(
     try:
         draft.reserve(total)
         with open(draft.fd, "wb", closefd=False) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            report = _Reporter(progress, total)
+            report = _Reporter(advance, total)
             for source in sources:
                 _copy(archive, source, report)
             archive.writestr(_entry(MANIFEST_NAME), manifest)
@@ -72,13 +70,12 @@ def write_archive(
 
 
 class _Reporter:
-    def __init__(self, progress: Optional[Progress], total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+    def __init__(self, advance: Advance, total: int) -> None:
+        self._advance, self._total, self._done = advance, total, 0
 
     def add(self, count: int) -> None:
         self._done += count
-        if self._progress:
-            self._progress(self._done, self._total)
+        self._advance(self._done, self._total)
 
 
 def _copy(archive: zipfile.ZipFile, source: SourceFile, report: _Reporter) -> None:

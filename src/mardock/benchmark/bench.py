@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
 from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.measurement import Measurement
+from mardock.benchmark.plan import BenchPlan
 from mardock.benchmark.protocols import PROTOCOLS
 from mardock.benchmark.report import BenchReport, LoadResult, Part
 from mardock.benchmark.server_side import Counters, read_counters
@@ -17,41 +16,11 @@ from mardock.benchmark.target import Target
 from mardock.benchmark.workers import scaled
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
+from mardock.listener import Listener
 
 _Load = tuple[Optional[int], int]  # workers and concurrency
 _CEILING_S = 1.0
 _CEILING_WARMUP_S = 0.2
-
-
-@dataclass(frozen=True)
-class BenchPlan:
-    """What to measure: every concurrency under every number of workers.
-
-    Attributes:
-        bodies: sent in turn.
-        version: the default version when None.
-        concurrency: requests under way at once; with a rate, the most that may be.
-        rate: requests per second (open loop); None sends whenever a connection is free (closed loop).
-        duration: seconds that each run lasts, in each round.
-        warmup: seconds of the same load before it, which are not counted.
-        timeout: seconds for one answer.
-        workers: scale the model to each of these; left alone when empty.
-        rounds: how many times to take each load in turn, so that a slow spell of the machine meets all of them.
-        protocol: `http` or `grpc`.
-    """
-
-    model: str
-    bodies: tuple[bytes, ...]
-    version: Optional[str] = None
-    content_type: Optional[str] = None
-    concurrency: tuple[int, ...] = (8,)
-    rate: Optional[float] = None
-    duration: float = 10.0
-    warmup: float = 2.0
-    timeout: float = 30.0
-    workers: tuple[int, ...] = ()
-    rounds: int = 1
-    protocol: str = "http"
 
 
 class Bench:
@@ -59,18 +28,16 @@ class Bench:
 
     Args:
         allow_remote: let the load leave this machine.
-        tell: is told what is being done, line by line.
+        listener: notes what is being done.
 
     Raises:
         ConfigError: the plan cannot be sent, or would load another machine without `allow_remote`.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, plan: BenchPlan, *, allow_remote: bool = False, tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, plan: BenchPlan, *, allow_remote: bool = False, listener: Listener) -> None:
         self._endpoint = endpoint
         self._plan = plan
-        self._tell = tell
+        self._listener = listener
         self._protocol = PROTOCOLS[plan.protocol]
         self._target = self._protocol.target(endpoint, plan.model, plan.bodies, plan.version, plan.content_type)
         if not (self._target.is_loopback or allow_remote):
@@ -94,13 +61,13 @@ class Bench:
         with ExitStack() as stack:
             scale = None
             if plan.workers:
-                scale = stack.enter_context(scaled(self._endpoint, plan.model, plan.version, self._tell))
+                scale = stack.enter_context(scaled(self._endpoint, plan.model, plan.version, self._listener))
             for round_ in range(plan.rounds):
                 if plan.rounds > 1:
-                    self._tell(f"round {round_ + 1} of {plan.rounds}")
+                    self._listener.note(f"round {round_ + 1} of {plan.rounds}")
                 for workers in plan.workers or (None,):
                     if scale is not None and workers is not None:
-                        self._tell(f"scaling {plan.model} to {workers} worker{'s' * (workers != 1)}")
+                        self._listener.note(f"scaling {plan.model} to {workers} worker{'s' * (workers != 1)}")
                         scale(workers)
                     if not self._run_levels(workers):
                         return
@@ -133,7 +100,7 @@ class Bench:
         for concurrency in plan.concurrency:
             if concurrency not in self._ceilings:
                 if self._target.tls is not None:
-                    self._tell("the client's ceiling is measured without TLS, and so too high")
+                    self._listener.note("the client's ceiling is measured without TLS, and so too high")
                 self._ceilings[concurrency] = measure_ceiling(self._target, concurrency, answer_bytes, plan.protocol)
             part = self._run_level(workers, concurrency)
             if part.measurement.cut_short:
@@ -152,7 +119,7 @@ class Bench:
     def _run_level(self, workers: Optional[int], concurrency: int) -> Part:
         plan = self._plan
         load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
-        self._tell(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
+        self._listener.note(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
         with self._protocol.generator(self._target, concurrency, plan.timeout) as generator:
             if plan.warmup:
                 measurement = Measurement()
@@ -190,7 +157,7 @@ class Bench:
         try:
             return read_counters(self._endpoint, self._plan.model, self._plan.version)
         except (EngineNotRunningError, ServingError) as error:
-            self._tell(f"without the server's own figures: {error.message}")
+            self._listener.note(f"without the server's own figures: {error.message}")
             return None
 
 

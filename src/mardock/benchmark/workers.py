@@ -10,6 +10,7 @@ from typing import Callable, Optional
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
 from mardock.errors import EngineNotRunningError, WorkerFailedError
+from mardock.listener import Listener
 
 _POLL_S = 0.05
 _LEAVE_S = 60.0
@@ -17,13 +18,13 @@ _LEAVE_S = 60.0
 
 @contextmanager
 def scaled(
-    endpoint: Endpoint, model: str, version: Optional[str], tell: Callable[[str], None]
+    endpoint: Endpoint, model: str, version: Optional[str], listener: Listener
 ) -> Iterator[Callable[[int], None]]:
     """Yield a function that gives the model a number of workers; at the end it has as many as before, come what may.
 
     Args:
         version: the default version when None.
-        tell: is told when the server is gone, and the workers with it.
+        listener: is told when the server is gone, and the workers with it.
 
     Raises:
         MardockError: of ManagementClient's `describe` and `scale`.
@@ -36,7 +37,7 @@ def scaled(
             try:
                 _scale(client, model, before.version, before.min_workers, before.max_workers)
             except EngineNotRunningError:
-                tell(f"the server is gone, and the workers of {model} with it")
+                listener.note(f"the server is gone, and the workers of {model} with it")
 
 
 def _scale(client: ManagementClient, model: str, version: str, fewest: int, most: int) -> None:

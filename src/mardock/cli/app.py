@@ -17,7 +17,6 @@ from mardock.errors import MardockError, OnHostError
 
 INTERRUPTED = 130
 TERMINATED = 143
-_ASKED = "mardock.asked"
 
 
 class _Terminated(KeyboardInterrupt):
@@ -36,7 +35,7 @@ class Boundary(TyperGroup):
             return super().invoke(ctx)
         except MardockError as error:
             if isinstance(error, OnHostError):
-                error.hint = host_only.on_host(ctx.meta[_ASKED])
+                error.hint = host_only.on_host(context.asked())
             console.error(error)
             raise typer.Exit(error.exit_code) from error
         except _Terminated:
@@ -46,8 +45,8 @@ class Boundary(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that was asked for; what follows its name is kept for an error's hint."""
-        ctx.meta[_ASKED] = list(args)
+        """Return the command that was asked for; it is kept as it was written, without what stands before it."""
+        context.set_asked(args)
         return super().resolve_command(ctx, args)
 
 

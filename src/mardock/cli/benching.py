@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from typer.core import TyperGroup
 
+from mardock.benchmark.plan import BenchPlan
 from mardock.cli import console, context
 from mardock.cli.deploy_options import Behind, Elsewhere, Target
+from mardock.defaults import MAX_WORKERS
 from mardock.errors import MardockError, ServingError
 
 if TYPE_CHECKING:
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
     from mardock.settings.project import Project
 
-_OPEN_LOOP_CONNECTIONS = "100"  # what TorchServe lets wait in a model's queue, unless told otherwise
-_CLOSED_LOOP_CONNECTIONS = "8"
+_OPEN_LOOP_CONNECTIONS = (100,)  # what TorchServe lets wait in a model's queue, unless told otherwise
 
 
 class _BenchGroup(TyperGroup):
@@ -63,16 +64,16 @@ def run(
     ] = None,
     duration: Annotated[
         float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure, in each round.")
-    ] = 10,
-    warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = 2,
+    ] = BenchPlan.duration,
+    warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = BenchPlan.warmup,
     workers: Annotated[
         Optional[str],
         typer.Option("--workers", help="Scale the model to each of these, e.g. 1,4, and put it back afterwards."),
     ] = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, max=100, help="Take the settings in turn, that many times over.")
-    ] = 1,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = 30,
+    ] = BenchPlan.rounds,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = BenchPlan.timeout,
     version: Annotated[
         Optional[str], typer.Option("--version", help="A version; the default one when left out.")
     ] = None,
@@ -80,7 +81,7 @@ def run(
     max_error_rate: Annotated[
         float, typer.Option("--max-error-rate", min=0, max=1, help="Errors per request to put up with.")
     ] = 0,
-    protocol: Annotated[str, typer.Option("--protocol", help="http or grpc.")] = "http",
+    protocol: Annotated[str, typer.Option("--protocol", help="http or grpc.")] = BenchPlan.protocol,
     url: Annotated[
         Optional[str], typer.Option("--url", help="Another Inference API, e.g. http://127.0.0.1:9000.")
     ] = None,
@@ -97,7 +98,7 @@ def run(
     Closed loop by default: each connection sends as soon as its answer came. With --rate an open loop, where latency is
     counted from the moment a request was due, so that a stall is charged for all that it delayed.
     """
-    from mardock.benchmark.bench import Bench, BenchPlan
+    from mardock.benchmark.bench import Bench
     from mardock.cli import bench_options, deployed
 
     bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
@@ -106,23 +107,23 @@ def run(
     project = context.project()
     found = deployed.find(project, target, endpoint, deployment)
     asked, called = deployed.names(project, found, model)
-    connections = _OPEN_LOOP_CONNECTIONS if rate else _CLOSED_LOOP_CONNECTIONS
+    connections = _OPEN_LOOP_CONNECTIONS if rate else BenchPlan.concurrency
     plan = BenchPlan(
         model=called,
         bodies=bench_options.bodies(project, asked, files or []),
         version=version,
         content_type=content_type,
-        concurrency=bench_options.numbers("--concurrency", concurrency or connections, most=10_000),
+        concurrency=bench_options.numbers("--concurrency", concurrency, most=10_000) if concurrency else connections,
         rate=rate,
         duration=duration,
         warmup=warmup,
         timeout=timeout,
-        workers=bench_options.numbers("--workers", workers, most=256) if workers else (),
+        workers=bench_options.numbers("--workers", workers, most=MAX_WORKERS) if workers else (),
         rounds=rounds,
         protocol=bench_options.protocol(protocol),
     )
     ours = found is None and url is None  # may be loaded, though from the dev container it is another machine's
-    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes or ours, tell=console.note)
+    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes or ours, listener=console)
     logs = f"mardock deploy logs --endpoint {endpoint}" if endpoint else "mardock logs"
     _carry_out(job, max_error_rate, logs, as_json=as_json, csv=csv, html=html)
 

@@ -76,7 +76,7 @@ def _run(
     built = folder / "built"
     built.mkdir()
     plan = session.Plan(candidates, options.tolerance, options.threads, options.rounds, options.timeout)
-    report = session.compile_model(name, source.load, sample, plan, built, console.note)
+    report = session.compile_model(name, source.load, sample, plan, built, console)
     if source.module_file and project.root in source.module_file.parents:
         sources |= compiled.digests(project.root, [str(source.module_file.relative_to(project.root))])
     report = report.with_sources(sources)

@@ -12,6 +12,8 @@ from mardock import extras
 from mardock.cli import console, context
 from mardock.cli.candidate_option import ALL, WINNER, NamesCandidate
 from mardock.cli.model import PANEL
+from mardock.compile.report import Tolerance
+from mardock.defaults import MAX_THREADS
 from mardock.errors import ConfigError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -43,11 +45,13 @@ def compile_model(
     save: Annotated[
         Optional[str], typer.Option("--save", metavar="[NAME|all]", help="Keep the fastest, this one, or all.")
     ] = None,
-    rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = 1e-3,
+    rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = Tolerance.relative,
     atol: Annotated[
         float, typer.Option("--atol", min=0, help="Tolerance, relative to the output's largest value.")
-    ] = 1e-5,
-    threads: Annotated[Optional[int], typer.Option("--threads", min=1, max=1024, help="Torch's; all cores.")] = None,
+    ] = Tolerance.absolute,
+    threads: Annotated[
+        Optional[int], typer.Option("--threads", min=1, max=MAX_THREADS, help="Torch's; all cores.")
+    ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=3, max=1000, help="How often each is timed, in turns.")] = 5,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for each candidate.")] = 600,
     as_json: context.Json = False,
@@ -58,7 +62,6 @@ def compile_model(
     Under Docker it runs in the dev container.
     """
     from mardock.cli import compile_job, compile_report, compiled
-    from mardock.compile.report import Tolerance
 
     if not all(map(math.isfinite, (rtol, atol, timeout))):
         raise ConfigError("--rtol, --atol and --timeout must be finite", hint="mardock compile --help")

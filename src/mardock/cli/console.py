@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from mardock.cli import host_only
 from mardock.errors import MardockError
+from mardock.listener import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,7 +109,7 @@ def _was_told(details: str) -> bool:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str) -> Iterator[Advance]:
     """Show how far a long job is: a bar on a terminal, a line every few seconds elsewhere.
 
     Yields:

@@ -50,12 +50,24 @@ Drain = Annotated[
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.", callback=_finite)]
 
 _start: Optional[Path] = None
+_asked: tuple[str, ...] = ()
 
 
 def set_start(path: Optional[Path]) -> None:
     """Remember where `--project` says the project is."""
     global _start
     _start = path
+
+
+def set_asked(arguments: Sequence[str]) -> None:
+    """Remember the command that was asked for: its name and what follows, without the options before it."""
+    global _asked
+    _asked = tuple(arguments)
+
+
+def asked() -> tuple[str, ...]:
+    """Return the command that was asked for, as it was written."""
+    return _asked
 
 
 def project(**overrides: Any) -> Project:
@@ -86,7 +98,7 @@ def engine(project: Project) -> Engine:
 
     found = select.running(project)
     if found is None:
-        return select.create(project, console.note)
+        return select.create(project, console)
     asked = project.overrides.get("engine")
     if asked not in (None, "auto", found.name):
         raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
@@ -116,7 +128,7 @@ def torch_engine(project: Project) -> Engine:
 
     if project.settings.machine.engine == "auto" and not place.inside():
         return engine(project)
-    return select.create(project, console.note)
+    return select.create(project, console)
 
 
 def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
@@ -135,8 +147,9 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
         return
     chosen = torch_engine(project)
     if not chosen.torch_is_here:
-        arguments = [_seen_from(project.root, argument) for argument in _without_engine(sys.argv[1:])]
-        raise typer.Exit(chosen.exec(["mardock", *arguments], interactive=on_a_terminal(), writes=writes))
+        name, *arguments = _without_engine(_asked)
+        argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]
+        raise typer.Exit(chosen.exec(argv, interactive=on_a_terminal(), writes=writes))
 
 
 def on_a_terminal() -> bool:
@@ -159,16 +172,15 @@ def _seen_from(root: Path, argument: str) -> str:
     return f"{option}{separator}{real.relative_to(real_root)}"
 
 
-def _without_engine(arguments: list[str]) -> list[str]:
-    """Leave out the options that say where to run: inside the container it is settled."""
+def _without_engine(arguments: Sequence[str]) -> list[str]:
+    """Leave out the option that says where to run: inside the container it is settled."""
     kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if (
-            not skip
-            and argument not in ("--engine", "--project", "-C")
-            and not argument.startswith(("--engine=", "--project="))
-        ):
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":  # what follows are no options
+            return [*kept, argument, *rest]
+        if argument == "--engine":
+            next(rest, None)
+        elif not argument.startswith("--engine="):
             kept.append(argument)
-        skip = argument in ("--engine", "--project", "-C")
     return kept

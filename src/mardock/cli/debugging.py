@@ -37,7 +37,7 @@ def debug(
 
     project = context.project()
     _, settings = project.settings.model(model)
-    session = Session(project, settings, context.running_engine(project), console.note)
+    session = Session(project, settings, context.running_engine(project), console)
 
     def listening(debugged: Debugged) -> None:
         console.success(f"attach a debugger to 127.0.0.1:{debugged.port}")

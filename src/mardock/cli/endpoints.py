@@ -10,6 +10,7 @@ import typer
 from mardock.cli import console, context, deploy_options
 from mardock.cli.deploy_options import Behind, OnEndpoint, Target
 from mardock.cli.resumable import resumable
+from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.errors import ConfigError
 
 
@@ -75,7 +76,7 @@ def invoke(
     deployment: Behind = "",
     model: Annotated[Optional[str], typer.Option("--model", help="What the deployment calls the model.")] = None,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with the file.")] = None,
-    timeout: context.Timeout = 150.0,
+    timeout: context.Timeout = ANSWER_TIMEOUT_S,
     target: Target = None,
 ) -> None:
     """Send a file to a deployed model; its answer goes to stdout untouched."""

@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def _engine() -> DockerEngine:
     from mardock.engines.docker.engine import DockerEngine
 
-    return DockerEngine(context.project(), notify=console.note)
+    return DockerEngine(context.project(), listener=console)
 
 
 def _build(service: Service) -> None:

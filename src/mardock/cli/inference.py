@@ -9,6 +9,7 @@ import typer
 
 from mardock.cli import console, context
 from mardock.cli.deploy_options import Behind, Elsewhere, Target
+from mardock.defaults import ANSWER_TIMEOUT_S, DRAIN_S, MAX_WORKERS
 from mardock.errors import ConfigError
 
 PANEL = "One model, served"
@@ -41,7 +42,7 @@ def register(
         ),
     ] = False,
     num_workers: Annotated[
-        Optional[int], typer.Option("--num-workers", min=0, max=1024, help="Workers, instead of mardock.toml's.")
+        Optional[int], typer.Option("--num-workers", min=0, max=MAX_WORKERS, help="Workers, instead of mardock.toml's.")
     ] = None,
     model_url: Annotated[
         Optional[str], typer.Option("--model-url", help="An archive in the model store, instead of MODEL's own.")
@@ -52,7 +53,7 @@ def register(
     models_port: Annotated[
         Optional[int], typer.Option("--models-port", min=1, max=65535, help="The port of its Management API.")
     ] = None,
-    drain: context.Drain = 10.0,
+    drain: context.Drain = DRAIN_S,
     engine: context.EngineOption = None,
 ) -> None:
     """Register a model and return when its workers are READY."""
@@ -96,7 +97,7 @@ def predict(
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
     grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
-    timeout: context.Timeout = 150.0,
+    timeout: context.Timeout = ANSWER_TIMEOUT_S,
     endpoint: Elsewhere = None,
     deployment: Behind = "",
     target: Target = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.defaults import START_TIMEOUT_S
 
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
@@ -30,7 +31,7 @@ def up(
         bool, typer.Option("--models/--no-models", help="Register the models whose archives are in the model store.")
     ] = True,
     engine: context.EngineOption = None,
-    timeout: context.Timeout = 120.0,
+    timeout: context.Timeout = START_TIMEOUT_S,
 ) -> None:
     """Start TorchServe and register the archived models."""
     from mardock.cli import registering

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mardock.cli import console, context, lifecycle, registering
+from mardock.defaults import START_TIMEOUT_S
 
 SERVED_AS = "model"
 
@@ -17,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def local(
     model: context.ModelArgument = None,
     engine: context.EngineOption = None,
-    timeout: context.Timeout = 120.0,
+    timeout: context.Timeout = START_TIMEOUT_S,
 ) -> None:
     """Serve one archived model as /predictions/model, its log in this terminal, until Ctrl-C."""
     from mardock.engines import select

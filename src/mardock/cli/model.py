@@ -115,5 +115,4 @@ def build(
         spec = spec_of(project, model, compiled)
     if version is not None:
         spec = dataclasses.replace(spec, version=version)
-    with console.progress(f"archiving {model}") as advance:
-        return build_archive(spec, project.root, project.model_store, force=force, progress=advance)
+    return build_archive(spec, project.root, project.model_store, force=force, listener=console)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock.cli import console, context, thread_notes
+from mardock.defaults import DRAIN_S, MAX_WORKERS
 from mardock.errors import EngineError
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def describe(model: Registered, version: OneVersion = None, as_json: context.Jso
 @models.command()
 def scale(
     model: Registered,
-    min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=1024, help="Workers to keep.")],
+    min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=MAX_WORKERS, help="Workers to keep.")],
     max_worker: Annotated[
-        Optional[int], typer.Option("--max-worker", min=0, max=1024, help="The same when left out.")
+        Optional[int], typer.Option("--max-worker", min=0, max=MAX_WORKERS, help="The same when left out.")
     ] = None,
     version: ScaledVersion = None,
 ) -> None:
@@ -99,7 +100,7 @@ def set_default(model: Registered, version: Version) -> None:
 
 
 @models.command()
-def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = 10.0) -> None:
+def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = DRAIN_S) -> None:
     """Remove a model, or one version of it, when its requests are answered; the archive stays in the model store."""
     from mardock import serving
     from mardock.cli.registering import sample_of

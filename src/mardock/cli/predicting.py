@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from mardock.cli import console, context
+from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Job:
     version: Optional[str] = None
     content_type: Optional[str] = None
     concurrency: int = 1
-    timeout: float = 150.0
+    timeout: float = ANSWER_TIMEOUT_S
     protocol: str = "http"
     endpoint: Optional[Endpoint] = None
 

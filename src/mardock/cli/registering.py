@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
+from mardock import locks
 from mardock.cli import console, context, thread_notes
+from mardock.defaults import DRAIN_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 LOCK_TIMEOUT_S = 300.0
-DRAIN_S = 10.0
 
 
 def server(project: Project, url: Optional[str] = None, models_port: Optional[int] = None) -> Server:
@@ -144,14 +145,8 @@ def _alone(project: Project, where: Server) -> AbstractContextManager[None]:
     """Let one command at a time register with the project's server: a second one then finds what it wanted served."""
     if where.engine is None:
         return nullcontext()
-    from mardock.engines.project_lock import project_lock
-
-    return project_lock(  # in the model store, which commands in the dev container can always write to
-        project.model_store,
-        timeout=LOCK_TIMEOUT_S,
-        name=".registering.lock",
-        doing="registering models of this project",
-    )
+    lock = project.model_store / ".registering.lock"  # there, for commands in the dev container can always write to it
+    return locks.hold(lock, doing="registering models of this project", timeout=LOCK_TIMEOUT_S)
 
 
 def _servable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import math
 import os
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock import ownership
+from mardock import locks, ownership
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -26,11 +26,12 @@ def folder(project: Project, prefix: str) -> Iterator[Path]:
     """
     parent = _state(project)
     with contextlib.ExitStack() as stack:
-        with _locked(parent, fcntl.LOCK_EX) if parent else contextlib.nullcontext():  # nobody sweeps a new one
+        alone = locks.attempt(parent, timeout=math.inf, make=False) if parent else contextlib.nullcontext()
+        with alone:  # nobody sweeps a new one
             if parent:
                 _sweep(parent, prefix)
             made = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=parent)))
-            stack.enter_context(_locked(made, fcntl.LOCK_EX))
+            stack.enter_context(locks.attempt(made, make=False))
         yield made.resolve()
 
 
@@ -39,21 +40,13 @@ def _state(project: Project) -> Optional[Path]:
         project.state.mkdir(exist_ok=True)
         ownership.adopt([project.state])
         if os.access(project.state, os.W_OK):
-            return project.state
+            return project.state.resolve()
     return None
 
 
 def _sweep(parent: Path, prefix: str) -> None:
     for left in parent.glob(f"{prefix}*"):
-        with contextlib.suppress(BlockingIOError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):  # its owner lives
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, how)
-        yield
-    finally:
-        os.close(descriptor)
+        # An error: it is another user's, as one of the dev container's root is.
+        with contextlib.suppress(OSError), locks.attempt(left, make=False) as orphan:
+            if orphan is not None:
+                shutil.rmtree(left, ignore_errors=True)

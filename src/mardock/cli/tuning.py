@@ -68,7 +68,7 @@ def tune(
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
     bench_options.check_writable(page)
     plan = TunePlan(load, limit_ms, budget, specs)
-    tuner = Tuner(context.running_engine(project), project, settings, plan, tell=console.note)
+    tuner = Tuner(context.running_engine(project), project, settings, plan, listener=console)
     failure = _run(tuner, page, as_json=as_json)
     report = tuner.report
     if failure is None and report is not None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mardock import extras
 from mardock.client.addressing import check_name, check_version, is_near, request_headers
-from mardock.client.inference import READ_TIMEOUT_S, Prediction
+from mardock.client.inference import Prediction
 from mardock.client.refusals import INVALID_KEY, sanitized
+from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.errors import (
     ApiError,
     ConfigError,
@@ -106,7 +107,7 @@ class GrpcInferenceClient:
         *,
         version: Optional[str] = None,
         content_type: Optional[str] = None,
-        timeout: float = READ_TIMEOUT_S,
+        timeout: float = ANSWER_TIMEOUT_S,
     ) -> Prediction:
         """Send one request to a model's handler.
 

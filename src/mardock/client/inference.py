@@ -10,11 +10,9 @@ from mardock.client.addressing import inference_path
 from mardock.client.model_status import parse_ping
 from mardock.client.suggestions import explained
 from mardock.client.transport import Body, Client, Transport
+from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError
-
-READ_TIMEOUT_S = 150.0
-"""TorchServe gives a worker 120 s to answer unless told otherwise; the client outlasts it to hear the verdict."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class InferenceClient(Client):
         *,
         version: Optional[str] = None,
         content_type: Optional[str] = None,
-        timeout: float = READ_TIMEOUT_S,
+        timeout: float = ANSWER_TIMEOUT_S,
     ) -> Prediction:
         """Send one request to a model's handler.
 
@@ -78,7 +76,7 @@ class InferenceClient(Client):
         *,
         version: Optional[str] = None,
         content_type: Optional[str] = None,
-        timeout: float = READ_TIMEOUT_S,
+        timeout: float = ANSWER_TIMEOUT_S,
     ) -> Prediction:
         """Ask a model's handler to explain its answer to one request; parameters as in `predict`."""
         return self._infer("explanations", model, body, version, content_type, timeout)

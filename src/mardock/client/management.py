@@ -18,6 +18,7 @@ from mardock.client.model_status import (
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
 from mardock.client.transport import Client, QueryValue, Transport
+from mardock.defaults import MAX_WORKERS, WORKER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import (
     ApiError,
@@ -28,10 +29,6 @@ from mardock.errors import (
     ServingError,
 )
 
-MAX_WORKERS = 256
-"""More workers than this for one model are taken for a slip: each is a process with its own torch."""
-
-DEFAULT_STARTUP_TIMEOUT_S = 120
 READ_TIMEOUT_S = 30.0
 
 _MAX_INT = 2**31 - 1
@@ -101,7 +98,7 @@ class ManagementClient(Client):
             "synchronous": synchronous,
         }
         check_archive_url(url, allow_remote=allow_remote)
-        return self._register(url, model_name, query, startup_timeout or DEFAULT_STARTUP_TIMEOUT_S, wait=synchronous)
+        return self._register(url, model_name, query, startup_timeout or WORKER_TIMEOUT_S, wait=synchronous)
 
     def scale(
         self,
@@ -111,7 +108,7 @@ class ManagementClient(Client):
         version: Optional[str] = None,
         *,
         synchronous: bool = True,
-        timeout: float = DEFAULT_STARTUP_TIMEOUT_S,
+        timeout: float = WORKER_TIMEOUT_S,
     ) -> ModelStatus:
         """Set how many workers a version keeps, its default version when none is named.
 

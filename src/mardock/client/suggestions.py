@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Optional
 
 from mardock.client.model_status import GetJson, fetch_default, fetch_models, fetch_versions
 from mardock.client.refusals import NO_CAPACITY
 from mardock.errors import ApiError, MardockError, ModelNotFoundError
+from mardock.spelling import did_you_mean
+
+_MOST = 3
 
 
 def explained(error: ApiError, get_json: GetJson, model: str, version: Optional[str] = None) -> ApiError:
@@ -32,8 +34,8 @@ def explained(error: ApiError, get_json: GetJson, model: str, version: Optional[
 
 
 def _names_hint(wanted: str, names: list[str]) -> str:
-    if close := get_close_matches(wanted, names):
-        return f"did you mean {', '.join(close)}?"
+    if question := did_you_mean(wanted, names, most=_MOST):
+        return question
     return f"registered: {', '.join(names)}" if names else "no model is registered yet: mardock register MODEL"
 
 

@@ -8,7 +8,7 @@ import shutil
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Callable, Optional
@@ -32,8 +32,8 @@ from mardock.compile.report import (
     Tolerance,
 )
 from mardock.errors import ConfigError
+from mardock.listener import Listener
 
-Tell = Callable[[str], None]
 _ROUND_S = 0.3
 _LEAST_FREE = 1 << 20  # bytes
 
@@ -50,10 +50,10 @@ class Plan:
     """
 
     candidates: Sequence[str]
-    tolerance: Tolerance = field(default_factory=Tolerance)
-    threads: Optional[int] = None
-    rounds: int = 5
-    timeout: float = 600.0
+    tolerance: Tolerance
+    threads: Optional[int]
+    rounds: int
+    timeout: float
 
 
 def chosen(only: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def chosen(only: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, ...
 
 
 def compile_model(
-    name: str, load: Callable[[], nn.Module], sample: Callable[[], Inputs], plan: Plan, folder: Path, tell: Tell
+    name: str, load: Callable[[], nn.Module], sample: Callable[[], Inputs], plan: Plan, folder: Path, listener: Listener
 ) -> CompileReport:
     """Build, verify and time every candidate of the plan.
 
@@ -80,7 +80,7 @@ def compile_model(
         load: returns the model in eval mode.
         sample: returns the model's positional arguments.
         folder: an empty one, for the candidates' files and logs; a file is named after its candidate.
-        tell: called with a line for each step.
+        listener: notes each step.
 
     Raises:
         ConfigError: eager does not take the sample, does not answer the same twice, or its process died.
@@ -88,12 +88,12 @@ def compile_model(
     threads = plan.threads or torch.get_num_threads()
     torch.set_num_threads(1)
     job = Job(load(), sample(), folder, plan.tolerance, threads)
-    expected = _ask_eager(job, plan.timeout, tell)
+    expected = _ask_eager(job, plan.timeout, listener)
     with ExitStack() as stack:
         reports: dict[str, CandidateReport] = {}
         alive: dict[str, CandidateProcess] = {}
         for candidate in plan.candidates:
-            tell(f"{candidate}: building and verifying")
+            listener.note(f"{candidate}: building and verifying")
             process = CandidateProcess(
                 functools.partial(run, CANDIDATES[candidate], job), job.folder / f"{candidate}.log"
             )
@@ -103,7 +103,7 @@ def compile_model(
                 alive[candidate] = process
             else:
                 process.__exit__()
-        times = _times(alive, reports, plan, tell)
+        times = _times(alive, reports, plan, listener)
     return CompileReport(
         model=name,
         torch=torch.__version__,
@@ -118,7 +118,7 @@ def compile_model(
     )
 
 
-def _ask_eager(job: Job, timeout: float, tell: Tell) -> Reference:
+def _ask_eager(job: Job, timeout: float, listener: Listener) -> Reference:
     def work(pipe: Connection) -> None:
         torch.set_num_threads(job.threads)
         try:
@@ -134,7 +134,7 @@ def _ask_eager(job: Job, timeout: float, tell: Tell) -> Reference:
             return
         pipe.send(replace(found, answers={label: {} for label in found.answers}))
 
-    tell("eager: answering what the others are compared with")
+    listener.note("eager: answering what the others are compared with")
     with CandidateProcess(work, job.folder / "answers.log") as process:
         try:
             found = process.ask(None, timeout)
@@ -161,12 +161,12 @@ def _first_report(process: CandidateProcess, name: str, timeout: float, folder: 
 
 
 def _times(
-    alive: dict[str, CandidateProcess], reports: dict[str, CandidateReport], plan: Plan, tell: Tell
+    alive: dict[str, CandidateProcess], reports: dict[str, CandidateReport], plan: Plan, listener: Listener
 ) -> dict[str, list[list[float]]]:
     """Return the seconds of one call by candidate and round; who fails here is out."""
     times: dict[str, list[list[float]]] = {name: [] for name in alive}
     for number in range(1, plan.rounds + 1):
-        tell(f"timing {len(times)} candidates, round {number} of {plan.rounds}")
+        listener.note(f"timing {len(times)} candidates, round {number} of {plan.rounds}")
         for name in list(times):
             try:
                 times[name].append(alive[name].ask(_ROUND_S, plan.timeout))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import socket
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from mardock import locks
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
 from mardock.debugging.relay import Relay, Stream
@@ -25,6 +25,7 @@ from mardock.errors import (
     ModelNotFoundError,
     ServingError,
 )
+from mardock.listener import SILENT, Listener
 from mardock.serving.draining import Drain
 from mardock.serving.servable import Wanted
 from mardock.serving.served_model import ServedModel
@@ -65,16 +66,14 @@ class Session:
 
     Args:
         engine: runs the project's server.
-        report: told what is being done.
+        listener: notes what is being done.
     """
 
-    def __init__(
-        self, project: Project, model: ModelSettings, engine: Engine, report: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, project: Project, model: ModelSettings, engine: Engine, listener: Listener = SILENT) -> None:
         self._project = project
         self._settings = model
         self._engine = engine
-        self._report = report
+        self._listener = listener
         self._name = model.archive.model_name
 
     @contextmanager
@@ -146,7 +145,7 @@ class Session:
                 listening(debugged)
 
         self._model.mark()
-        self._report(f"loading {self._name} {plan.version} under debugpy")
+        self._listener.note(f"loading {self._name} {plan.version} under debugpy")
         wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, {}, handler=plan.handler)
         called = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
         try:
@@ -171,7 +170,7 @@ class Session:
             with suppress(ModelNotFoundError):
                 self._answer_all(side)
         except EngineNotRunningError:
-            self._report(f"{self._name} is served no more: TorchServe does not run")
+            self._listener.note(f"{self._name} is served no more: TorchServe does not run")
         finally:
             side.remove()
 
@@ -210,9 +209,6 @@ class Session:
 
 def _is_busy(folder: Path) -> bool:
     """Say whether its worker is at work on a batch; see `worker`."""
-    with suppress(FileNotFoundError), (folder / SETTINGS).open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    with suppress(FileNotFoundError), locks.attempt(folder / SETTINGS, make=False) as idle:
+        return idle is None
     return False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
+from typing import TYPE_CHECKING, Any, Optional, Protocol, cast
 
 from mardock import extras
 from mardock.endpoint import Endpoint
@@ -15,6 +14,7 @@ from mardock.errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
     from mardock.deploy.experiment import Experiment
+    from mardock.listener import Listener
 
 EXTRAS = {"azureml": "azure", "tir": "tir"}
 """The targets, and the extra of this package each one needs."""
@@ -97,18 +97,6 @@ class Served:
     endpoint: Endpoint
     called: str
     models: tuple[str, ...] = ()
-
-
-class Listener(Protocol):
-    """Who is told how far a long job is; `cli.console` is one."""
-
-    def note(self, text: str) -> None:
-        """Hear in a line what is being done."""
-        ...
-
-    def progress(self, title: str) -> AbstractContextManager[Callable[[int, int], None]]:
-        """Give what to call with the units done so far and in all."""
-        ...
 
 
 class DeployTarget(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,9 @@ from typing import Any, BinaryIO, Literal, Optional
 from mardock.client.refusals import sanitized
 from mardock.deploy.base import missing_extra
 from mardock.errors import DeployError
+from mardock.listener import SILENT, Advance, Listener
 
 Outcome = Literal["uploaded", "resumed", "unchanged"]
-Progress = Callable[[int, int], None]
-"""Told the bytes that are in the store, and how many there will be."""
 
 DIGEST = "sha256"
 """The metadata that holds an object's SHA-256 in hex."""
@@ -79,7 +78,7 @@ class ObjectStore:
         *,
         replace: bool = False,
         metadata: Optional[Mapping[str, str]] = None,
-        progress: Progress = lambda sent, total: None,
+        listener: Listener = SILENT,
     ) -> Outcome:
         """Store a file under a name; an upload of the same content that was cut off is continued.
 
@@ -87,15 +86,16 @@ class ObjectStore:
             name: the object's whole name, e.g. `mnist/1.0/model-store/mnist.mar`.
             replace: overwrite an object with other content.
             metadata: kept with the object, beside its digest.
+            listener: told how many bytes are there.
 
         Raises:
             DeployError: there is an object of this name with other content.
         """
         digest, size = _digest(path), path.stat().st_size
-        with self._explained(f"uploading {name}"):
+        with self._explained(f"uploading {name}"), listener.progress(f"uploading {path.name}") as advance:
             stored = self._stored(name)
             if stored is not None and stored.get(DIGEST) == digest:
-                progress(size, size)
+                advance(size, size)
                 return "unchanged"
             if stored is not None and not replace:
                 raise DeployError(
@@ -105,7 +105,7 @@ class ObjectStore:
                 )
             with path.open("rb") as file:
                 send = self._send_parts if size > _PART else self._send_whole
-                return send(file, size, name, {**(metadata or {}), DIGEST: digest}, progress)
+                return send(file, size, name, {**(metadata or {}), DIGEST: digest}, advance)
 
     def digest(self, name: str) -> Optional[str]:
         """Return the SHA-256 an object was stored with; None when there is no such object or it tells none."""
@@ -125,15 +125,15 @@ class ObjectStore:
         return metadata
 
     def _send_whole(
-        self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], progress: Progress
+        self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], advance: Advance
     ) -> Outcome:
         body = file.read()
         self._s3.put_object(Bucket=self._bucket.name, Key=name, Body=body, ContentMD5=_md5(body), Metadata=metadata)
-        progress(size, size)
+        advance(size, size)
         return "uploaded"
 
     def _send_parts(
-        self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], progress: Progress
+        self, file: BinaryIO, size: int, name: str, metadata: Mapping[str, str], advance: Advance
     ) -> Outcome:
         note = f"{_UNFINISHED}/{name}.{metadata[DIGEST]}"
         upload, there = self._unfinished(note, name) or (self._begin(note, name, metadata), {})
@@ -146,7 +146,7 @@ class ObjectStore:
                 etag = self._s3.upload_part(**target, PartNumber=number, Body=body, ContentMD5=_md5(body))["ETag"]
             parts.append({"PartNumber": number, "ETag": etag})
             sent += len(body)
-            progress(sent, size)
+            advance(sent, size)
         self._s3.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
         self._s3.delete_object(Bucket=self._bucket.name, Key=note)
         return "resumed" if there else "uploaded"

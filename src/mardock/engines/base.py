@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional, Protocol
 
+from mardock import locks
 from mardock.endpoint import Endpoint
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import Threads
+from mardock.settings.project import Project
 
 
 @dataclass(frozen=True)
@@ -105,3 +108,15 @@ class Engine(Protocol):
             EngineError: one of them cannot be written there.
         """
         ...
+
+
+def alone(project: Project, *, timeout: float) -> AbstractContextManager[None]:
+    """Let one command at a time start or stop a project's server.
+
+    Args:
+        timeout: seconds to wait for another one.
+
+    Raises:
+        EngineError: another one is still at it then.
+    """
+    return locks.hold(project.state / "lock", doing="starting or stopping this project's server", timeout=timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import json
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from mardock.errors import ConfigError
+from mardock.spelling import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def check(
     for key, found in properties.items():
         where = f"{name}:{found.line}"
         if key not in KINDS:
-            close = difflib.get_close_matches(key, KINDS, n=1)
-            warnings.append(f"{where}: TorchServe has no key {key}" + (f", did you mean {close[0]}?" if close else ""))
+            unknown = f"{where}: TorchServe has no key {key}"
+            warnings.append(", ".join(filter(None, [unknown, did_you_mean(key, KINDS)])))
             continue
         problem = _unresolved(found.value, environ) or KINDS[key](_resolved(found.value, environ).strip())
         if problem:

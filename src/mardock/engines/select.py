@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Optional
 
 from mardock import place
 from mardock.errors import EngineError, EngineNotRunningError
@@ -11,6 +11,7 @@ from mardock.errors import EngineError, EngineNotRunningError
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
     from mardock.engines.serve_container import ServeContainer
+    from mardock.listener import Listener
     from mardock.settings.project import Project
 
 
@@ -94,11 +95,11 @@ def started(project: Project) -> list[Engine]:
     return found
 
 
-def create(project: Project, notify: Callable[[str], None]) -> Engine:
+def create(project: Project, listener: Listener) -> Engine:
     """Return the engine the settings ask for; `auto` takes Docker where it can run the image, and the native one else.
 
     Args:
-        notify: told in one line what `auto` chose, and why.
+        listener: told in one line what `auto` chose, and why.
 
     Raises:
         ConfigError: something is wrong in the settings.
@@ -116,19 +117,19 @@ def create(project: Project, notify: Callable[[str], None]) -> Engine:
     from mardock.engines.docker.images import image_available
 
     if machine.engine == "docker":
-        return DockerEngine(project, notify=notify)
+        return DockerEngine(project, listener=listener)
     if not (project.root / "docker-compose.yml").is_file():
-        notify("engine: native, for there is no docker-compose.yml")
+        listener.note("engine: native, for there is no docker-compose.yml")
         return NativeEngine(project)
     if not engine_answers():
-        notify("engine: native, for no Docker Engine answers")
+        listener.note("engine: native, for no Docker Engine answers")
         return NativeEngine(project)
     image = serve_image(project)
     if not image_available(image):
-        notify(f"engine: native, for the image {image} is neither here nor to be had")
+        listener.note(f"engine: native, for the image {image} is neither here nor to be had")
         return NativeEngine(project)
-    notify("engine: docker")
-    return DockerEngine(project, notify=notify)
+    listener.note("engine: docker")
+    return DockerEngine(project, listener=listener)
 
 
 def _beside(project: Project) -> ServeContainer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.handler.comparison import Tolerance, differences, read
 from mardock.handler.debugger import post_mortem
 from mardock.handler.outcome import BatchRun, Trial
@@ -41,8 +42,8 @@ class TrialSpec:
     samples: Sequence[Request]
     batch: int = 1
     batch_size: int = 1
-    startup_timeout: float = 120.0
-    response_timeout: float = 120.0
+    startup_timeout: float = WORKER_TIMEOUT_S
+    response_timeout: float = WORKER_TIMEOUT_S
     max_response_size: int = MAX_RESPONSE_SIZE
     debug: bool = False
 

@@ -12,16 +12,13 @@ from mardock.client.management import ManagementClient
 from mardock.client.metrics import MetricsClient, model_metrics
 from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import NO_CAPACITY
+from mardock.defaults import DRAIN_S, WORKER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError, MardockError
 from mardock.serving import background
 
-PATIENCE_S = 10.0
-"""How long a command waits for the requests of a version unless it is told otherwise."""
-
 _LOOK_S = 0.01
 _MARGIN_S = 5.0  # time is up before the connection is given up
-_DEFAULT_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Drain:
     """
 
     endpoint: Endpoint
-    seconds: float = PATIENCE_S
+    seconds: float = DRAIN_S
     sample: Optional[bytes] = None
     hurry: Callable[[], bool] = lambda: False
 
@@ -51,7 +48,7 @@ class Drain:
         """
         if not status.ready_workers or self._never_asked(status.name):
             return True
-        limit = time.monotonic() + min(self.seconds, status.response_timeout_s or _DEFAULT_TIMEOUT_S)
+        limit = time.monotonic() + min(self.seconds, status.response_timeout_s or WORKER_TIMEOUT_S)
 
         def over() -> bool:
             return self.hurry() or time.monotonic() > limit

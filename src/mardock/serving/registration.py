@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Optional, Union
 
 from mardock.client.model_status import ModelStatus
+from mardock.defaults import DRAIN_S
 from mardock.errors import MardockError, ModelNotFoundError
 from mardock.listener import SILENT, Listener
 from mardock.serving import pinned, sessions
-from mardock.serving.draining import PATIENCE_S, Drain
+from mardock.serving.draining import Drain
 from mardock.serving.plan import Outcome, Plan, Served, Step, plan
 from mardock.serving.servable import Servable, Wanted, prepare
 from mardock.serving.served_model import ServedModel
@@ -56,7 +57,7 @@ def register(
     servable: Servable,
     *,
     replace: bool = False,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
     listener: Listener = SILENT,
 ) -> Registered:
     """Serve a model and return when the wanted workers are READY.
@@ -92,7 +93,7 @@ def register_all(
     servables: Sequence[Servable],
     *,
     replace: bool = False,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
     listener: Listener = SILENT,
 ) -> list[Union[Registered, MardockError]]:
     """Register models side by side and return what became of each, in their order; no failure stops the others."""

@@ -10,9 +10,10 @@ from typing import Callable, Optional
 from mardock import side_names
 from mardock.archive import directory
 from mardock.client.model_status import ModelStatus
+from mardock.defaults import DRAIN_S
 from mardock.errors import ModelNotFoundError
 from mardock.serving import pinned
-from mardock.serving.draining import PATIENCE_S, Drain
+from mardock.serving.draining import Drain
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
 from mardock.serving.side_version import SideVersion
@@ -25,7 +26,7 @@ def unregister(
     version: Optional[str] = None,
     *,
     sample: Optional[bytes] = None,
-    patience: float = PATIENCE_S,
+    patience: float = DRAIN_S,
 ) -> bool:
     """Stop serving a version of a model, or all of them, and say whether all of their requests were answered.
 

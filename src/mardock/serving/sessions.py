@@ -1,16 +1,38 @@
-"""One development session per model: a second watch would retire the versions of the first, of a debugger or tuner."""
+"""One session per model: a second watch would retire the versions of the first, of a debugger or tuner."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, Optional
 
-from mardock import place
-from mardock.engines.project_lock import open_lock
+from mardock import locks
 from mardock.errors import ConfigError, MardockError
+from mardock.locks import Holder
+
+_REGISTERING: Literal["being registered"] = "being registered"
+
+
+def session(
+    store: Path, model: str, being: Literal["watched", "debugged", "tuned", "being registered"]
+) -> AbstractContextManager[None]:
+    """Hold a model for a session with it.
+
+    Args:
+        store: the server's model store, which the dev container sees too; made when it is not there.
+        being: what the holder does with the model.
+
+    Raises:
+        ConfigError: another process watches, debugs or tunes this model.
+        EngineError: the store cannot be written.
+    """
+
+    def refused(holder: Holder) -> ConfigError:
+        message = f"model {model} is {holder.doing} already, by pid {holder.process}"
+        return ConfigError(message, hint=f"end that first: kill {holder.process}")
+
+    return locks.hold(store / f".{model}.session.lock", doing=being, refused=refused)
 
 
 @contextmanager
@@ -24,37 +46,7 @@ def nobody_in(store: Optional[Path], model: str) -> Iterator[bool]:
         alone = store is not None
         if store is not None:
             try:
-                stack.enter_context(session(store, model, "being registered"))
+                stack.enter_context(session(store, model, _REGISTERING))
             except MardockError:
                 alone = False
         yield alone
-
-
-@contextmanager
-def session(
-    store: Path, model: str, being: Literal["watched", "debugged", "tuned", "being registered"]
-) -> Iterator[None]:
-    """Hold `.<model>.session.lock`; the kernel lets go of it when its holder dies, however it dies.
-
-    Args:
-        store: the server's model store, which the dev container sees too; made when it is not there.
-        being: what the holder does with the model.
-
-    Raises:
-        ConfigError: another process watches, debugs or tunes this model.
-        EngineError: the folder cannot be written.
-    """
-    with open_lock(store, f".{model}.session.lock") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            doing, _, owner = file.read().partition("\n")
-            owner = place.told_here(owner) or "unknown"
-            raise ConfigError(
-                f"model {model} is {doing or 'in use'} already, by pid {owner}", hint=f"end that first: kill {owner}"
-            ) from error
-        file.truncate(0)
-        file.write(f"{being}\n{place.this_process()}")
-        file.flush()
-        yield

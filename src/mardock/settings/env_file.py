@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mardock.errors import ConfigError
+from mardock.spelling import did_you_mean
 
 
 def read_env_file(path: Path, environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
@@ -61,11 +61,8 @@ def _text(path: Path) -> str:
 def _refuse_misspelt(key: str, where: str, known: Iterable[str]) -> None:
     names = list(known)
     if key.startswith("MARDOCK_") and key not in names:
-        close = difflib.get_close_matches(key, names, n=1)
-        raise ConfigError(
-            f"{where}: unknown variable {key}",
-            hint=f"did you mean {close[0]}?" if close else ".env.example lists them all",
-        )
+        hint = did_you_mean(key, names) or ".env.example lists them all"
+        raise ConfigError(f"{where}: unknown variable {key}", hint=hint)
 
 
 def _expand(value: str, where: str, defined: Mapping[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from mardock.errors import ConfigError
 from mardock.settings.env_file import read_env_file
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
+from mardock.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -143,8 +143,7 @@ def _nearest(location: Sequence[str]) -> str:
         tables = {"archive": ArchiveSpec, "serving": Serving, "train": Training}
         owner = tables.get(location[2], ModelSettings) if len(location) > 3 else ModelSettings
     known = [name for name in owner.__dataclass_fields__ if name not in ("__pydantic_config__", "root", "machine")]
-    close = difflib.get_close_matches(location[-1], known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+    return did_you_mean(location[-1], known) or f"known keys: {', '.join(known)}"
 
 
 def _line(text: str, location: Sequence[str]) -> Optional[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal, Optional
 from annotated_types import Ge, Interval, MinLen
 
 from mardock.archive.spec import ArchiveSpec
+from mardock.defaults import MAX_THREADS, MAX_WORKERS, WORKER_TIMEOUT_S
 from mardock.errors import ConfigError
+from mardock.spelling import did_you_mean
 
 EngineChoice = Literal["auto", "docker", "native"]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Name = Annotated[str, MinLen(1)]
-Threads = Annotated[int, Interval(ge=1, le=1024)]
+Threads = Annotated[int, Interval(ge=1, le=MAX_THREADS)]
 
 _FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}  # read by pydantic from a dataclass's __pydantic_config__
 
@@ -98,11 +99,11 @@ class Serving:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
-    initial_workers: Annotated[int, Interval(ge=0, le=1024)] = 1
+    initial_workers: Annotated[int, Interval(ge=0, le=MAX_WORKERS)] = 1
     batch_size: Annotated[int, Ge(1)] = 1
     max_batch_delay: Annotated[int, Ge(0)] = 100
-    response_timeout: Annotated[int, Ge(1)] = 120
-    startup_timeout: Annotated[int, Ge(1)] = 120
+    response_timeout: Annotated[int, Ge(1)] = WORKER_TIMEOUT_S
+    startup_timeout: Annotated[int, Ge(1)] = WORKER_TIMEOUT_S
     threads_per_worker: Optional[Threads] = None
 
 
@@ -168,7 +169,6 @@ class Settings:
                 )
             raise ConfigError("which model?", hint=f"name one of: {known}")
         if name not in self.models:
-            close = difflib.get_close_matches(name, self.models, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"mardock.toml lists: {known or 'none'}"
+            hint = did_you_mean(name, self.models) or f"mardock.toml lists: {known or 'none'}"
             raise ConfigError(f"mardock.toml lists no model {name!r}", hint=hint)
         return name, self.models[name]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock.listener import Listener
 from mardock.swap.snapshot import Scope
 
 _QUIET_MS = 5  # after the last of a group of writes; the watching thread looks this often
@@ -31,11 +31,11 @@ class Changes:
     Falls back to polling when the operating system has no watches left.
 
     Args:
-        say: told when it has to poll.
+        listener: told when it has to poll.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._polling = bool(os.environ.get("WATCHFILES_FORCE_POLLING"))  # for file systems that tell nothing
         self._scope: Optional[Scope] = None
         self._stop = threading.Event()
@@ -113,7 +113,7 @@ class Changes:
 
     def _poll_instead(self, why: str) -> None:
         self._polling = True
-        self._say(f"{why}: looking every {_POLL_S:g} s instead")
+        self._listener.note(f"{why}: looking every {_POLL_S:g} s instead")
 
     def _watch(self, scope: Scope, stop: threading.Event, watching: threading.Event) -> None:
         """Note changes until told to stop, or until a watched folder is replaced: the old one tells nothing more."""

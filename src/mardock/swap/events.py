@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from mardock.errors import MardockError
+from mardock.listener import Silent
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,14 @@ class Said:
 
 Event = Union[Swapped, Refused, Said]
 Report = Callable[[Event], None]
+
+
+class Sayings(Silent):
+    """A listener whose notes are told as events."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def note(self, text: str) -> None:
+        """Tell it."""
+        self._report(Said(text))

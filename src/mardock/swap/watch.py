@@ -25,7 +25,7 @@ from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
 from mardock.swap import crash_loop, snapshot
 from mardock.swap.changes import Changes, Saved
-from mardock.swap.events import Refused, Report, Said
+from mardock.swap.events import Refused, Report, Said, Sayings
 from mardock.swap.instant_swapper import InstantSwapper
 from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
@@ -54,7 +54,7 @@ def watch(project: Project, model: Optional[str], report: Report, *, instant: bo
     if find_spec("watchfiles") is None:
         raise EngineNotFoundError("watchfiles is not installed", hint=extras.how_to_add("watch"))
     with session(project.model_store, settings.archive.model_name, "watched"):
-        changes = Changes(lambda text: report(Said(text)))
+        changes = Changes(Sayings(report))
         swapper = (InstantSwapper if instant else Swapper)(project, name, report, changes)
         swapper.connect(select.needed(project), settings)
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.full_disk import one_mebibyte_for
+from tests.support.listeners import Heard
 
 from mardock.archive.build import build
 from mardock.archive.read import read
@@ -73,10 +74,10 @@ def test_an_equal_archive_is_left_untouched_and_a_changed_one_replaced(project: 
 
 def test_progress_counts_every_byte(project: Path, spec: ArchiveSpec) -> None:
     (project / "weights.pt").write_bytes(bytes(3 << 20))
-    seen: list[tuple[int, int]] = []
-    build(spec, project, project / "artifacts", progress=lambda done, total: seen.append((done, total)))
-    assert len(seen) >= 3
-    assert seen[-1][0] == seen[-1][1] == sum((project / name).stat().st_size for name in FILES)
+    heard = Heard()
+    build(spec, project, project / "artifacts", listener=heard)
+    assert len(heard.advances) >= 3
+    assert heard.advances[-1][0] == heard.advances[-1][1] == sum((project / name).stat().st_size for name in FILES)
 
 
 @pytest.mark.parametrize("content", [b"not mine", b""])
@@ -113,7 +114,7 @@ def test_ctrl_c_leaves_the_old_archive_and_no_draft(project: Path, spec: Archive
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(spec, project, project / "artifacts", progress=interrupt)
+        build(spec, project, project / "artifacts", listener=Heard(interrupt))
     assert _store(project) == ["mnist.mar"]
     assert build(spec, project, project / "artifacts").archive.sha256 != before
 
@@ -124,7 +125,7 @@ def test_what_a_killed_writer_left_is_swept_by_the_next(project: Path, spec: Arc
 
     child = os.fork()
     if child == 0:
-        build(replace(spec, model_name="other"), project, project / "artifacts", progress=kill)
+        build(replace(spec, model_name="other"), project, project / "artifacts", listener=Heard(kill))
         os._exit(0)
     os.waitpid(child, 0)
     assert _store(project) == [".other.mar.tmp"]
@@ -166,12 +167,12 @@ def test_a_file_that_changes_is_archived_again_but_only_once(project: Path, spec
             weights.write_bytes(os.urandom(weights.stat().st_size + 1))
 
     if changes == 1:
-        archive = build(spec, project, project / "artifacts", progress=change).archive
+        archive = build(spec, project, project / "artifacts", listener=Heard(change)).archive
         with zipfile.ZipFile(archive.path) as mar:
             assert mar.read("weights.pt") == weights.read_bytes()
     else:
         with pytest.raises(ArchiveError, match=r"weights\.pt was written to .* 2 times"):
-            build(spec, project, project / "artifacts", progress=change)
+            build(spec, project, project / "artifacts", listener=Heard(change))
         assert _store(project) == []
 
 
@@ -198,7 +199,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_draft(project: Path, spec: Arc
         if shutil.disk_usage(project / "artifacts").free > 1 << 20:
             pytest.skip("needs a disk of its own")
         with pytest.raises(ArchiveError, match=r"no room for mnist\.mar: it needs 8\d\d,\d+ bytes, .* free"):
-            build(spec, project, project / "artifacts", progress=fill)
+            build(spec, project, project / "artifacts", listener=Heard(fill))
         assert _store(project) == ["other"]
 
 

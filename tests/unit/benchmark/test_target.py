@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.benchmark.bench import Bench, BenchPlan
+from mardock.benchmark.bench import Bench
+from mardock.benchmark.plan import BenchPlan
 from mardock.benchmark.target import prediction_target
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError
+from mardock.listener import SILENT
 
 pytestmark = pytest.mark.enable_socket  # getaddrinfo of numeric addresses asks nobody
 
@@ -44,10 +46,10 @@ def test_another_machine_is_loaded_only_when_allowed() -> None:
     remote = Endpoint("http://192.0.2.1:8080")
 
     with pytest.raises(ConfigError, match=r"192\.0\.2\.1:8080 is not this machine") as refused:
-        Bench(remote, PLAN, tell=print)
+        Bench(remote, PLAN, listener=SILENT)
     assert "--yes" in (refused.value.hint or "")
-    Bench(remote, PLAN, allow_remote=True, tell=print)
+    Bench(remote, PLAN, allow_remote=True, listener=SILENT)
 
 
 def test_ipv6_loopback_is_this_machine() -> None:
-    Bench(Endpoint("http://[::1]:8080"), PLAN, tell=print)
+    Bench(Endpoint("http://[::1]:8080"), PLAN, listener=SILENT)

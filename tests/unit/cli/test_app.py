@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,27 @@ def test_every_command_explains_itself(words: tuple[str, ...], run: Run) -> None
 def test_the_readme_lists_every_command_and_no_other() -> None:
     listed = re.findall(r"^\| `mardock ([a-z -]+)` \| (.+) \|$", readme(), re.MULTILINE)
     assert dict(listed) == {" ".join(words): first_line(command.help) for words, command in COMMANDS.items()}
+
+
+def test_every_error_the_readme_quotes_is_made_by_some_code() -> None:
+    quotes = re.findall(r"^\| `([^`]+)` \|", readme().partition("## Troubleshooting")[2], re.MULTILINE)
+    assert quotes
+    texts = list(literals())
+    for quote in quotes:
+        words = re.compile(".*".join(map(re.escape, re.split(r"…|\d+", quote))))
+        assert any(words.search(text) for text in texts), quote
+
+
+def literals() -> Iterator[str]:
+    """Yield every string of the code, with an ellipsis for each value it is given; a docstring is none."""
+    for file in (REPOSITORY / "src" / "mardock").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
+                yield node.value
 
 
 def test_the_readme_lists_every_make_target_and_no_other() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.unit.cli.conftest import Run
 
 from mardock.cli import context
 from mardock.errors import ConfigError
@@ -49,3 +52,49 @@ def test_what_the_container_does_not_see_is_refused(root: Path, monkeypatch: pyt
     for argument in ("../stranger.png", "link.png"):
         with pytest.raises(ConfigError, match="lies outside of the project"):
             context._seen_from(root, argument)
+
+
+class Elsewhere:
+    """An engine whose torch is in a container: it keeps what it is to run there."""
+
+    torch_is_here = False
+
+    def __init__(self) -> None:
+        self.argv: list[str] = []
+
+    def exec(self, argv: Sequence[str], **options: Any) -> int:
+        self.argv = list(argv)
+        return 7
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "inside"),
+    [
+        ((), ("archive", "digits"), ("archive", "digits")),
+        (("-CROOT",), ("archive", "digits"), ("archive", "digits")),
+        (("-C", "ROOT"), ("archive", "digits"), ("archive", "digits")),
+        (("--project=ROOT",), ("archive", "digits"), ("archive", "digits")),
+        (("--project", "ROOT"), ("archive", "--engine=docker", "digits"), ("archive", "digits")),
+        ((), ("archive", "--engine", "docker", "digits", "--force"), ("archive", "digits", "--force")),
+        ((), ("try", "digits", "--data=one.png"), ("try", "digits", "--data=samples/one.png")),
+        ((), ("try", "--engine", "docker", "digits", "--", "one.png"), ("try", "digits", "--", "samples/one.png")),
+        ((), ("try", "digits", "--", "--engine"), ("try", "digits", "--", "--engine")),  # a file's name
+        ((), ("mar", "digits"), ("mar", "digits")),  # though there is a file of that name
+    ],
+)
+def test_a_command_arrives_in_the_container_without_what_is_settled_there(
+    root: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    command: tuple[str, ...],
+    inside: tuple[str, ...],
+) -> None:
+    (root / "mardock.toml").write_text('[models.digits.archive]\nhandler = "handler.py"\n', encoding="utf-8")
+    (root / "samples" / "mar").touch()
+    monkeypatch.chdir(root / "samples")
+    engine = Elsewhere()
+    monkeypatch.setattr(context, "torch_engine", lambda project: engine)
+    done = run(*(option.replace("ROOT", str(root)) for option in options), *command)
+    assert done.exit_code == 7, done.output
+    assert engine.argv == ["mardock", *inside]

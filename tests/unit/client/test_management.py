@@ -8,10 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import responses
+from pydantic import TypeAdapter, ValidationError
 
-from mardock.client.management import MAX_WORKERS, ManagementClient
+from mardock.client.management import ManagementClient
+from mardock.defaults import MAX_WORKERS
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError, ConfigError, ModelNotFoundError
+from mardock.settings.schema import Serving
 
 URL = "http://127.0.0.1:8081"
 STATES = ("UNLOADING", "READY")
@@ -71,6 +74,19 @@ def test_scale_always_sends_both_bounds_and_synchronous(client: ManagementClient
 
     assert query_of(responses.calls[0].request.url) == {"min_worker": "0", "max_worker": "0", "synchronous": "true"}
     assert responses.calls[0].request.headers["Authorization"] == "Bearer s3cr3t"
+
+
+@responses.activate
+def test_as_many_workers_as_the_settings_allow_are_asked_for(client: ManagementClient) -> None:
+    allowed = TypeAdapter(Serving).validate_python({"initial_workers": MAX_WORKERS}).initial_workers
+    with pytest.raises(ValidationError):
+        TypeAdapter(Serving).validate_python({"initial_workers": MAX_WORKERS + 1})
+    responses.put(f"{URL}/models/mnist", json={"status": "Workers scaled"})
+    responses.get(f"{URL}/models/mnist", json=[described("mnist")])
+
+    client.scale("mnist", 0, allowed)
+
+    assert query_of(responses.calls[0].request.url)["max_worker"] == str(MAX_WORKERS)
 
 
 @responses.activate

@@ -17,7 +17,6 @@ from mardock.engines.native import class_archive, installation, launch, lifecycl
 from mardock.engines.native.engine import NativeEngine
 from mardock.engines.native.installation import Java, find_java
 from mardock.engines.native.state import Home, Server, place
-from mardock.engines.project_lock import project_lock
 from mardock.engines.threads import Threads
 from mardock.errors import ConfigError, EngineError, EngineNotFoundError
 from mardock.settings.project import Project
@@ -219,14 +218,6 @@ def test_the_temp_folder_is_short_and_private(tmp_path: Path, monkeypatch: pytes
     home.temp.symlink_to(tmp_path)
     with pytest.raises(EngineError, match="not a private folder"):
         home.make()
-
-
-def test_the_lock_tells_its_holder(tmp_path: Path) -> None:
-    holder = f"pid {os.getpid()}"
-    with project_lock(tmp_path, timeout=0), pytest.raises(EngineError, match=holder), project_lock(tmp_path, timeout=0):
-        pytest.fail("held twice")
-    with project_lock(tmp_path, timeout=0):
-        pass
 
 
 def test_a_file_where_a_folder_should_be_is_refused(tmp_path: Path) -> None:

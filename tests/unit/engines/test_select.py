@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.support.listeners import Heard
 
 from mardock.engines import select
 from mardock.engines.docker import containers, daemon, images
@@ -39,17 +40,17 @@ def test_the_choice(
 ) -> None:
     monkeypatch.setattr(daemon, "engine_answers", lambda: answers)
     monkeypatch.setattr(images, "image_available", lambda name: image)
-    lines: list[str] = []
-    assert select.create(project(tmp_path, engine), lines.append).name == chosen
-    assert lines == ([told] if told else [])
+    heard = Heard()
+    assert select.create(project(tmp_path, engine), heard).name == chosen
+    assert heard.notes == ([told] if told else [])
 
 
 def test_a_project_without_containers_is_served_natively(tmp_path: Path) -> None:
-    lines: list[str] = []
+    heard = Heard()
     asked = project(tmp_path, "auto")
     (tmp_path / "docker-compose.yml").unlink()
-    assert select.create(asked, lines.append).name == "native"
-    assert lines == ["engine: native, for there is no docker-compose.yml"]
+    assert select.create(asked, heard).name == "native"
+    assert heard.notes == ["engine: native, for there is no docker-compose.yml"]
 
 
 def test_nothing_runs_in_a_fresh_project_even_with_broken_settings(

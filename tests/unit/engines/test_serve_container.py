@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from pathlib import Path
 
 import pytest
+from tests.support.listeners import Heard
 
 from mardock import place
 from mardock.engines import select, serve_container
-from mardock.engines.project_lock import project_lock
 from mardock.engines.serve_container import ServeContainer
-from mardock.errors import EngineError, EngineNotRunningError, OnHostError
+from mardock.errors import EngineNotRunningError, OnHostError
 from mardock.settings.project import Project
 
 
@@ -33,9 +32,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.mark.parametrize("engine", ["auto", "docker", "native"])
 def test_it_is_the_only_engine_in_there(project: Project, engine: str) -> None:
-    told: list[str] = []
-    chosen = select.create(Project(project.root, engine=engine), told.append)
-    assert (chosen.name, chosen.torch_is_here, told) == ("serve", True, [])
+    heard = Heard()
+    chosen = select.create(Project(project.root, engine=engine), heard)
+    assert (chosen.name, chosen.torch_is_here, heard.notes) == ("serve", True, [])
     assert [engine.name for engine in select.started(project)] == ["serve"]
     assert not (project.root / ".mardock").exists()
 
@@ -86,23 +85,3 @@ def test_commands_run_here_in_the_project_s_folder(project: Project, capfd: pyte
         ServeContainer(project).exec(["python", "-c", "import os; print(os.getcwd()); exit(7)"], interactive=False) == 7
     )
     assert capfd.readouterr().out.strip() == str(project.root)
-
-
-def test_a_lock_names_its_holder_with_the_place_where_its_pid_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    container = f"{os.getpid()} in the container {os.uname().nodename}"
-    with project_lock(tmp_path, timeout=0):
-        monkeypatch.setenv(place.VARIABLE, "dev")
-        refused_with(tmp_path, f"{os.getpid()} on the host")
-    with project_lock(tmp_path, timeout=0):
-        refused_with(tmp_path, container)
-        monkeypatch.delenv(place.VARIABLE)
-        refused_with(tmp_path, container)
-
-
-def refused_with(folder: Path, owner: str) -> None:
-    with pytest.raises(EngineError) as caught, project_lock(folder, timeout=0):
-        pass
-    assert f"(pid {owner})" in caught.value.message
-    assert caught.value.hint == f"wait for it, or end it: kill {owner}"

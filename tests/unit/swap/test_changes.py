@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from tests.support.listeners import Heard
 from tests.unit.swap.conftest import Model
 
 from mardock.swap import snapshot
@@ -18,13 +19,13 @@ PATIENCE_S = 20.0
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
+def heard() -> Heard:
+    return Heard()
 
 
 @pytest.fixture
-def changes(said: list[str], model: Model) -> Iterator[Changes]:
-    made = Changes(said.append)
+def changes(heard: Heard, model: Model) -> Iterator[Changes]:
+    made = Changes(heard)
     yield made
     made.close()
 
@@ -62,7 +63,7 @@ def test_a_folder_that_is_replaced_is_followed_again(model: Model, changes: Chan
         changes.follow(snapshot.scope(model.settings, model.root))
 
 
-def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: Changes, said: list[str]) -> None:
+def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: Changes, heard: Heard) -> None:
     scope = snapshot.scope(model.settings, model.root)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     first_free = os.dup(0)
@@ -72,7 +73,7 @@ def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: C
         changes.follow(scope)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert "looking every" in said[0]
+    assert "looking every" in heard.notes[0]
     for number in range(3):  # within one second
         model.handler.write_text(f"x = {number}\n")
         saved = changes.wait(PATIENCE_S)
@@ -81,11 +82,11 @@ def test_without_a_file_watch_left_it_polls_and_says_so(model: Model, changes: C
 
 
 def test_a_watchfiles_that_is_not_as_it_was_is_done_without(
-    model: Model, changes: Changes, said: list[str], monkeypatch: pytest.MonkeyPatch
+    model: Model, changes: Changes, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles._rust_notify", None)
     changes.follow(snapshot.scope(model.settings, model.root))
-    assert said[0].startswith("watchfiles cannot be used (")
+    assert heard.notes[0].startswith("watchfiles cannot be used (")
     model.handler.write_text("x = 1\n")
     saved = changes.wait(PATIENCE_S)
     assert saved is not None

@@ -19,6 +19,7 @@ from mardock.benchmark.tuning.scores import Reading, UnfitError
 from mardock.benchmark.tuning.setting import Setting
 from mardock.benchmark.tuning.write_back import model_config_keys
 from mardock.client.model_status import ModelStatus
+from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.engines.base import Engine
 from mardock.engines.threads import Threads, shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
@@ -35,7 +36,6 @@ from mardock.side_names import Kind, SideName
 _CONFIG = "model-config.yaml"
 _FIRST_S = 0.5  # at least, of load before the first window of a version
 _FILLING = 0.25  # of a run, while the first answers are on their way: counting it would favour small batches
-_DEFAULT_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Arena:
         target = prediction_target(
             model.server.endpoint, model.name, load.bodies, version=version, content_type=load.content_type
         )
-        timeout = float(self.served.response_timeout_s or _DEFAULT_TIMEOUT_S)
+        timeout = float(self.served.response_timeout_s or WORKER_TIMEOUT_S)
         with LoadGenerator(target, load.concurrency, timeout=timeout) as generator:
             for length in (warmup, seconds) if warmup else (seconds,):
                 measurement = Measurement()

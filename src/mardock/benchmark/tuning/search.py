@@ -9,6 +9,7 @@ from typing import Callable, Optional, Protocol
 
 from mardock.benchmark.tuning.scores import Reading, Scores, UnfitError
 from mardock.benchmark.tuning.setting import Setting, Space
+from mardock.listener import Listener
 
 _WINDOWS = 60  # of the shortest kind that fit into a budget, with what it takes to start workers
 _SHORTEST_S, _LONGEST_S = 0.3, 10.0
@@ -61,7 +62,7 @@ class Search:
     Args:
         present: how the model is served now.
         budget: seconds, about.
-        tell: is told what is being measured.
+        listener: notes what is being measured.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Search:
         *,
         limit_ms: Optional[float],
         budget: float,
-        tell: Callable[[str], None],
+        listener: Listener,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scores = Scores(limit_ms)
@@ -80,7 +81,7 @@ class Search:
         self._course = course
         self._space = space
         self._budget = budget
-        self._tell = tell
+        self._listener = listener
         self._clock = clock
         self._began = clock()
         self._window = min(max(budget / _WINDOWS, _SHORTEST_S), _LONGEST_S)
@@ -183,7 +184,7 @@ class Search:
     def _measure(self, setting: Setting, seconds: float) -> None:
         if setting in self.scores.unfit:
             return
-        self._tell(str(setting))
+        self._listener.note(str(setting))
         try:
             self.scores.add(setting, self._course.measure(setting, seconds))
         except UnfitError as error:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Callable, Optional
+from typing import Optional
 
+from mardock import locks
 from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.steady import why_unsteady
@@ -17,8 +18,8 @@ from mardock.benchmark.tuning.scores import UnfitError
 from mardock.benchmark.tuning.search import Search, Verdict
 from mardock.benchmark.tuning.setting import Space
 from mardock.engines.base import Engine
-from mardock.engines.project_lock import project_lock
 from mardock.errors import EngineNotRunningError, ServingError
+from mardock.listener import Listener
 from mardock.serving.sessions import session
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
@@ -40,8 +41,8 @@ class TunePlan:
     """
 
     load: Load
-    limit_ms: Optional[float] = None
-    budget: float = 60.0
+    limit_ms: Optional[float]
+    budget: float
     variants: Mapping[str, ArchiveSpec] = field(default_factory=dict)
 
 
@@ -50,17 +51,17 @@ class Tuner:
 
     Args:
         settings: the model as the project describes it.
-        tell: is told what is being done, line by line.
+        listener: notes what is being done.
     """
 
     def __init__(
-        self, engine: Engine, project: Project, settings: ModelSettings, plan: TunePlan, *, tell: Callable[[str], None]
+        self, engine: Engine, project: Project, settings: ModelSettings, plan: TunePlan, *, listener: Listener
     ) -> None:
         self._engine = engine
         self._project = project
         self._settings = settings
         self._plan = plan
-        self._tell = tell
+        self._listener = listener
         self._started = datetime.now().astimezone()
         self._began = time.monotonic()
         self._arena: Optional[Arena] = None
@@ -80,7 +81,7 @@ class Tuner:
         specs.update(self._plan.variants)
         state = self._project.state
         with (
-            project_lock(state, timeout=0, name="tuning.lock", doing="tuning a model of this project"),
+            locks.hold(state / "tuning.lock", doing="tuning a model of this project"),
             session(self._project.model_store, self._settings.archive.model_name, "tuned"),
         ):
             self._arena = arena = Arena(self._engine, self._project, self._settings, self._plan.load, specs)
@@ -93,7 +94,7 @@ class Tuner:
                         arena.present,
                         limit_ms=self._plan.limit_ms,
                         budget=self._plan.budget,
-                        tell=self._tell,
+                        listener=self._listener,
                     )
                     self._verdict = search.run()
             except EngineNotRunningError as error:
@@ -138,7 +139,7 @@ class Tuner:
 
     def _look(self, arena: Arena) -> None:
         """Load the present setting until it is steady; what is not by then is the machine's doing."""
-        self._tell(f"{arena.served.name} as it is served now: {arena.present}")
+        self._listener.note(f"{arena.served.name} as it is served now: {arena.present}")
         why: Optional[str] = None
         for _ in range(_LOOKS):
             try:

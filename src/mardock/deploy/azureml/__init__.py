@@ -16,8 +16,9 @@ from mardock.endpoint import Endpoint
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment, Source
+    from mardock.listener import Listener
 
 
 def plan(site: Site, experiment: Experiment, name: Name) -> Plan:

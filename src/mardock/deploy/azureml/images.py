@@ -13,8 +13,9 @@ from mardock.errors import DeployError
 
 if TYPE_CHECKING:
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Source
+    from mardock.listener import Listener
     from mardock.settings.project import Project
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"  # whom a container registry of Azure expects with a token
@@ -38,8 +39,7 @@ def provide(site: Site, options: Options, source: Source, listener: Listener) ->
             listener.note(f"{image} is in the registry already")
             return image
         _build(site.root, source, image, site.environ, listener)
-        with listener.progress(f"pushing {image}") as advance:
-            registry.push(client, image, login, advance)
+        registry.push(client, image, login, listener)
     return image
 
 
@@ -72,7 +72,7 @@ def _build(root: Path, source: Source, image: str, environ: Mapping[str, str], l
         base = chosen(client, machine.torchserve_image)
     listener.note(f"building {image} on {base}")
     argv = build_argv(image, machine, environ, dockerfile=dockerfile.as_posix(), base=base)
-    build(root, argv, image, environ, listener.note)
+    build(root, argv, image, environ, listener)
 
 
 def _write_dockerfile(project: Project, source: Source) -> Path:

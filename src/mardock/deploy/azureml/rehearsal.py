@@ -15,8 +15,9 @@ from mardock.deploy.rehearsal.places import Place, in_text, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment
+    from mardock.listener import Listener
 
 _NAME = Name("rehearsal", "rehearsal")
 _MODELS = "/var/azureml-app/azureml-models"

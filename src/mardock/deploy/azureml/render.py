@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from mardock.deploy.azureml.options import Options, check_deployment
 from mardock.deploy.base import Name, Plan
 from mardock.deploy.experiment import SPEC, Experiment, Source
 from mardock.errors import ConfigError
+from mardock.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from mardock.deploy.provenance import Provenance
@@ -186,10 +186,8 @@ def _check_spec(spec: Mapping[str, Any], path: str) -> None:
         if key in _OURS:
             raise ConfigError(f"{path}: {key} is not set there but by {_OURS[key]}", hint=f"remove {key} from {path}")
         if key not in _SPEC_KEYS:
-            close = difflib.get_close_matches(str(key), _SPEC_KEYS, n=1)
-            raise ConfigError(
-                f"{path}: unknown key {key}", hint=f"did you mean {close[0]}?" if close else f"remove it from {path}"
-            )
+            hint = did_you_mean(str(key), _SPEC_KEYS) or f"remove it from {path}"
+            raise ConfigError(f"{path}: unknown key {key}", hint=hint)
     if not spec.get("instance_type"):
         raise ConfigError(f"{path}: instance_type is missing", hint="e.g. instance_type: Standard_DS3_v2")
     count = spec.get("instance_count", 1)

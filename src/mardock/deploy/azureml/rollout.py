@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Listener, Name, Plan
+    from mardock.deploy.base import Name, Plan
     from mardock.deploy.experiment import Experiment
+    from mardock.listener import Listener
 
 LOG_LINES = 100
 

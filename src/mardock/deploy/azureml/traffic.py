@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Listener, Name
+    from mardock.deploy.base import Name
+    from mardock.listener import Listener
 
 _WHOLE = 100
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
 
+from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.deploy import base
 from mardock.deploy.experiment import SPEC
 from mardock.deploy.rehearsal.places import Place, in_properties, in_text, in_toml, in_yaml
@@ -16,10 +17,10 @@ from mardock.engines import config_properties
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment
+    from mardock.listener import Listener
 
-_STARTUP_TIMEOUT_S = 120.0  # TorchServe's own default
 _START = r"^\s*(CMD|ENTRYPOINT)\b"
 
 
@@ -84,7 +85,7 @@ class Contract:
     def startup_timeout(self) -> float:
         """Seconds after which TorchServe itself ends a worker that has not loaded its model."""
         given = self._property("default_startup_timeout")
-        return float(given) if given.isdigit() else _STARTUP_TIMEOUT_S
+        return float(given) if given.isdigit() else float(WORKER_TIMEOUT_S)
 
     @property
     def management_url(self) -> str:

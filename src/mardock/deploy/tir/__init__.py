@@ -13,9 +13,10 @@ from mardock.endpoint import Endpoint
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment
     from mardock.deploy.tir.api import TirApi
+    from mardock.listener import Listener
 
 ABSENT = "absent"
 MODEL = "model"

@@ -18,9 +18,10 @@ from mardock.deploy.tir import render
 from mardock.deploy.tir.options import read
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Site
+    from mardock.deploy.base import Site
     from mardock.deploy.experiment import Experiment
     from mardock.deploy.tir.options import Options
+    from mardock.listener import Listener
 
 _NAME = Name("rehearsal")
 _TOML = Path("mardock.toml")
@@ -79,7 +80,7 @@ def _have_here(planned: str, listener: Listener) -> str:
         if image != planned:
             listener.note(f"{planned}, which TIR runs, is not here: {image} takes its part")
         if not is_local(client, image):
-            pull(client, image, listener.note)
+            pull(client, image, listener)
     return image
 
 

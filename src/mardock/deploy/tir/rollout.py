@@ -16,7 +16,8 @@ from mardock.deploy.tir.render import BUCKET, CONFIG, ENDPOINT, PLAN_TAG, REPOSI
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Plan, Site
+    from mardock.deploy.base import Plan, Site
+    from mardock.listener import Listener
 
 # The words of the dashboard; the API's documentation lists none.
 RUNNING = frozenset({"running", "ready", "active"})
@@ -55,14 +56,13 @@ def upload(options: Options, bucket: Bucket, plan: Plan, listener: Listener) -> 
     files = dict(plan.files)
     names, archive = json.loads(files[BUCKET]), plan.experiment.archive
     store = ObjectStore(bucket)
-    with listener.progress(f"uploading {archive.path.name}") as progress:
-        outcome = store.upload(
-            archive.path,
-            names["archive"],
-            replace=options.replace,
-            metadata={"commit": plan.experiment.provenance.revision},
-            progress=progress,
-        )
+    outcome = store.upload(
+        archive.path,
+        names["archive"],
+        replace=options.replace,
+        metadata={"commit": plan.experiment.provenance.revision},
+        listener=listener,
+    )
     listener.note(f"{names['archive']}: {outcome}")
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config.properties")

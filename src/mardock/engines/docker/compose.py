@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,10 +13,10 @@ import mardock
 from mardock import process
 from mardock.engines.docker import causes, folders
 from mardock.errors import EngineError, EngineNotFoundError
+from mardock.listener import Listener
 from mardock.settings.project import Project
 
 _FILES = "COMPOSE_FILE"
-Notify = Callable[[str], None]
 
 
 def project_name(project: Project) -> str:
@@ -57,11 +57,11 @@ def environment(
     return {**os.environ, **{name: _text(value) for name, value in values.items() if value is not None}}
 
 
-def run(project: Project, environ: Mapping[str, str], *arguments: str, notify: Notify) -> None:
+def run(project: Project, environ: Mapping[str, str], *arguments: str, listener: Listener) -> None:
     """Run one docker compose command in the project's folder.
 
     Args:
-        notify: called with each line it prints.
+        listener: notes each line it prints.
 
     Raises:
         EngineError: it failed; `details` holds its last lines.
@@ -69,7 +69,7 @@ def run(project: Project, environ: Mapping[str, str], *arguments: str, notify: N
     argv = ["docker", "compose", "--progress", "plain", "--project-directory", str(project.root), *arguments]
     try:
         for line in process.stream(argv, cwd=project.root, env=environ):
-            notify(line.strip())
+            listener.note(line.strip())
     except EngineNotFoundError:
         raise
     except EngineError as error:

@@ -9,16 +9,17 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock.defaults import START_TIMEOUT_S
 from mardock.endpoint import Endpoint
-from mardock.engines.base import EngineStatus
+from mardock.engines.base import EngineStatus, alone
 from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
-from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
+from mardock.listener import SILENT, Listener
 from mardock.settings.project import Project
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 LOCK_SECONDS = 30
-START_SECONDS = 120
 
 
 class DockerEngine:
@@ -35,15 +35,15 @@ class DockerEngine:
     What needs no settings works while they are broken: status, endpoint, logs, stop, rm and down.
 
     Args:
-        notify: called with each line of progress.
+        listener: notes each line of progress.
     """
 
     name = "docker"
     torch_is_here = False
 
-    def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
+    def __init__(self, project: Project, *, listener: Listener = SILENT) -> None:
         self.project = project
-        self._notify = notify
+        self._listener = listener
 
     def up(self, *, timeout: float) -> Endpoint:
         """Start the serve container, or find it running with these settings; see `Engine.up`."""
@@ -147,7 +147,7 @@ class DockerEngine:
         """
         with self._launch() as launch:
             if service == "serve":
-                return launch.serve(container_name, time.monotonic() + START_SECONDS, keep=True)
+                return launch.serve(container_name, time.monotonic() + START_TIMEOUT_S, keep=True)
             return launch.dev(container_name)
 
     def start(self, service: Service, container_name: Optional[str] = None) -> Started:
@@ -199,7 +199,7 @@ class DockerEngine:
                 return launch.build_dev()
         daemon.check()
         tag, gpu = self._own_image()
-        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._notify, gpu=gpu)
+        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._listener, gpu=gpu)
         return tag
 
     def image_variable(self) -> str:
@@ -226,7 +226,7 @@ class DockerEngine:
     def _launch(self) -> Iterator[Launch]:
         daemon.check()
         with sdk() as client, self._lock():
-            yield Launch(self.project, client, self._notify)
+            yield Launch(self.project, client, self._listener)
 
     def _lock(self) -> AbstractContextManager[None]:
-        return project_lock(self.project.state, timeout=LOCK_SECONDS)
+        return alone(self.project, timeout=LOCK_SECONDS)

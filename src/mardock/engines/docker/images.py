@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import process
 from mardock.engines.docker.daemon import sdk
 from mardock.errors import EngineError
+from mardock.listener import Listener
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -69,13 +70,11 @@ def is_local(client: DockerClient, image: str) -> bool:
     return True
 
 
-def pull(
-    client: DockerClient, image: str, notify: Callable[[str], None], *, variable: str = "TORCHSERVE_IMAGE"
-) -> None:
+def pull(client: DockerClient, image: str, listener: Listener, *, variable: str = "TORCHSERVE_IMAGE") -> None:
     """Fetch an image; layers that are here already are not fetched again, nor after an interruption.
 
     Args:
-        notify: called with a line whenever a layer is complete.
+        listener: notes whenever a layer is complete.
         variable: what names it in .env.
 
     Raises:
@@ -90,7 +89,7 @@ def pull(
                 raise _no_image(image, variable, event["error"])
             if event.get("status") in ("Pulling fs layer", "Pull complete", "Already exists"):
                 complete[event["id"]] = event["status"] != "Pulling fs layer"
-                notify(f"pulling {image}: {sum(complete.values())} of {len(complete)} layers")
+                listener.note(f"pulling {image}: {sum(complete.values())} of {len(complete)} layers")
     except APIError as error:
         raise _no_image(image, variable, str(error.explanation or error)) from error
 
@@ -107,7 +106,7 @@ def build_own(
     tag: str,
     machine: Machine,
     environ: Mapping[str, str],
-    notify: Callable[[str], None],
+    listener: Listener,
     *,
     gpu: bool = False,
 ) -> None:
@@ -119,10 +118,10 @@ def build_own(
     argv = build_argv(tag, machine, environ)
     if gpu and not environ.get("TORCH_INDEX_URL"):
         argv[-1:-1] = ["--build-arg", "TORCH_INDEX_URL="]
-    build(root, argv, tag, environ, notify)
+    build(root, argv, tag, environ, listener)
 
 
-def build(root: Path, argv: Sequence[str], tag: str, environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
+def build(root: Path, argv: Sequence[str], tag: str, environ: Mapping[str, str], listener: Listener) -> None:
     """Run a docker command that builds an image.
 
     Raises:
@@ -130,7 +129,7 @@ def build(root: Path, argv: Sequence[str], tag: str, environ: Mapping[str, str],
     """
     try:
         for line in process.stream(argv, cwd=root, env=environ):
-            notify(line)
+            listener.note(line)
     except EngineError as error:
         raise EngineError(
             f"the image {tag} could not be built",

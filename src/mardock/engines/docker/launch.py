@@ -13,6 +13,7 @@ from mardock.engines.docker import capabilities, compose, containers, folders, g
 from mardock.engines.docker.daemon import is_rootless
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
+from mardock.listener import Listener, Silent
 from mardock.settings.project import Project
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class Launch:
     """One command's work on one project's containers; the caller holds the project's lock.
 
     Args:
-        notify: called with each line of progress.
+        listener: notes each line of progress.
     """
 
-    def __init__(self, project: Project, client: DockerClient, notify: compose.Notify) -> None:
+    def __init__(self, project: Project, client: DockerClient, listener: Listener) -> None:
         self._project = project
         self._client = client
-        self._notify = notify
+        self._listener = listener
 
     def serve(self, container_name: Optional[str], deadline: float, *, keep: bool) -> Started:
         """Have the serve container running and TorchServe in it answering.
@@ -84,7 +85,7 @@ class Launch:
             environ.update(self._fetch(services, "serve"))
         try:
             if before != "running":
-                compose.run(self._project, environ, "up", "--detach", "serve", notify=self._notify)
+                compose.run(self._project, environ, "up", "--detach", "serve", listener=self._listener)
             return Started(self._await(deadline), before)
         except BaseException:
             if before != "running":
@@ -111,7 +112,7 @@ class Launch:
         else:
             arguments = ["up", "--detach", "--no-recreate", "dev"]
         try:
-            compose.run(self._project, environ, *arguments, notify=self._notify)
+            compose.run(self._project, environ, *arguments, listener=self._listener)
         except EngineError:
             self._forget_unstarted("dev")
             raise
@@ -128,15 +129,10 @@ class Launch:
         return str(services["dev"]["image"])
 
     def _build_dev(self, environ: dict[str, str]) -> None:
-        lacks: list[str] = []
-
-        def notify(line: str) -> None:
-            self._notify(line)
-            lacks.extend(_LACKS.findall(line))
-
-        compose.run(self._project, environ, "build", "dev", notify=notify)
-        for line in lacks:  # again, for in the midst of a build nobody reads it
-            self._notify(line)
+        build = _DevBuild(self._listener)
+        compose.run(self._project, environ, "build", "dev", listener=build)
+        for line in build.lacks:  # again, for in the midst of a build nobody reads it
+            self._listener.note(line)
 
     def _prepare(
         self, service: Service, container_name: Optional[str]
@@ -174,19 +170,19 @@ class Launch:
     def _check_configuration(self, service: dict[str, Any]) -> None:
         properties = config_properties.read(self._project.root / "torchserve/config.properties")
         for warning in config_properties.check(properties, service.get("environment", {})):
-            self._notify(warning)
+            self._listener.note(warning)
 
     def _fetch(self, services: dict[str, Any], service: Service) -> dict[str, str]:
         """Have the image TorchServe runs from here and fit; return compose's variables for what it needs."""
         image, variable = services["serve"]["image"], gpus.image_variable(services)
         if not images.is_local(self._client, image):
-            images.pull(self._client, image, self._notify, variable=variable)
+            images.pull(self._client, image, self._listener, variable=variable)
         found = self._capabilities(image)
         machine = self._project.settings.machine
         dev = service == "dev"
         capabilities.refuse_unfit(image, found, dev=dev, token_auth=machine.token_auth, variable=variable)
         for line in found.adaptations() if not dev else ():
-            self._notify(line)
+            self._listener.note(line)
         return found.variables()
 
     def _capabilities(self, image: str) -> capabilities.Capabilities:
@@ -219,6 +215,18 @@ class Launch:
         for container in containers.of_project(self._client, self._project.root, "serve"):
             containers.remove(container)
         containers.remove_unused(self._client, compose.project_name(self._project))
+
+
+class _DevBuild(Silent):
+    """Passes on what a build of the dev image prints, and keeps what the dev container goes without."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.lacks: list[str] = []
+
+    def note(self, text: str) -> None:
+        self._listener.note(text)
+        self.lacks.extend(_LACKS.findall(text))
 
 
 def running(client: DockerClient, project: Project, service: Service, container_name: Optional[str]) -> Container:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 from mardock.errors import EngineError
+from mardock.listener import Listener
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -47,11 +47,11 @@ def holds(client: DockerClient, image: str, login: Optional[Login]) -> bool:
     return True
 
 
-def push(client: DockerClient, image: str, login: Optional[Login], advance: Callable[[int, int], None]) -> None:
+def push(client: DockerClient, image: str, login: Optional[Login], listener: Listener) -> None:
     """Push an image; layers the registry has are not sent, nor again after an interruption.
 
     Args:
-        advance: called with the bytes sent so far and in all, as far as the engine knows them.
+        listener: told how many bytes are sent, as far as the engine knows them.
 
     Raises:
         EngineError: the registry refused it, with its reason.
@@ -61,13 +61,14 @@ def push(client: DockerClient, image: str, login: Optional[Login], advance: Call
     sent: dict[str, tuple[int, int]] = {}
     config = login.to_config() if login else None
     try:
-        for event in client.api.push(image, stream=True, decode=True, auth_config=config):
-            if "error" in event:
-                raise _refused(image, event["error"])
-            detail = event.get("progressDetail") or {}
-            if event.get("id") and detail.get("total"):
-                sent[event["id"]] = (min(detail["current"], detail["total"]), detail["total"])
-                advance(sum(done for done, _ in sent.values()), sum(total for _, total in sent.values()))
+        with listener.progress(f"pushing {image}") as advance:
+            for event in client.api.push(image, stream=True, decode=True, auth_config=config):
+                if "error" in event:
+                    raise _refused(image, event["error"])
+                detail = event.get("progressDetail") or {}
+                if event.get("id") and detail.get("total"):
+                    sent[event["id"]] = (min(detail["current"], detail["total"]), detail["total"])
+                    advance(sum(done for done, _ in sent.values()), sum(total for _, total in sent.values()))
     except APIError as error:
         raise _refused(image, str(error.explanation or error)) from error
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Optional
 from mardock import process
 from mardock.endpoint import Endpoint
 from mardock.engines import in_place
-from mardock.engines.base import EngineStatus
+from mardock.engines.base import EngineStatus, alone
 from mardock.engines.native.state import Home, Server
-from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
@@ -54,7 +53,7 @@ class NativeEngine:
         from mardock.engines.native import lifecycle
 
         deadline = time.monotonic() + timeout
-        with project_lock(self._project.state, timeout=timeout):
+        with alone(self._project, timeout=timeout):
             if self._home.is_used_elsewhere():
                 raise EngineError(
                     "this project's server was started by another machine or container that shares its folder",
@@ -75,7 +74,7 @@ class NativeEngine:
         if self._home.path.exists() and not self._home.is_used_elsewhere():
             from mardock.engines.native import lifecycle
 
-            with project_lock(self._project.state, timeout=_LOCK_TIMEOUT_S):
+            with alone(self._project, timeout=_LOCK_TIMEOUT_S):
                 lifecycle.stop(self._home)
 
     def sweep(self) -> None:
@@ -85,7 +84,7 @@ class NativeEngine:
         from mardock.engines.native import lifecycle
 
         try:
-            with project_lock(self._project.state, timeout=0):
+            with alone(self._project, timeout=0):
                 if self._running() is None:
                     lifecycle.discard(self._home)
         except EngineError:

@@ -12,6 +12,7 @@ import pytest
 from mardock.benchmark.tuning.scores import Reading, UnfitError
 from mardock.benchmark.tuning.search import Search, Verdict
 from mardock.benchmark.tuning.setting import Setting, Space
+from mardock.listener import SILENT
 
 PRESENT = Setting(1, 1, 100, 2)
 CONCURRENCY = 32
@@ -87,9 +88,7 @@ def tune(
     surface: Surface, *, present: Setting = PRESENT, limit: Optional[float] = None, variants: tuple[str, ...] = ()
 ) -> tuple[Search, Verdict]:
     space = Space(surface.cores, CONCURRENCY, variants=variants)
-    search = Search(
-        surface, space, present, limit_ms=limit, budget=60, tell=lambda _: None, clock=lambda: surface.spent
-    )
+    search = Search(surface, space, present, limit_ms=limit, budget=60, listener=SILENT, clock=lambda: surface.spent)
     return search, search.run()
 
 
@@ -171,9 +170,7 @@ def test_compiled_variants_are_tried_with_the_best_setting() -> None:
 def test_a_budget_that_is_too_small_still_compares_the_likeliest_settings() -> None:
     surface = Surface(2, fixed=4.0, item=20.0, serial=0.15, noise=0.0)
     space = Space(2, CONCURRENCY, variants=("freeze",))
-    search = Search(
-        surface, space, PRESENT, limit_ms=None, budget=0.1, tell=lambda _: None, clock=lambda: surface.spent
-    )
+    search = Search(surface, space, PRESENT, limit_ms=None, budget=0.1, listener=SILENT, clock=lambda: surface.spent)
     verdict = search.run()
     tried = {(setting.workers, setting.variant) for setting in search.scores.readings if setting != PRESENT}
     assert tried == {(2, None), (1, None), (2, "freeze")}

@@ -1,0 +1,21 @@
+"""Defaults and limits that more than one room goes by."""
+
+from __future__ import annotations
+
+START_TIMEOUT_S = 120.0
+"""What a server gets to be up, images that are here already."""
+
+WORKER_TIMEOUT_S = 120
+"""What TorchServe gives a worker to load its model, and then to answer a batch, unless told otherwise."""
+
+ANSWER_TIMEOUT_S = 150.0
+"""What a client gives the server to answer: it outlasts a worker's time, to hear the verdict."""
+
+DRAIN_S = 10.0
+"""What requests under way get to be answered before the version they are sent to is taken away."""
+
+MAX_WORKERS = 1024
+"""More workers of one model are taken for a slip: TorchServe takes any number, and starts as many processes."""
+
+MAX_THREADS = 1024
+"""More threads of one worker are taken for a slip."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Listener
+    from mardock.listener import Listener
 
 DATASTORE = "workspaceblobstore"
 BLOCK = 8 << 20

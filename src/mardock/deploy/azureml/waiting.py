@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from azure.core.polling import LROPoller
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Listener
+    from mardock.listener import Listener
 
 UNDER_WAY = ("Creating", "Updating", "Scaling", "Deleting", "Provisioning")
 _FINAL = ("Succeeded", "Failed", "Canceled")

@@ -18,9 +18,9 @@ from mardock.engines.docker.throwaway import Throwaway, throwaway
 
 if TYPE_CHECKING:
     from mardock.archive.read import ModelArchive
-    from mardock.deploy.base import Listener
     from mardock.deploy.rehearsal.contract import Contract
     from mardock.errors import DeployError
+    from mardock.listener import Listener
 
 _MB = 1e6
 _EVERYBODY_READS = 0o004

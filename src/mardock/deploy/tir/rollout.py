@@ -16,7 +16,8 @@ from mardock.deploy.tir.render import BUCKET, CONFIG, ENDPOINT, PLAN_TAG, REPOSI
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Listener, Plan, Site
+    from mardock.deploy.base import Plan, Site
+    from mardock.listener import Listener
 
 # The words of the dashboard; the API's documentation lists none.
 RUNNING = frozenset({"running", "ready", "active"})

@@ -55,7 +55,9 @@ def able(project: Project, given: Optional[str], capability: type[_T]) -> Destin
     Raises:
         ConfigError: as `choose`, or it has not the capability; with the names of those that have.
     """
-    found = _open(project, given if given is not None else _only(project, targets.having(capability)))
+    found = _open(
+        project, given if given is not None else _only(project, targets.having(capability) or targets.MODULES)
+    )
     if isinstance(found.target, capability):
         return Destination(found.name, found.target, found.site)
     others = targets.having(capability)
@@ -78,5 +80,5 @@ def _only(project: Project, able: Collection[str]) -> str:
     configured = list(project.settings.deploy)
     left = configured if len(configured) == 1 else [name for name in able if not configured or name in configured]
     if len(left) != 1:
-        raise ConfigError("which cloud?", hint=f"--target {targets.either(left or able or configured)}")
+        raise ConfigError("which cloud?", hint=f"--target {targets.either(left or able)}")
     return left[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from mardock.deploy.base import DeployTarget
 from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.deploy.base import DeployTarget
 
 MODULES = {
     "azureml": "mardock.deploy.azureml",
@@ -24,7 +26,7 @@ def load(name: str) -> DeployTarget:
     """
     if name not in MODULES:
         raise ConfigError(f"there is no deploy target {name!r}", hint=f"--target {either(MODULES)}")
-    return cast(DeployTarget, importlib.import_module(MODULES[name]))
+    return cast("DeployTarget", importlib.import_module(MODULES[name]))
 
 
 def having(capability: type) -> list[str]:

@@ -83,7 +83,7 @@ mar: $(torch) ## Archive a model into artifacts/ (model_name= model_version=)
 
 register-model: $(base) ## Register a model (model_name= model_url= num_workers= tserve_url= models_port=), or in Azure ML (exp= version= filetype=mar)
 ifneq ($(filter-out file,$(origin exp)),)
-	@$(if $(filter-out mar,$(filetype)),$(error filetype=$(filetype): only mar is registered))$(MARDOCK) deploy register $(exp) \
+	@$(if $(filter-out mar,$(filetype)),$(error filetype=$(filetype): only mar is registered))$(MARDOCK) deploy register $(exp) $(azure) \
 	  $(call option,--version,version)
 else
 	@$(MARDOCK) register $(model_name) $(call option,--model-url,model_url) $(call option,--num-workers,num_workers) \
@@ -111,7 +111,7 @@ torchserve-rehearse: $(base) ## Run an experiment's deployment here as its cloud
 azure := --target azureml
 
 torchserve-build: $(base) ## Build an experiment's image and push it to the registry (exp=)
-	@$(MARDOCK) deploy build $(exp)
+	@$(MARDOCK) deploy build $(exp) $(azure)
 
 torchserve-deploy: $(base) ## Deploy an experiment behind an endpoint (exp= version= endpoint= deployment=)
 	@$(MARDOCK) deploy apply $(exp) $(azure) $(call option,--version,version) $(call option,--endpoint,endpoint) \
@@ -122,10 +122,10 @@ torchserve-delete: $(base) ## Delete a deployment that gets no traffic (endpoint
 	  $(call option,--endpoint,endpoint) --deployment $(deployment)
 
 endpoint-create: $(base) ## Create an online endpoint (endpoint=)
-	@$(MARDOCK) deploy endpoint $(endpoint)
+	@$(MARDOCK) deploy endpoint $(endpoint) $(azure)
 
 endpoint-traffic: $(base) ## Share out an endpoint's traffic (endpoint= traffic='blue=90 green=10')
-	@$(MARDOCK) deploy traffic $(traffic) $(call option,--endpoint,endpoint)
+	@$(MARDOCK) deploy traffic $(traffic) $(azure) $(call option,--endpoint,endpoint)
 
 endpoint-invoke: $(base) ## Send a file to an endpoint (endpoint= data= deployment=)
 	@$(MARDOCK) deploy invoke $(data) $(azure) $(call option,--endpoint,endpoint) $(call option,--deployment,deployment)

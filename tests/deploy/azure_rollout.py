@@ -9,11 +9,11 @@ from mardock.deploy import azureml, experiment
 from mardock.deploy.azureml import render, rollout
 from mardock.deploy.azureml.options import read
 from mardock.deploy.azureml.workspace import connect
-from mardock.deploy.base import Name, Plan, Site
+from mardock.deploy.base import DeploymentName, Plan, Site
 from mardock.settings.project import Project
 
 
-def planned(project: Project, site: Site, name: Name) -> Plan:
+def planned(project: Project, site: Site, name: DeploymentName) -> Plan:
     return azureml.plan(site, experiment.load(project, "digits", allow_dirty=True), name)
 
 

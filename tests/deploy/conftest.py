@@ -17,7 +17,7 @@ from tests.deploy import azure_emulator, cloud_parts, seaweedfs, tir_stub
 from tests.support.listeners import Heard
 
 from mardock.archive.build import build
-from mardock.deploy import experiment
+from mardock.deploy import deployment_yaml
 from mardock.deploy.base import Site
 from mardock.settings.project import Project
 
@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Project:
     (root / ".gitignore").write_text("artifacts/\n.mardock/\n", encoding="utf-8")
     (root / "torchserve/config.properties").write_text("inference_address=http://0.0.0.0:8080\n", encoding="utf-8")
     (folder / "handler.py").write_text("def handle(data, context):\n    return data\n", encoding="utf-8")
-    (folder / experiment.SPEC).write_text(SPEC, encoding="utf-8")
+    (folder / deployment_yaml.FILE).write_text(SPEC, encoding="utf-8")
     made = Project(root)
     made.model_store.mkdir()
     build(made.settings.models["digits"].archive, root, made.model_store)

@@ -21,11 +21,11 @@ from tests.support.listeners import Heard
 from mardock.archive.build import build
 from mardock.deploy import azureml, experiment
 from mardock.deploy.azureml import blobs
-from mardock.deploy.base import Name, Site
+from mardock.deploy.base import DeploymentName, Site
 from mardock.errors import ConfigError, DeployError
 from mardock.settings.project import Project
 
-BLUE, GREEN = Name("shop", "blue"), Name("shop", "green")
+BLUE, GREEN = DeploymentName("shop", "blue"), DeploymentName("shop", "green")
 QUOTA = "OutOfQuota: Not enough quota available for Standard_DS3_v2"
 
 
@@ -66,10 +66,10 @@ def test_blue_and_green_from_the_first_upload_to_the_last_deletion(
     assert traffic(azure) == {"green": 100}
     assert azureml.status(store, BLUE).state == "absent"
     with pytest.raises(DeployError, match="serves traffic: green 100%"):
-        azureml.destroy(store, Name("shop"), heard, drain=False)
-    azureml.destroy(store, Name("shop"), heard, drain=True)
+        azureml.destroy(store, DeploymentName("shop"), heard, drain=False)
+    azureml.destroy(store, DeploymentName("shop"), heard, drain=True)
     assert not [path for path in azure.resources if "onlineEndpoints" in path]
-    azureml.destroy(store, Name("shop"), heard, drain=False)
+    azureml.destroy(store, DeploymentName("shop"), heard, drain=False)
     assert heard.notes[-1] == "there is no endpoint shop"
 
     told = "\n".join([caplog.text, *heard.notes, *(text for _, text in plan.files), repr(azureml)])

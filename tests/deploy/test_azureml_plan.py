@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from azure.ai import ml
 
 from mardock import extras
-from mardock.deploy import azureml, base, experiment
-from mardock.deploy.base import Name, Plan, Site
+from mardock.deploy import azureml, deployment_yaml, experiment, targets
+from mardock.deploy.base import DeploymentName, Plan, Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
 from mardock.errors import ConfigError
@@ -23,7 +24,7 @@ from mardock.settings.project import Project
 GOLDEN = Path(__file__).parent / "golden" / "azureml"
 OPTIONS = {"subscription_id": "sub", "resource_group": "group", "workspace": "space", "registry": "shop.azurecr.io"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-NAME = Name("shop", "blue")
+NAME = DeploymentName("shop", "blue")
 
 
 @pytest.fixture
@@ -34,9 +35,11 @@ def planned(project: Project) -> Experiment:
     return dataclasses.replace(found, provenance=Provenance(COMMIT))
 
 
-def plan(found: Experiment, name: Name = NAME, spec: Mapping[str, Any] | None = None, **options: Any) -> Plan:
-    site = Site(Path("/nowhere"), {**OPTIONS, **options})
-    return azureml.plan(site, dataclasses.replace(found, spec=spec) if spec is not None else found, name)
+def plan(found: Experiment, name: DeploymentName = NAME, spec: Mapping[str, Any] | None = None, **options: Any) -> Plan:
+    root = found.archive.path.parents[1]
+    if spec is not None:
+        (root / deployment_yaml.path(found)).write_text(yaml.safe_dump(spec), encoding="utf-8")
+    return azureml.plan(Site(root, {**OPTIONS, **options}), found, name)
 
 
 def test_the_native_files_are_the_golden_ones(planned: Experiment) -> None:
@@ -90,9 +93,9 @@ def test_planning_needs_no_extra(planned: Experiment, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", ["ab", "a" * 33, "1st", "end-", "under_score", "ümlaut", "a b c", "", "../up"])
 def test_refuses_names_azure_would_refuse(planned: Experiment, name: str) -> None:
     with pytest.raises(ConfigError, match="endpoint name"):
-        plan(planned, Name(name, "blue"))
+        plan(planned, DeploymentName(name, "blue"))
     with pytest.raises(ConfigError, match="deployment"):
-        plan(planned, Name("shop", name))
+        plan(planned, DeploymentName("shop", name))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,8 @@ def test_refuses_a_spec_and_names_its_file(planned: Experiment, spec: dict[str, 
 
 
 def test_options_come_from_the_table_and_the_environment_wins(planned: Experiment) -> None:
-    site = Site(Path("/nowhere"), OPTIONS, {"MARDOCK_AZUREML_REGISTRY": "other.azurecr.io"})
+    root = planned.archive.path.parents[1]
+    site = Site(root, OPTIONS, {"MARDOCK_AZUREML_REGISTRY": "other.azurecr.io"})
 
     assert "other.azurecr.io/digits" in azureml.plan(site, planned, NAME).steps[0]
 
@@ -128,4 +132,19 @@ def test_names_the_option_that_is_missing_or_unknown(planned: Experiment) -> Non
 
 def test_there_is_no_other_target() -> None:
     with pytest.raises(ConfigError, match="no deploy target 'sagemaker'"):
-        base.load("sagemaker")
+        targets.load("sagemaker")
+
+
+@pytest.mark.parametrize("text", ["instance_type: [", "- a list"])
+def test_refuses_a_spec_that_is_no_mapping(planned: Experiment, text: str) -> None:
+    (planned.archive.path.parents[1] / deployment_yaml.path(planned)).write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r"torchserve/digits/torchserve-deployment\.yaml"):
+        plan(planned)
+
+
+def test_names_the_spec_that_is_missing(planned: Experiment) -> None:
+    (planned.archive.path.parents[1] / deployment_yaml.path(planned)).unlink()
+
+    with pytest.raises(ConfigError, match=r"there is no torchserve/digits/torchserve-deployment\.yaml"):
+        plan(planned)

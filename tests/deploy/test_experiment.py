@@ -13,7 +13,7 @@ from tests.deploy.conftest import git
 
 from mardock.archive.build import build
 from mardock.compile.saving import REPORT_NAME
-from mardock.deploy import experiment, provenance
+from mardock.deploy import deployment_yaml, experiment, provenance
 from mardock.errors import ArchiveError, ConfigError, DeployError
 from mardock.settings.project import Project
 
@@ -21,7 +21,6 @@ from mardock.settings.project import Project
 def test_carries_the_commit_and_the_content_hash(project: Project) -> None:
     found = experiment.load(project, "digits", allow_dirty=False)
 
-    assert found.spec["instance_type"] == "Standard_DS3_v2"
     assert found.serving.startup_timeout == 90
     assert len(found.provenance.commit) == 40
     assert found.labels == {"mardock_commit": found.provenance.commit, "mardock_sha256": found.archive.sha256}
@@ -66,21 +65,14 @@ def test_refuses_a_version_that_is_not_the_archives(project: Project) -> None:
     assert refused.value.hint == "mardock archive digits --version 4"
 
 
-@pytest.mark.parametrize("text", ["instance_type: [", "- a list"])
-def test_refuses_a_spec_that_is_no_mapping(project: Project, text: str) -> None:
-    (project.root / "torchserve/digits" / experiment.SPEC).write_text(text, encoding="utf-8")
+def test_the_spec_of_a_target_is_the_targets_to_read(project: Project) -> None:
+    (project.root / "torchserve/digits" / deployment_yaml.FILE).unlink()
 
-    with pytest.raises(ConfigError, match=r"torchserve/digits/torchserve-deployment\.yaml"):
-        experiment.load(project, "digits", allow_dirty=True)
+    assert experiment.load(project, "digits", allow_dirty=True).name == "digits"
 
 
-def test_names_the_file_that_is_missing(project: Project) -> None:
-    (project.root / "torchserve/digits" / experiment.SPEC).unlink()
-    with pytest.raises(ConfigError, match=r"there is no torchserve/digits/torchserve-deployment\.yaml"):
-        experiment.load(project, "digits", allow_dirty=True)
-
+def test_names_the_archive_that_is_missing(project: Project) -> None:
     (project.model_store / "digits.mar").unlink()
-    (project.root / "torchserve/digits" / experiment.SPEC).write_text("{}", encoding="utf-8")
     with pytest.raises(ArchiveError, match="there is no archive"):
         experiment.load(project, "digits", allow_dirty=True)
 

@@ -15,7 +15,7 @@ from tests.deploy.tir_stub import API_KEY, TOKEN, Tir
 from tests.support.listeners import Heard
 
 from mardock.deploy import azureml
-from mardock.deploy.base import Name, Site
+from mardock.deploy.base import DeploymentName, Site
 from mardock.errors import ConfigError, DeployError
 from mardock.settings.project import Project
 
@@ -47,7 +47,7 @@ def shop(azure_project: Project, azure: Azure, site: Site, sample: Path, heard: 
     """An endpoint with all its traffic on blue, and green beside it."""
     register(azure, azure_project)
     for deployment in ("blue", "green"):
-        deploy(site, planned(azure_project, site, Name("shop", deployment)), heard)
+        deploy(site, planned(azure_project, site, DeploymentName("shop", deployment)), heard)
     azureml.set_traffic(site, "shop", {"blue": 100}, heard)
     return azure_project
 
@@ -103,12 +103,12 @@ def test_the_model_of_an_endpoint_need_not_be_named(shop: Project, azure: Azure,
 
 def test_what_cannot_be_called_is_told_before_it_is(shop: Project, azure: Azure, site: Site) -> None:
     with pytest.raises(ConfigError, match="the endpoint shop has no deployment gren") as unknown:
-        azureml.served(site, Name("shop", "gren"))
+        azureml.served(site, DeploymentName("shop", "gren"))
     assert unknown.value.hint == "it has: blue, green"
     azureml.set_traffic(site, "shop", {"blue": 0}, Heard())
     with pytest.raises(DeployError, match="no deployment of the endpoint shop gets traffic"):
-        azureml.served(site, Name("shop"))
-    assert azureml.served(site, Name("shop", "green")).models == ("digits",)
+        azureml.served(site, DeploymentName("shop"))
+    assert azureml.served(site, DeploymentName("shop", "green")).models == ("digits",)
 
 
 def test_a_key_that_is_refused_is_one_clear_error(shop: Project, azure: Azure, sample: Path) -> None:

@@ -19,15 +19,15 @@ from tests.support.listeners import Heard
 
 from mardock.archive.read import ModelArchive
 from mardock.client.inference import InferenceClient
-from mardock.deploy import tir
-from mardock.deploy.base import Name, Plan, Site
+from mardock.deploy import deployment_yaml, tir
+from mardock.deploy.base import DeploymentName, Plan, Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
 from mardock.deploy.tir.options import Secrets, read
 from mardock.errors import DeployError
 from mardock.settings.schema import Serving
 
-NAME = Name("digits")
+NAME = DeploymentName("digits")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SECRETS = (API_KEY, TOKEN, SECRET_KEY, ACCESS_KEY)
 ARCHIVE_BYTES = 20_000_000
@@ -84,15 +84,16 @@ def nothing_secret_is_told(
 
 
 def experiment(folder: Path, *, seed: int = 1, version: str = "1.0", workers: int = 1) -> Experiment:
-    path = folder / "mnist.mar"
+    path, own = folder / "mnist.mar", folder / "torchserve/mnist"
     path.write_bytes(random.Random(seed).randbytes(ARCHIVE_BYTES))
+    own.mkdir(parents=True, exist_ok=True)
+    (own / deployment_yaml.FILE).write_text("instance_count: 1\n", encoding="utf-8")
     return Experiment(
         name="mnist",
         folder=Path("torchserve/mnist"),
         dockerfile=None,
         requirements=None,
         provenance=Provenance(COMMIT),
-        spec={"instance_count": 1},
         archive=ModelArchive(path, "mnist", version, ARCHIVE_BYTES, {"model": {"modelName": "mnist"}}, ()),
         serving=Serving(initial_workers=workers),
     )

@@ -16,17 +16,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-import yaml
 from tests.docker.conftest import lay_out
 from tests.docker.derived import WAIT_FOR_JAVA, docker
 
 from mardock.archive.build import build
 from mardock.archive.read import read
-from mardock.deploy import experiment
+from mardock.deploy import azureml, deployment_yaml, tir
 from mardock.deploy.base import Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
-from mardock.deploy.rehearsal import contract
 from mardock.deploy.rehearsal.contract import Contract
 from mardock.deploy.rehearsal.rehearse import Report, rehearse
 from mardock.listener import SILENT
@@ -78,7 +76,6 @@ class Scene:
             dockerfile=own if (self.root / own).exists() else None,
             requirements=None,
             provenance=Provenance("0" * 40, ("handler.py",)),
-            spec=yaml.safe_load((self.root / folder / experiment.SPEC).read_text(encoding="utf-8")),
             archive=read(project.model_store / "echo.mar"),
             serving=project.settings.models["echo"].serving,
         )
@@ -88,7 +85,7 @@ class Scene:
             options["image"] = self.image
         found = self.experiment()
         site = Site(self.root, {**OPTIONS[target], **options}, os.environ)
-        return contract.load(target).contract(site, found, SILENT), found
+        return {"azureml": azureml, "tir": tir}[target].contract(site, found, SILENT), found
 
     def rehearse(self, target: str, **options: Any) -> Report:
         agreed, found = self.contract(target, **options)
@@ -120,7 +117,7 @@ def scene(torchserve_image: str, tmp_path: Path) -> Iterator[Scene]:
     made.write(".env", f"TORCHSERVE_IMAGE={torchserve_image}\n")
     made.write("sample", "hello")
     made.write("torchserve/echo/handler.py", HANDLER)
-    made.write(f"torchserve/echo/{experiment.SPEC}", SPEC)
+    made.write(f"torchserve/echo/{deployment_yaml.FILE}", SPEC)
     yield made
     remove = ["docker", "image", "rm", "--force", f"shop.invalid/echo:git-{'0' * 12}-dirty"]
     subprocess.run(remove, check=True, capture_output=True)
@@ -184,7 +181,7 @@ def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
 def test_the_contract_is_read_from_what_is_planned(scene: Scene) -> None:
     scene.write("torchserve/echo/Dockerfile", DOCKERFILE + "sleep 600\n")
     scene.write(
-        f"torchserve/echo/{experiment.SPEC}",
+        f"torchserve/echo/{deployment_yaml.FILE}",
         SPEC + "model_mount_path: /models\nenvironment_variables: {THREADS: 2}\n",
     )
 
@@ -215,7 +212,7 @@ def test_a_container_that_ends_shows_its_log(scene: Scene) -> None:
 
 def test_tokens_left_on(scene: Scene) -> None:
     scene.write(
-        f"torchserve/echo/{experiment.SPEC}",
+        f"torchserve/echo/{deployment_yaml.FILE}",
         SPEC + "environment_variables:\n  TS_DISABLE_TOKEN_AUTHORIZATION: 'false'\n",
     )
 

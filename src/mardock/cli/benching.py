@@ -99,14 +99,15 @@ def run(
     counted from the moment a request was due, so that a stall is charged for all that it delayed.
     """
     from mardock.benchmark.bench import Bench
-    from mardock.cli import bench_options, deployed
+    from mardock.cli import bench_options, deploy_options
+    from mardock.deploy import served
 
     bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
     bench_options.check_writable(csv, html)
     bench_options.check_one_place(url, endpoint)
     project = context.project()
-    found = deployed.find(project, target, endpoint, deployment)
-    asked, called = deployed.names(project, found, model)
+    found = deploy_options.served(project, target, endpoint, deployment)
+    asked, called = served.names(project, found, model)
     connections = _OPEN_LOOP_CONNECTIONS if rate else BenchPlan.concurrency
     plan = BenchPlan(
         model=called,

@@ -1,16 +1,16 @@
-"""What the options of `deploy` mean, and those of other commands that name a deployment: a target and its settings."""
+"""The options of `deploy`, and those of other commands that name a deployment."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from mardock.deploy import targets
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Site
+    from mardock.deploy.base import Served
     from mardock.settings.project import Project
 
 Experiment = Annotated[
@@ -18,14 +18,19 @@ Experiment = Annotated[
 ]
 Target = Annotated[
     Optional[str],
-    typer.Option("--target", help="azureml or tir; may be left out when mardock.toml has one \\[deploy.*] table."),
+    typer.Option(
+        "--target",
+        help=f"{targets.either(targets.MODULES)}; may be left out when mardock.toml has one \\[deploy.*] table.",
+        autocompletion=lambda: list(targets.MODULES),
+    ),
 ]
 OnEndpoint = Annotated[str, typer.Option("--endpoint", help="The endpoint's name.", metavar="NAME")]
 Elsewhere = Annotated[
     Optional[str], typer.Option("--endpoint", help="Ask this endpoint of a cloud instead.", metavar="NAME")
 ]
 Behind = Annotated[
-    str, typer.Option("--deployment", help="The deployment behind it, e.g. blue (azureml).", metavar="NAME")
+    str,
+    typer.Option("--deployment", help="The deployment behind it, e.g. blue, where there are several.", metavar="NAME"),
 ]
 Version = Annotated[
     Optional[str], typer.Option("--version", help="The archive's version, refused when it has another one.")
@@ -33,29 +38,19 @@ Version = Annotated[
 AllowDirty = Annotated[bool, typer.Option("--allow-dirty", help="Deploy files that are not those of the commit.")]
 
 
-def target(project: Project, given: Optional[str]) -> str:
-    """Return the target: as given, or the only one that mardock.toml has a table for.
+def served(project: Project, target: Optional[str], endpoint: Optional[str], deployment: str = "") -> Optional[Served]:
+    """Return what an endpoint serves; None when the options name none.
 
     Raises:
-        ConfigError: there are none, or several.
+        ConfigError: a deployment or a target is named without an endpoint, or there is no such deployment.
+        DeployError: the endpoint answers nobody.
     """
-    if given is not None:
-        return given
-    configured = list(project.settings.deploy)
-    if len(configured) != 1:
-        raise ConfigError("which cloud?", hint=f"--target {' or '.join(configured or ['azureml', 'tir'])}")
-    return configured[0]
+    from mardock.deploy import destination
+    from mardock.deploy.base import DeploymentName
 
-
-def site(project: Project, target: str) -> Site:
-    """Return where a target deploys to for this project.
-
-    Raises:
-        ConfigError: its settings are no table.
-    """
-    from mardock.deploy.base import Site
-
-    options = project.settings.deploy.get(target, {})
-    if not isinstance(options, dict):
-        raise ConfigError(f"mardock.toml: deploy.{target} is no table", hint=f"write it as [deploy.{target}]")
-    return Site(project.root, options, os.environ)
+    if endpoint is None:
+        if deployment or target is not None:
+            raise ConfigError("which endpoint?", hint="--deployment and --target belong to --endpoint NAME")
+        return None
+    to = destination.choose(project, target)
+    return to.target.served(to.site, DeploymentName(endpoint, deployment))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from mardock.cli import console, context, deploy_options, endpoints, rehearsing
+from mardock.cli import console, context, endpoints, rehearsing
+from mardock.cli.capable import needing
 from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, Target, Version
 from mardock.cli.resumable import resumable
+from mardock.deploy import targets
+from mardock.deploy.capabilities import HasImages, HasModels, HasTraffic
 
-deploy = typer.Typer(name="deploy", help="The same archive in a cloud: azureml or tir.", no_args_is_help=True)
+deploy = typer.Typer(
+    name="deploy", help=f"The same archive in a cloud: {targets.either(targets.MODULES)}.", no_args_is_help=True
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,12 +34,13 @@ def plan(
     as_json: context.Json = False,
 ) -> None:
     """Show the native files and the steps of a deployment; touches no network."""
-    from mardock.deploy import base, experiment
+    from mardock.deploy import destination, experiment
+    from mardock.deploy.base import DeploymentName
 
     project = context.project()
-    chosen = deploy_options.target(project, target)
+    to = destination.choose(project, target)
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
-    made = base.load(chosen).plan(deploy_options.site(project, chosen), found, base.Name(endpoint, deployment))
+    made = to.target.plan(to.site, found, DeploymentName(endpoint, deployment))
     if as_json:
         console.data_json({"target": made.target, "files": dict(made.files), "steps": made.steps})
         return
@@ -54,44 +60,50 @@ def apply(
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Deploy an experiment; after an interruption the same command goes on where it was."""
-    from mardock.deploy import base, experiment
+    from mardock.deploy import destination, experiment
+    from mardock.deploy.base import DeploymentName
 
     project = context.project()
-    chosen = deploy_options.target(project, target)
-    site, module = deploy_options.site(project, chosen), base.load(chosen)
+    to = destination.choose(project, target)
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
-    planned = module.plan(site, found, base.Name(endpoint, deployment))
+    planned = to.target.plan(to.site, found, DeploymentName(endpoint, deployment))
     with resumable():
-        done = module.apply(site, planned, console)
+        done = to.target.apply(to.site, planned, console)
     name, at = found.name, f"--endpoint {endpoint}"
-    then = f"mardock deploy invoke FILE --target {chosen} {at}"
+    then = f"mardock deploy invoke FILE --target {to.name} {at}"
     if deployment:
-        then += f" --deployment {deployment}, then mardock deploy traffic {deployment}=100 {at}"
+        then += f" --deployment {deployment}"
+        if isinstance(to.target, HasTraffic):
+            then += f", then mardock deploy traffic {deployment}=100 {at}"
     console.success(f"{name} {found.archive.version} is deployed as {done.name}: {done.state}", then)
 
 
-@deploy.command()
-def build(exp: Experiment = None, allow_dirty: AllowDirty = False) -> None:
-    """Build an experiment's image and push it to the registry (azureml)."""
-    from mardock.deploy import azureml, experiment
+@deploy.command(cls=needing(HasImages))
+def build(exp: Experiment = None, target: Target = None, allow_dirty: AllowDirty = False) -> None:
+    """Build an experiment's image and push it to the registry."""
+    from mardock.deploy import destination, experiment
 
     project = context.project()
+    to = destination.able(project, target, HasImages)
     source = experiment.load_source(project, exp, allow_dirty=allow_dirty)
     with resumable():
-        image = azureml.build_image(deploy_options.site(project, "azureml"), source, console)
-    console.success(f"the registry has {image}", f"mardock deploy register {source.name}")
+        image = to.target.build_image(to.site, source, console)
+    then = f"register {source.name}" if isinstance(to.target, HasModels) else f"apply {source.name} --target {to.name}"
+    console.success(f"the registry has {image}", f"mardock deploy {then}")
 
 
-@deploy.command()
-def register(exp: Experiment = None, version: Version = None, allow_dirty: AllowDirty = False) -> None:
-    """Upload an experiment's archive and register it as a version of its model (azureml)."""
-    from mardock.deploy import azureml, experiment
+@deploy.command(cls=needing(HasModels))
+def register(
+    exp: Experiment = None, version: Version = None, target: Target = None, allow_dirty: AllowDirty = False
+) -> None:
+    """Upload an experiment's archive and register it as a version of its model."""
+    from mardock.deploy import destination, experiment
 
     project = context.project()
+    to = destination.able(project, target, HasModels)
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
     with resumable():
-        azureml.register_model(deploy_options.site(project, "azureml"), found, console)
+        to.target.register_model(to.site, found, console)
     console.success(
-        f"{found.name} {found.archive.version} is registered",
-        f"mardock deploy apply {found.name} --target azureml --endpoint NAME --deployment NAME",
+        f"{found.name} {found.archive.version} is registered", f"mardock deploy apply {found.name} {to.options}"
     )

@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, deploy_options
+from mardock.cli import console, context
+from mardock.cli.capable import needing
 from mardock.cli.deploy_options import Behind, OnEndpoint, Target
 from mardock.cli.resumable import resumable
 from mardock.defaults import ANSWER_TIMEOUT_S
+from mardock.deploy.capabilities import CanStop, HasEndpoints, HasTraffic
 from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.deploy.capabilities import Action
 
 
 def add_to(deploy: typer.Typer) -> None:
     """Add these commands to the group `deploy`."""
-    for command in (endpoint, status, traffic, invoke, logs, destroy, start, stop, restart):
+    deploy.command(cls=needing(HasEndpoints))(endpoint)
+    deploy.command()(status)
+    deploy.command(cls=needing(HasTraffic))(traffic)
+    for command in (invoke, logs, destroy):
         deploy.command()(command)
+    for action in (start, stop, restart):
+        deploy.command(cls=needing(CanStop))(action)
 
 
-def endpoint(name: Annotated[str, typer.Argument(help="3 to 32 letters, digits, hyphens.", metavar="NAME")]) -> None:
-    """Create an online endpoint, for deployments to be put behind (azureml)."""
-    from mardock.deploy import azureml
+def endpoint(
+    name: Annotated[str, typer.Argument(help="The endpoint's name.", metavar="NAME")],
+    target: Target = None,
+) -> None:
+    """Create an online endpoint, for deployments to be put behind."""
+    from mardock.deploy import destination
 
+    to = destination.able(context.project(), target, HasEndpoints)
     with resumable():
-        azureml.create_endpoint(deploy_options.site(context.project(), "azureml"), name, console)
+        to.target.create_endpoint(to.site, name, console)
     console.success(
         f"the endpoint {name} is there",
-        f"mardock deploy apply EXP --target azureml --endpoint {name} --deployment blue",
+        f"mardock deploy apply EXP --target {to.name} --endpoint {name} --deployment blue",
     )
 
 
 def status(endpoint: OnEndpoint, deployment: Behind = "", target: Target = None, as_json: context.Json = False) -> None:
     """Show what runs, and whether it is what is checked out."""
-    from mardock.deploy import base, provenance
+    from mardock.deploy import destination, provenance
+    from mardock.deploy.base import DeploymentName
 
     project = context.project()
-    chosen = deploy_options.target(project, target)
-    found = base.load(chosen).status(deploy_options.site(project, chosen), base.Name(endpoint, deployment))
+    to = destination.choose(project, target)
+    found = to.target.status(to.site, DeploymentName(endpoint, deployment))
     here = provenance.of(project.root).revision
     current = found.commit == here if found.commit else None
     if as_json:
@@ -58,15 +73,17 @@ def status(endpoint: OnEndpoint, deployment: Behind = "", target: Target = None,
 def traffic(
     shares: Annotated[list[str], typer.Argument(help="DEPLOYMENT=PERCENT, together 100.", metavar="blue=90 green=10")],
     endpoint: OnEndpoint,
+    target: Target = None,
 ) -> None:
-    """Share out an endpoint's traffic; deployments that are not named get none (azureml)."""
-    from mardock.deploy import azureml
+    """Share out an endpoint's traffic; deployments that are not named get none."""
+    from mardock.deploy import destination
 
+    to = destination.able(context.project(), target, HasTraffic)
     with resumable():
-        azureml.set_traffic(deploy_options.site(context.project(), "azureml"), endpoint, _shares(shares), console)
+        to.target.set_traffic(to.site, endpoint, _shares(shares), console)
     console.success(
         f"traffic of {endpoint}: {' '.join(shares)}",
-        f"mardock deploy invoke FILE --target azureml --endpoint {endpoint}",
+        f"mardock deploy invoke FILE --target {to.name} --endpoint {endpoint}",
     )
 
 
@@ -80,12 +97,15 @@ def invoke(
     target: Target = None,
 ) -> None:
     """Send a file to a deployed model; its answer goes to stdout untouched."""
-    from mardock.cli import deployed, predicting
+    from mardock.cli import predicting
     from mardock.client.inference import InferenceClient
+    from mardock.deploy import destination, served
+    from mardock.deploy.base import DeploymentName
 
     project, body = context.project(), predicting.read(file)
-    found = deployed.served(project, target, endpoint, deployment)
-    called = model or deployed.names(project, found, None)[1]
+    to = destination.choose(project, target)
+    found = to.target.served(to.site, DeploymentName(endpoint, deployment))
+    called = model or served.names(project, found, None)[1]
     with InferenceClient(found.endpoint) as client:
         answer = client.predict(called, body, content_type=content_type, timeout=timeout)
     console.data_bytes(answer.body)
@@ -98,13 +118,11 @@ def logs(
     target: Target = None,
 ) -> None:
     """Print the last lines of the container's log."""
-    from mardock.deploy import base
+    from mardock.deploy import destination
+    from mardock.deploy.base import DeploymentName
 
-    project = context.project()
-    chosen = deploy_options.target(project, target)
-    for line in base.load(chosen).logs(
-        deploy_options.site(project, chosen), base.Name(endpoint, deployment), tail=tail
-    ):
+    to = destination.choose(context.project(), target)
+    for line in to.target.logs(to.site, DeploymentName(endpoint, deployment), tail=tail):
         console.data(line)
 
 
@@ -115,37 +133,39 @@ def destroy(
     target: Target = None,
 ) -> None:
     """Delete a deployment, or without --deployment the endpoint; refused while traffic flows, unless --drain."""
-    from mardock.deploy import base
+    from mardock.deploy import destination
+    from mardock.deploy.base import DeploymentName
 
-    project = context.project()
-    chosen = deploy_options.target(project, target)
-    name = base.Name(endpoint, deployment)
+    to = destination.choose(context.project(), target)
+    name = DeploymentName(endpoint, deployment)
     with resumable():
-        base.load(chosen).destroy(deploy_options.site(project, chosen), name, console, drain=drain)
+        to.target.destroy(to.site, name, console, drain=drain)
     console.success(f"{name} is gone")
 
 
-def start(endpoint: OnEndpoint) -> None:
-    """Start a stopped endpoint (tir)."""
-    _control(endpoint, "start")
+def start(endpoint: OnEndpoint, target: Target = None) -> None:
+    """Start a stopped endpoint."""
+    _control(endpoint, target, "start")
 
 
-def stop(endpoint: OnEndpoint) -> None:
-    """Stop an endpoint, which keeps its files and costs nothing (tir)."""
-    _control(endpoint, "stop")
+def stop(endpoint: OnEndpoint, target: Target = None) -> None:
+    """Stop an endpoint, which keeps its files and costs nothing."""
+    _control(endpoint, target, "stop")
 
 
-def restart(endpoint: OnEndpoint) -> None:
-    """Restart an endpoint (tir)."""
-    _control(endpoint, "restart")
+def restart(endpoint: OnEndpoint, target: Target = None) -> None:
+    """Restart an endpoint."""
+    _control(endpoint, target, "restart")
 
 
-def _control(endpoint: str, action: Literal["start", "stop", "restart"]) -> None:
-    from mardock.deploy import base, tir
+def _control(endpoint: str, target: Optional[str], action: Action) -> None:
+    from mardock.deploy import destination
+    from mardock.deploy.base import DeploymentName
 
-    status = f"mardock deploy status --target tir --endpoint {endpoint}"
+    to = destination.able(context.project(), target, CanStop)
+    status = f"mardock deploy status --target {to.name} --endpoint {endpoint}"
     with resumable(status):
-        done = tir.control(deploy_options.site(context.project(), "tir"), base.Name(endpoint), action, console)
+        done = to.target.control(to.site, DeploymentName(endpoint), action, console)
     console.success(f"{endpoint}: {done.state}", status)
 
 

@@ -104,11 +104,12 @@ def predict(
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
-    from mardock.cli import deployed, predicting
+    from mardock.cli import deploy_options, predicting
+    from mardock.deploy import served
 
     project = context.project()
-    found = deployed.find(project, target, endpoint, deployment)
-    asked, called = deployed.names(project, found, model)
+    found = deploy_options.served(project, target, endpoint, deployment)
+    asked, called = served.names(project, found, model)
     job = predicting.Job(
         project=project,
         model=called,
@@ -153,13 +154,17 @@ def metrics(
     target: Target = None,
 ) -> None:
     """Show requests, mean inference latency and mean queue latency of each model."""
-    from mardock.cli import deployed, measuring
+    from mardock.cli import measuring
 
     if compare is not None:
         before, after = (measuring.read_capture(path) for path in compare)
         measuring.show_comparison(compare, before, after, as_json=as_json)
         return
     project = context.project()
-    if endpoint is not None:
-        raise deployed.no_metrics(project, target, endpoint)
-    measuring.show(context.endpoint(project), as_json=as_json)
+    if endpoint is None:
+        where = context.endpoint(project)
+    else:
+        from mardock.deploy import destination, served
+
+        where = served.metrics_endpoint(destination.choose(project, target), endpoint)
+    measuring.show(where, as_json=as_json)

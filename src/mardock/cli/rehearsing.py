@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, deploy_options
+from mardock.cli import console, context
+from mardock.cli.capable import needing
 from mardock.cli.deploy_options import AllowDirty, Experiment, Target, Version
+from mardock.deploy.capabilities import Rehearsable
 
 if TYPE_CHECKING:
     from mardock.deploy.rehearsal.rehearse import Report
@@ -22,7 +24,7 @@ Data = Annotated[
 
 def add_to(deploy: typer.Typer) -> None:
     """Add this command to the group `deploy`."""
-    deploy.command()(rehearse)
+    deploy.command(cls=needing(Rehearsable))(rehearse)
 
 
 def rehearse(
@@ -36,26 +38,23 @@ def rehearse(
     """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
     from mardock.cli import scratch
     from mardock.cli.registering import sources_of
-    from mardock.deploy import experiment
-    from mardock.deploy.rehearsal import contract
+    from mardock.deploy import destination, experiment
     from mardock.deploy.rehearsal.rehearse import rehearse as run
 
     project = context.project()
-    chosen = deploy_options.target(project, target)
-    rehearsed = contract.load(chosen)
+    to = destination.able(project, target, Rehearsable)
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
     sample = _sample(project, found.name, data)
-    agreed = rehearsed.contract(deploy_options.site(project, chosen), found, console)
+    agreed = to.target.contract(to.site, found, console)
     sources = sources_of(project, found.archive.name)
     with scratch.folder(project, "rehearsal-") as folder:
         report = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
     _show(report, as_json=as_json)
     if report.failure is not None:
         raise report.failure
-    where = "--endpoint NAME --deployment NAME" if chosen == "azureml" else "--endpoint NAME"
     console.success(
-        f"{found.name} {found.archive.version} would be served by {chosen}",
-        f"mardock deploy apply {found.name} --target {chosen} {where}",
+        f"{found.name} {found.archive.version} would be served by {to.name}",
+        f"mardock deploy apply {found.name} {to.options}",
     )
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Protocol, cast
+from typing import TYPE_CHECKING, Any, Optional, Protocol, runtime_checkable
 
-from mardock import extras
 from mardock.endpoint import Endpoint
-from mardock.errors import ConfigError, DeployError
+from mardock.errors import DeployError
 
 if TYPE_CHECKING:
     from mardock.deploy.experiment import Experiment
     from mardock.listener import Listener
-
-EXTRAS = {"azureml": "azure", "tir": "tir"}
-"""The targets, and the extra of this package each one needs."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Name:
+class DeploymentName:
     """What a deployment is called: its endpoint and, where a target has several behind one, the deployment itself."""
 
     endpoint: str
@@ -57,7 +52,7 @@ class Plan:
     """
 
     target: str
-    name: Name
+    name: DeploymentName
     files: tuple[tuple[str, str], ...]
     steps: tuple[str, ...]
     experiment: Experiment
@@ -75,7 +70,7 @@ class Deployment:
         details: what else is worth showing, in display order.
     """
 
-    name: Name
+    name: DeploymentName
     state: str
     endpoint: Optional[Endpoint] = None
     commit: str = ""
@@ -88,7 +83,7 @@ class Served:
     """A deployed model as its callers meet it.
 
     Attributes:
-        endpoint: where it answers; it has no other API than predictions.
+        endpoint: where it answers; its other addresses are empty unless the target lets TorchServe's other APIs out.
         called: its name in a call.
         models: what is served there, by the names of mardock.toml or of the archives, e.g. two while traffic is shared
             between them; empty when the target does not know.
@@ -99,14 +94,21 @@ class Served:
     models: tuple[str, ...] = ()
 
 
+@runtime_checkable
 class DeployTarget(Protocol):
-    """One cloud or cluster. `plan` touches nothing; only `apply` and `destroy` change anything."""
+    """One cloud or cluster: what each of them can do; what only some can is in `capabilities`.
 
-    def plan(self, site: Site, experiment: Experiment, name: Name) -> Plan:
+    `plan` touches nothing; only `apply` and `destroy` change anything.
+    """
+
+    def plan(self, site: Site, experiment: Experiment, name: DeploymentName) -> Plan:
         """Render the native files, without a network and without the target's extra.
 
+        What the target wants to know besides the experiment, it reads itself: its options from the site, and files of
+        its own, where it has any, from the experiment's folder.
+
         Raises:
-            ConfigError: a name or an option the target would refuse.
+            ConfigError: a name, an option or a file the target would refuse.
         """
         ...
 
@@ -118,11 +120,11 @@ class DeployTarget(Protocol):
         """
         ...
 
-    def status(self, site: Site, name: Name) -> Deployment:
+    def status(self, site: Site, name: DeploymentName) -> Deployment:
         """Say what runs; a deployment that does not exist has the state `absent`."""
         ...
 
-    def served(self, site: Site, name: Name) -> Served:
+    def served(self, site: Site, name: DeploymentName) -> Served:
         """Say where an endpoint answers, or the one deployment behind it that `name` names.
 
         Raises:
@@ -131,11 +133,11 @@ class DeployTarget(Protocol):
         """
         ...
 
-    def logs(self, site: Site, name: Name, *, tail: int) -> Iterator[str]:
+    def logs(self, site: Site, name: DeploymentName, *, tail: int) -> Iterator[str]:
         """Yield the container's last log lines, oldest first, without line ends."""
         ...
 
-    def destroy(self, site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
+    def destroy(self, site: Site, name: DeploymentName, listener: Listener, *, drain: bool) -> None:
         """Delete a deployment; one that does not exist is no error.
 
         Args:
@@ -144,19 +146,12 @@ class DeployTarget(Protocol):
         ...
 
 
-def load(target: str) -> DeployTarget:
-    """Import a target's module; what it needs of its extra is imported when it is first used.
+def missing_extra(what: str, extra: str, error: ImportError) -> DeployError:
+    """Return what to raise when a package cannot be imported that an extra of this package brings.
 
-    Raises:
-        ConfigError: there is no such target.
+    Args:
+        what: what needs the package, e.g. `--target azureml`.
     """
-    if target not in EXTRAS:
-        raise ConfigError(f"there is no deploy target {target!r}", hint=f"--target {' or '.join(EXTRAS)}")
-    return cast(DeployTarget, importlib.import_module(f"mardock.deploy.{target}"))
+    from mardock import extras
 
-
-def missing_extra(target: str, error: ImportError) -> DeployError:
-    """Return what to raise when a package of a target's extra cannot be imported."""
-    return DeployError(
-        f"--target {target} needs the package {error.name or error}", hint=extras.how_to_add(EXTRAS[target])
-    )
+    return DeployError(f"{what} needs the package {error.name or error}", hint=extras.how_to_add(extra))

@@ -1,11 +1,10 @@
-"""Experiment: a model of mardock.toml with its archive, its deployment spec and the commit they come from."""
+"""Experiment: a model of mardock.toml with its archive, its own files and the commit they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from mardock.archive.read import ModelArchive, read
 from mardock.deploy import provenance
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
     from mardock.settings.schema import ModelSettings, Serving
 
-SPEC = "torchserve-deployment.yaml"
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Source:
+class ExperimentSource:
     """The part of an experiment that git holds, and that its image is built from.
 
     Attributes:
@@ -40,16 +38,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Experiment(Source):
-    """What is deployed, read once: planning with it needs no further look at the disk.
+class Experiment(ExperimentSource):
+    """What is deployed, whatever the target is.
 
     Attributes:
-        spec: the parsed `torchserve-deployment.yaml`, the YAML of `az ml online-deployment`.
         archive: the `.mar`, whose version is the version deployed.
-        serving: how the model is served, for what the spec leaves open.
+        serving: how mardock.toml has the model served.
     """
 
-    spec: Mapping[str, Any]
     archive: ModelArchive
     serving: Serving
 
@@ -59,7 +55,7 @@ class Experiment(Source):
         return {COMMIT_TAG: self.provenance.revision, DIGEST_TAG: self.archive.sha256}
 
 
-def load_source(project: Project, name: Optional[str], *, allow_dirty: bool) -> Source:
+def load_source(project: Project, name: Optional[str], *, allow_dirty: bool) -> ExperimentSource:
     """Read what an experiment's image is built from; its archive need not exist yet.
 
     Args:
@@ -75,7 +71,7 @@ def load_source(project: Project, name: Optional[str], *, allow_dirty: bool) -> 
     found = provenance.of(project.root)
     if not allow_dirty:
         found.require_clean()
-    return Source(
+    return ExperimentSource(
         name=name,
         folder=folder,
         dockerfile=_optional(project.root, folder / "Dockerfile"),
@@ -91,12 +87,10 @@ def load(project: Project, name: Optional[str], *, version: Optional[str] = None
         version: the version to deploy; that of the archive when not given.
 
     Raises:
-        ConfigError: its spec is missing or is no YAML mapping.
         ArchiveError: the archive is missing or damaged.
         DeployError: the archive has another version, or was made of other files than those that are here now.
     """
     name, model = project.settings.model(name)
-    spec = _read_spec(project.root, Path("torchserve", name, SPEC))
     archive = read(project.model_store / f"{model.archive.model_name}.mar")
     if version is not None and version != archive.version:
         raise DeployError(
@@ -108,7 +102,7 @@ def load(project: Project, name: Optional[str], *, version: Optional[str] = None
     if stale and not allow_dirty:
         raise _stale(name, model, archive, stale)
     found = source.provenance.with_changed(stale)
-    return Experiment(**{**vars(source), "provenance": found}, spec=spec, archive=archive, serving=model.serving)
+    return Experiment(**{**vars(source), "provenance": found}, archive=archive, serving=model.serving)
 
 
 def _outdated(model: ModelSettings, root: Path, archive: ModelArchive, *, allow_dirty: bool) -> tuple[str, ...]:
@@ -128,23 +122,6 @@ def _stale(name: str, model: ModelSettings, archive: ModelArchive, stale: tuple[
         + (f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""),
         hint=f"mardock archive {name}{version}, or --allow-dirty",
     )
-
-
-def _read_spec(root: Path, path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        spec = yaml.safe_load((root / path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"there is no {path}",
-            hint="write instance_type and instance_count into it, as az ml online-deployment has them",
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint=f"mend {path}") from error
-    if not isinstance(spec, dict):
-        raise ConfigError(f"{path} is no mapping", hint="it holds keys such as instance_type: Standard_DS3_v2")
-    return spec
 
 
 def _optional(root: Path, path: Path) -> Optional[Path]:

@@ -52,7 +52,7 @@ def require_boto3() -> None:
     try:
         import boto3  # noqa: F401 - it is used later, when other things were changed already
     except ImportError as error:
-        raise missing_extra("tir", error) from error
+        raise missing_extra("an S3 object store", "tir", error) from error
 
 
 class ObjectStore:

@@ -1,4 +1,4 @@
-"""Azure ML managed online endpoints: a DeployTarget, and what only this target has, its images, models and traffic."""
+"""Azure ML managed online endpoints: a DeployTarget with images, models, endpoints, traffic and rehearsals."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mardock.deploy.azureml import images, render, rollout, scoring, traffic
+from mardock.deploy import deployment_yaml
+from mardock.deploy.azureml import experiment_image, render, rollout, scoring, traffic
 from mardock.deploy.azureml.options import check_deployment, check_name, read
 from mardock.deploy.azureml.workspace import connect
-from mardock.deploy.base import Deployment, Name, Plan, Served
+from mardock.deploy.base import Deployment, DeploymentName, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
 from mardock.endpoint import Endpoint
 
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
     from mardock.deploy.base import Site
-    from mardock.deploy.experiment import Experiment, Source
+    from mardock.deploy.experiment import Experiment, ExperimentSource
+    from mardock.deploy.rehearsal.contract import Contract
     from mardock.listener import Listener
 
+METRICS_PAGE = "the studio shows the endpoint's own under Metrics"
 
-def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
+
+def plan(site: Site, experiment: Experiment, name: DeploymentName) -> Plan:
     """Render the YAML of `az ml` and the Dockerfile, without a network; see `DeployTarget.plan`."""
-    return render.plan(read(site), experiment, name)
+    return render.plan(read(site), deployment_yaml.read(site, experiment), experiment, name)
 
 
 def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
@@ -32,7 +36,7 @@ def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
     files = dict(plan.files)
     with connect(options) as client:
         rollout.check_possible(client, plan)
-        images.provide(site, options, plan.experiment, listener)
+        experiment_image.provide(site, options, plan.experiment, listener)
         rollout.register_model(client, options, plan.experiment, listener)
         rollout.create_environment(client, files[render.ENVIRONMENT])
         rollout.create_endpoint(client, options, files[render.ENDPOINT], listener)
@@ -40,36 +44,43 @@ def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
         return _deployment(client, plan.name)
 
 
-def build_image(site: Site, source: Source, listener: Listener) -> str:
-    """Return the experiment's image once the registry has it."""
-    return images.provide(site, read(site), source, listener)
+def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
+    """Say how the service would run an experiment; see `Rehearsable.contract`."""
+    from mardock.deploy.azureml import rehearsal
+
+    return rehearsal.contract(site, experiment, listener)
+
+
+def build_image(site: Site, source: ExperimentSource, listener: Listener) -> str:
+    """Return the experiment's image once the registry has it; see `HasImages.build_image`."""
+    return experiment_image.provide(site, read(site), source, listener)
 
 
 def register_model(site: Site, experiment: Experiment, listener: Listener) -> None:
-    """Upload the archive and register it as its version of the model; refused when that exists with other content."""
+    """Upload the archive and register it as its version of the model; see `HasModels.register_model`."""
     options = read(site)
     with connect(options) as client:
         rollout.register_model(client, options, experiment, listener)
 
 
 def create_endpoint(site: Site, endpoint: str, listener: Listener) -> None:
-    """Create an endpoint without deployments, unless it is there."""
+    """Create an endpoint without deployments, unless it is there; see `HasEndpoints.create_endpoint`."""
     options = read(site)
-    check_name(Name(endpoint))
+    check_name(DeploymentName(endpoint))
     with connect(options) as client:
         rollout.create_endpoint(client, options, render.to_yaml(render.endpoint(options, endpoint)), listener)
 
 
 def set_traffic(site: Site, endpoint: str, shares: Mapping[str, int], listener: Listener) -> None:
-    """Give each deployment its percentage of an endpoint's traffic."""
+    """Give each deployment its percentage of an endpoint's traffic; see `HasTraffic.set_traffic`."""
     options = read(site)
-    check_name(Name(endpoint))
+    check_name(DeploymentName(endpoint))
     traffic.check_shares(shares)
     with connect(options) as client:
         traffic.set_traffic(client, options, endpoint, shares, listener)
 
 
-def status(site: Site, name: Name) -> Deployment:
+def status(site: Site, name: DeploymentName) -> Deployment:
     """Say what runs; see `DeployTarget.status`."""
     options = read(site)
     check_name(name)
@@ -77,7 +88,7 @@ def status(site: Site, name: Name) -> Deployment:
         return _deployment(client, name)
 
 
-def served(site: Site, name: Name) -> Served:
+def served(site: Site, name: DeploymentName) -> Served:
     """Say where an endpoint or one of its deployments answers, with its key; see `DeployTarget.served`."""
     options = read(site)
     check_name(name)
@@ -85,7 +96,7 @@ def served(site: Site, name: Name) -> Served:
         return scoring.served(client, name)
 
 
-def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
+def logs(site: Site, name: DeploymentName, *, tail: int) -> Iterator[str]:
     """Yield the container's last log lines; see `DeployTarget.logs`."""
     options = read(site)
     check_deployment(name)
@@ -93,7 +104,7 @@ def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
         yield from rollout.log_lines(client, name, tail)
 
 
-def destroy(site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
+def destroy(site: Site, name: DeploymentName, listener: Listener, *, drain: bool) -> None:
     """Delete a deployment, or with no deployment named the whole endpoint; see `DeployTarget.destroy`."""
     options = read(site)
     check_name(name)
@@ -104,7 +115,7 @@ def destroy(site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
             traffic.delete_endpoint(client, options, name.endpoint, listener, drain=drain)
 
 
-def _deployment(client: MLClient, name: Name) -> Deployment:
+def _deployment(client: MLClient, name: DeploymentName) -> Deployment:
     where = rollout.found(lambda: client.online_endpoints.get(name.endpoint))
     if where is None:
         return Deployment(name, "absent")

@@ -12,7 +12,7 @@ from mardock.deploy import tables
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Name, Site
+    from mardock.deploy.base import DeploymentName, Site
 
 Text = Annotated[str, MinLen(1)]
 Seconds = Annotated[float, Gt(0)]
@@ -64,14 +64,14 @@ def read(site: Site) -> Options:
     return tables.read(Options, site, "azureml")
 
 
-def check_deployment(name: Name) -> None:
+def check_deployment(name: DeploymentName) -> None:
     """Refuse a name that names no deployment, or one Azure would refuse; raises ConfigError."""
     check_name(name)
     if not name.deployment:
         raise ConfigError("which deployment of the endpoint?", hint="--deployment blue")
 
 
-def check_name(name: Name) -> None:
+def check_name(name: DeploymentName) -> None:
     """Refuse an endpoint or a deployment that Azure would refuse by its name.
 
     Raises:

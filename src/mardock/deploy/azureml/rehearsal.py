@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mardock.deploy.azureml import images, render
+from mardock.deploy import deployment_yaml
+from mardock.deploy.azureml import experiment_image, render
 from mardock.deploy.azureml.options import read
-from mardock.deploy.base import Name
-from mardock.deploy.experiment import SPEC
-from mardock.deploy.rehearsal.contract import Contract, Limit, Sources, archive_limit, mapping, number
+from mardock.deploy.base import DeploymentName
+from mardock.deploy.deployment_yaml import mapping, number
+from mardock.deploy.rehearsal.contract import Contract, Limit, SettingFiles, archive_limit
 from mardock.deploy.rehearsal.places import Place, in_text, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
 
@@ -19,25 +20,25 @@ if TYPE_CHECKING:
     from mardock.deploy.experiment import Experiment
     from mardock.listener import Listener
 
-_NAME = Name("rehearsal", "rehearsal")
+_NAME = DeploymentName("rehearsal", "rehearsal")
 _MODELS = "/var/azureml-app/azureml-models"
 _REQUEST_TIMEOUT_MS = 5000  # the service's own default
 _CONFIG = Path("torchserve/config.properties")
 
 
 def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
-    """Read the contract from the planned YAML; the image is built unless it is here; see `Rehearsed.contract`."""
+    """Read the contract from the planned YAML; the image is built unless it is here; see `Rehearsable.contract`."""
     import yaml
 
     options = read(site)
-    files = dict(render.plan(options, experiment, _NAME).files)
+    files = dict(render.plan(options, deployment_yaml.read(site, experiment), experiment, _NAME).files)
     planned = yaml.safe_load(files[render.DEPLOYMENT])
     routes = yaml.safe_load(files[render.ENVIRONMENT])["inference_config"]
     archive, sources = experiment.archive, _sources(site.root, experiment)
     folder = f"{planned.get('model_mount_path') or _MODELS}/{experiment.name}/{archive.version}"
     given = mapping(planned, "environment_variables")
     return Contract(
-        image=images.have_here(site, options, experiment, listener),
+        image=experiment_image.have_here(site, options, experiment, listener),
         command=(),
         environment={**{str(key): str(value) for key, value in given.items()}, "AZUREML_MODEL_DIR": folder},
         files={f"{folder}/{archive.path.name}": archive.path},
@@ -67,19 +68,19 @@ def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], pl
     )
 
 
-def _request_timeout(sources: Sources, planned: Mapping[str, Any]) -> Limit:
+def _request_timeout(sources: SettingFiles, planned: Mapping[str, Any]) -> Limit:
     given = mapping(planned, "request_settings")
     milliseconds = number(given, "request_timeout_ms", _REQUEST_TIMEOUT_MS, "request_settings", least=1)
     place = in_yaml(sources.root, sources.spec, "request_settings", "request_timeout_ms")
     return Limit(milliseconds / 1000, "request_timeout_ms", place)
 
 
-def _sources(root: Path, experiment: Experiment) -> Sources:
-    spec, own = experiment.folder / SPEC, experiment.dockerfile
+def _sources(root: Path, experiment: Experiment) -> SettingFiles:
+    spec, own = deployment_yaml.path(experiment), experiment.dockerfile
     if own is None:
         listed = experiment.requirements or experiment.folder / "requirements.txt"
         packages = Place(listed.as_posix()), f"write the package of {{module}} into {listed.as_posix()}"
-        return Sources(root, spec, None, _CONFIG, packages)
+        return SettingFiles(root, spec, None, _CONFIG, packages)
     copied = _CONFIG.as_posix() in (root / own).read_text(encoding="utf-8")
     packages = in_text(root, own, r"\bpip3? install\b", r"^\s*FROM\b"), "let it RUN pip install the package of {module}"
-    return Sources(root, spec, own, _CONFIG if copied else None, packages)
+    return SettingFiles(root, spec, own, _CONFIG if copied else None, packages)

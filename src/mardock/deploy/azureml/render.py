@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mardock.deploy import deployment_yaml
 from mardock.deploy.azureml.options import Options, check_deployment
-from mardock.deploy.base import Name, Plan
-from mardock.deploy.experiment import SPEC, Experiment, Source
+from mardock.deploy.base import DeploymentName, Plan
+from mardock.deploy.experiment import Experiment, ExperimentSource
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
 
@@ -64,15 +65,19 @@ _START = (
 )
 
 
-def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
-    """Render what an experiment becomes behind an endpoint; raises ConfigError for a name or a key Azure refuses."""
+def plan(options: Options, spec: Mapping[str, Any], experiment: Experiment, name: DeploymentName) -> Plan:
+    """Render what an experiment becomes behind an endpoint; raises ConfigError for a name or a key Azure refuses.
+
+    Args:
+        spec: the experiment's torchserve-deployment.yaml.
+    """
     check_deployment(name)
     image = image_reference(options, experiment)
     documents = (
         (MODEL, model(experiment)),
         (ENVIRONMENT, environment(experiment, image)),
         (ENDPOINT, endpoint(options, name.endpoint)),
-        (DEPLOYMENT, deployment(experiment, image, name)),
+        (DEPLOYMENT, deployment(spec, experiment, image, name)),
     )
     own = experiment.dockerfile is not None
     docker = () if own else ((DOCKERFILE, dockerfile(experiment)),)
@@ -91,12 +96,12 @@ def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
     )
 
 
-def image_reference(options: Options, source: Source) -> str:
+def image_reference(options: Options, source: ExperimentSource) -> str:
     """Return where an experiment's image is pushed to, named after its commit: `shop.azurecr.io/digits:git-0123ab`."""
     return f"{options.registry}/{source.name.lower()}:{_tag(source.provenance)}"
 
 
-def dockerfile(source: Source) -> str:
+def dockerfile(source: ExperimentSource) -> str:
     """Return the Dockerfile of an experiment that has none of its own: the base, its requirements, and the start."""
     lines = [
         "# Built from the project's folder. An experiment's own Dockerfile beside its spec replaces it.",
@@ -158,10 +163,9 @@ def endpoint(options: Options, name: str) -> dict[str, Any]:
     return {"$schema": _SCHEMA.format("managedOnlineEndpoint"), "name": name, "auth_mode": options.auth_mode}
 
 
-def deployment(experiment: Experiment, image: str, name: Name) -> dict[str, Any]:
+def deployment(spec: Mapping[str, Any], experiment: Experiment, image: str, name: DeploymentName) -> dict[str, Any]:
     """Return the deployment: the experiment's spec, with the name, the model and the environment it leaves open."""
-    spec = experiment.spec
-    _check_spec(spec, f"{experiment.folder.as_posix()}/{SPEC}")
+    _check_spec(spec, deployment_yaml.path(experiment).as_posix())
     where = environment(experiment, image)
     return {
         "$schema": _SCHEMA.format("managedOnlineDeployment"),

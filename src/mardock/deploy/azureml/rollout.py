@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import OnlineDeployment, OnlineEndpoint
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Name, Plan
+    from mardock.deploy.base import DeploymentName, Plan
     from mardock.deploy.experiment import Experiment
     from mardock.listener import Listener
 
@@ -172,7 +172,7 @@ def create_deployment(client: MLClient, options: Options, plan: Plan, listener: 
         raise _failed(client, name, f"it ended {end}")
 
 
-def log_lines(client: MLClient, name: Name, tail: int) -> list[str]:
+def log_lines(client: MLClient, name: DeploymentName, tail: int) -> list[str]:
     """Return the container's last log lines, oldest first; raises a DeployError when there is no such deployment."""
     if found(lambda: client.online_deployments.get(name.deployment, name.endpoint)) is None:
         raise DeployError(
@@ -182,13 +182,13 @@ def log_lines(client: MLClient, name: Name, tail: int) -> list[str]:
     return log.splitlines()
 
 
-def share(client: MLClient, name: Name) -> int:
+def share(client: MLClient, name: DeploymentName) -> int:
     """Return the percentage of the endpoint's traffic that a deployment gets."""
     endpoint = client.online_endpoints.get(name.endpoint)
     return int((endpoint.traffic or {}).get(name.deployment, 0))
 
 
-def _refuse_live(client: MLClient, name: Name) -> None:
+def _refuse_live(client: MLClient, name: DeploymentName) -> None:
     percent = share(client, name)
     if percent:
         raise DeployError(
@@ -197,7 +197,7 @@ def _refuse_live(client: MLClient, name: Name) -> None:
         )
 
 
-def _failed(client: MLClient, name: Name, reason: str) -> DeployError:
+def _failed(client: MLClient, name: DeploymentName, reason: str) -> DeployError:
     with translated():
         log = log_lines(client, name, LOG_LINES)
     return DeployError(

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from azure.ai.ml import MLClient
 
-    from mardock.deploy.base import Name
+    from mardock.deploy.base import DeploymentName
 
 CHOOSES_DEPLOYMENT = "azureml-model-deployment"
 """The header by which the service passes a call to one deployment, whatever its share of the traffic."""
 
 
-def served(client: MLClient, name: Name) -> Served:
+def served(client: MLClient, name: DeploymentName) -> Served:
     """Return where calls go, and which models answer them; see `DeployTarget.served`.
 
     Raises:
@@ -52,7 +52,7 @@ def served(client: MLClient, name: Name) -> Served:
     )
 
 
-def _answering(name: Name, deployments: Mapping[str, str], traffic: Mapping[str, int]) -> list[str]:
+def _answering(name: DeploymentName, deployments: Mapping[str, str], traffic: Mapping[str, int]) -> list[str]:
     """Return the deployments that calls reach: the one that is named, or those that get traffic."""
     known = ", ".join(deployments) or "none"
     if name.deployment:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
     from mardock.deploy.azureml.options import Options
-    from mardock.deploy.base import Name
+    from mardock.deploy.base import DeploymentName
     from mardock.listener import Listener
 
 _WHOLE = 100
@@ -62,7 +62,9 @@ def set_traffic(
     )
 
 
-def delete_deployment(client: MLClient, options: Options, name: Name, listener: Listener, *, drain: bool) -> None:
+def delete_deployment(
+    client: MLClient, options: Options, name: DeploymentName, listener: Listener, *, drain: bool
+) -> None:
     """Delete a deployment that gets no traffic; with `drain`, the largest of the others takes over its share first.
 
     Raises:

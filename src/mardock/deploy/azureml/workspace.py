@@ -46,7 +46,7 @@ def credential(options: Options) -> TokenCredential:
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
-        raise missing_extra("azureml", error) from error
+        raise missing_extra("--target azureml", "azure", error) from error
     logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns of each login it tried; the error tells them
     if options.authority_url is None:
         return DefaultAzureCredential()
@@ -59,7 +59,7 @@ def connect(options: Options) -> Iterator[MLClient]:
     try:
         from azure.ai.ml import MLClient
     except ImportError as error:
-        raise missing_extra("azureml", error) from error
+        raise missing_extra("--target azureml", "azure", error) from error
     with translated():
         yield MLClient(
             credential(options),

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Protocol, Union, cast
+from typing import TYPE_CHECKING, Optional, Union
 
 from mardock.defaults import WORKER_TIMEOUT_S
-from mardock.deploy import base
-from mardock.deploy.experiment import SPEC
 from mardock.deploy.rehearsal.places import Place, in_properties, in_text, in_toml, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
 from mardock.engines import config_properties
-from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.deploy.base import Site
-    from mardock.deploy.experiment import Experiment
-    from mardock.listener import Listener
 
 _START = r"^\s*(CMD|ENTRYPOINT)\b"
 
@@ -34,11 +28,11 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Sources:
+class SettingFiles:
     """The project's files that decide how the container runs; paths relative to `root`.
 
     Attributes:
-        spec: the experiment's torchserve-deployment.yaml.
+        spec: what the target reads of the experiment's folder, e.g. its torchserve-deployment.yaml.
         dockerfile: the experiment's own; None when the image is rendered or given.
         config: the config.properties that is in the image; None when it is rendered or the Dockerfile's own.
         packages: where the packages that a handler needs are listed, and how.
@@ -79,7 +73,7 @@ class Contract:
     readiness: Probe
     request_timeout: Limit
     largest_archive: Optional[Limit]
-    sources: Sources
+    sources: SettingFiles
 
     @property
     def startup_timeout(self) -> float:
@@ -124,56 +118,9 @@ class Contract:
         return found.value.strip() if found else ""
 
 
-class Rehearsed(Protocol):
-    """A deploy target that can be rehearsed; the modules `mardock.deploy.TARGET.rehearsal` satisfy it."""
-
-    def contract(self, site: Site, experiment: Experiment, listener: Listener) -> Contract:
-        """Plan the deployment, have its image on this machine, and say how the cloud would run it.
-
-        Raises:
-            ConfigError: a name, an option or the spec, which the target would refuse.
-            EngineError: the image cannot be had.
-        """
-        ...
-
-
-def load(target: str) -> Rehearsed:
-    """Import what knows a target's contract.
-
-    Raises:
-        ConfigError: there is no such target.
-    """
-    base.load(target)
-    return cast(Rehearsed, importlib.import_module(f"mardock.deploy.{target}.rehearsal"))
-
-
 def archive_limit(site: Site, target: str, megabytes: Optional[float]) -> Optional[Limit]:
     """Return the limit that the option `max_archive_mb` sets."""
     if megabytes is None:
         return None
     place = in_toml(site.root, Path("mardock.toml"), f"deploy.{target}", "max_archive_mb")
     return Limit(megabytes, "max_archive_mb", place)
-
-
-def mapping(planned: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a part of the spec, empty when it is left out.
-
-    Raises:
-        ConfigError: it is no mapping.
-    """
-    value = planned.get(key) or {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key} of {SPEC} is no mapping", hint=f"write its keys below {key}:")
-    return value
-
-
-def number(given: Mapping[str, Any], key: str, default: int, where: str, *, least: int = 0) -> int:
-    """Return a value of a probe or of the request settings.
-
-    Raises:
-        ConfigError: it is no whole number, or below `least`.
-    """
-    value = given.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{where}.{key} of {SPEC} is {value!r}", hint=f"write a whole number: {key}: {default}")
-    return value

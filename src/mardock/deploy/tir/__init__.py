@@ -1,11 +1,12 @@
-"""TIR of E2E Networks: a DeployTarget, and what only this target has, starting, stopping and restarting an endpoint."""
+"""TIR of E2E Networks: a DeployTarget with rehearsals, whose endpoints can be stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from mardock.deploy.base import Deployment, Name, Plan, Served
+from mardock.deploy import deployment_yaml
+from mardock.deploy.base import Deployment, DeploymentName, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
 from mardock.deploy.tir import render, samples
 from mardock.deploy.tir.options import Options, check_name, read, read_secrets
@@ -14,7 +15,9 @@ from mardock.errors import DeployError
 
 if TYPE_CHECKING:
     from mardock.deploy.base import Site
+    from mardock.deploy.capabilities import Action
     from mardock.deploy.experiment import Experiment
+    from mardock.deploy.rehearsal.contract import Contract
     from mardock.deploy.tir.api import TirApi
     from mardock.listener import Listener
 
@@ -22,12 +25,12 @@ ABSENT = "absent"
 MODEL = "model"
 """The detail that holds the name the model is served under, when mardock deployed it."""
 
-Action = Literal["start", "stop", "restart"]
+METRICS_PAGE = "the TIR dashboard shows the endpoint's own"
 
 
-def plan(site: Site, experiment: Experiment, name: Name) -> Plan:
+def plan(site: Site, experiment: Experiment, name: DeploymentName) -> Plan:
     """Render the repository, the bucket's files and the endpoint, without a network; see `DeployTarget.plan`."""
-    return render.plan(read(site), experiment, name)
+    return render.plan(read(site), deployment_yaml.read(site, experiment), experiment, name)
 
 
 def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
@@ -44,7 +47,7 @@ def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:
         return _deployment(site, options, api, plan.name)
 
 
-def status(site: Site, name: Name) -> Deployment:
+def status(site: Site, name: DeploymentName) -> Deployment:
     """Say what an endpoint serves, and how to call it; see `DeployTarget.status`."""
     check_name(name)
     options = read(site)
@@ -52,7 +55,7 @@ def status(site: Site, name: Name) -> Deployment:
         return _deployment(site, options, api, name)
 
 
-def served(site: Site, name: Name) -> Served:
+def served(site: Site, name: DeploymentName) -> Served:
     """Say where an endpoint answers, and what its model is called; see `DeployTarget.served`."""
     found = status(site, name)
     if found.endpoint is None:
@@ -64,19 +67,22 @@ def served(site: Site, name: Name) -> Served:
     return Served(found.endpoint, called=model, models=(model,) if model else ())
 
 
-def logs(site: Site, name: Name, *, tail: int) -> Iterator[str]:
+def logs(site: Site, name: DeploymentName, *, tail: int) -> Iterator[str]:
     """Yield the last lines of an endpoint's log; see `DeployTarget.logs`."""
     with _connect(site, read(site)) as api:
         lines = api.logs(_number(api, name))
     return iter(lines[-tail:] if tail else [])
 
 
-def control(site: Site, name: Name, action: Action, listener: Listener) -> Deployment:
-    """Start, stop or restart an endpoint and wait until it is done; one that runs is not started again.
+def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
+    """Say how TIR would run an experiment; see `Rehearsable.contract`."""
+    from mardock.deploy.tir import rehearsal
 
-    Raises:
-        DeployError: there is no such endpoint, or it does not come to run or to rest.
-    """
+    return rehearsal.contract(site, experiment, listener)
+
+
+def control(site: Site, name: DeploymentName, action: Action, listener: Listener) -> Deployment:
+    """Start, stop or restart an endpoint; see `CanStop.control`."""
     from mardock.deploy.tir import rollout
 
     options = read(site)
@@ -90,7 +96,7 @@ def control(site: Site, name: Name, action: Action, listener: Listener) -> Deplo
         return _deployment(site, options, api, name)
 
 
-def destroy(site: Site, name: Name, listener: Listener, *, drain: bool) -> None:
+def destroy(site: Site, name: DeploymentName, listener: Listener, *, drain: bool) -> None:
     """Delete an endpoint, a running one only with `drain`, which stops it first; see `DeployTarget.destroy`.
 
     Its files stay in the bucket: another endpoint may load them.
@@ -119,7 +125,7 @@ def _connect(site: Site, options: Options) -> TirApi:
     return TirApi(options, read_secrets(site.environ))
 
 
-def _number(api: TirApi, name: Name) -> int:
+def _number(api: TirApi, name: DeploymentName) -> int:
     found = api.endpoint(name.endpoint)
     if found is None:
         raise DeployError(
@@ -128,7 +134,7 @@ def _number(api: TirApi, name: Name) -> int:
     return int(found["id"])
 
 
-def _deployment(site: Site, options: Options, api: TirApi, name: Name) -> Deployment:
+def _deployment(site: Site, options: Options, api: TirApi, name: DeploymentName) -> Deployment:
     from mardock.deploy.tir import rollout
 
     found = api.endpoint(name.endpoint)

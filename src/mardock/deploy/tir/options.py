@@ -13,7 +13,7 @@ from mardock.deploy import tables
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.deploy.base import Name, Site
+    from mardock.deploy.base import DeploymentName, Site
 
 Text = Annotated[str, MinLen(1)]
 Count = Annotated[int, Ge(1)]
@@ -149,7 +149,7 @@ def read_bucket_keys(environ: Mapping[str, str]) -> tuple[str, str]:
     return _secret(environ, "TIR_S3_ACCESS_KEY"), _secret(environ, "TIR_S3_SECRET_KEY")
 
 
-def check_name(name: Name) -> None:
+def check_name(name: DeploymentName) -> None:
     """Refuse an endpoint name that cannot be the name of a Kubernetes service, which is what TIR makes of it.
 
     Raises:

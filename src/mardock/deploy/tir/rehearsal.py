@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
-from mardock.deploy.base import Name
-from mardock.deploy.experiment import SPEC
-from mardock.deploy.rehearsal.contract import Contract, Limit, Sources, archive_limit
+from mardock.deploy import deployment_yaml
+from mardock.deploy.base import DeploymentName
+from mardock.deploy.rehearsal.contract import Contract, Limit, SettingFiles, archive_limit
 from mardock.deploy.rehearsal.places import Place, in_toml
 from mardock.deploy.rehearsal.prober import Probe
 from mardock.deploy.tir import render
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mardock.deploy.tir.options import Options
     from mardock.listener import Listener
 
-_NAME = Name("rehearsal")
+_NAME = DeploymentName("rehearsal")
 _TOML = Path("mardock.toml")
 
 
 def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
-    """Read the contract from the planned files; the image is pulled unless it is here; see `Rehearsed.contract`."""
+    """Read the contract from the planned files; the image is pulled unless it is here; see `Rehearsable.contract`."""
     options = read(site)
-    files = dict(render.plan(options, experiment, _NAME).files)
+    files = dict(render.plan(options, deployment_yaml.read(site, experiment), experiment, _NAME).files)
     endpoint, bucket = json.loads(files[render.ENDPOINT]), json.loads(files[render.BUCKET])
     details = endpoint["custom_endpoint_details"]
     probes = details["container"]["advance_config"]
@@ -90,7 +90,7 @@ def _largest_archive(site: Site, options: Options) -> Optional[Limit]:
     return archive_limit(site, "tir", options.max_archive_mb)
 
 
-def _sources(root: Path, experiment: Experiment) -> Sources:
+def _sources(root: Path, experiment: Experiment) -> SettingFiles:
     from mardock.settings.project import Project
 
     spec = Project(root).settings.model(experiment.name)[1].archive
@@ -99,4 +99,4 @@ def _sources(root: Path, experiment: Experiment) -> Sources:
     else:
         place = in_toml(root, _TOML, f"models.{experiment.name}.archive", "requirements_file")
         edit = "name a file that lists the package of {module} there, as requirements_file"
-    return Sources(root, experiment.folder / SPEC, None, None, (place, f"{edit}, then archive again"))
+    return SettingFiles(root, deployment_yaml.path(experiment), None, None, (place, f"{edit}, then archive again"))

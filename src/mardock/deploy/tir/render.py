@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mardock.deploy.base import Name, Plan
+from mardock.deploy.base import DeploymentName, Plan
+from mardock.deploy.deployment_yaml import mapping, number
 from mardock.deploy.tir.options import Options, check_name
 from mardock.engines import config_properties
 from mardock.errors import ConfigError
@@ -41,8 +42,12 @@ _PROBE_DEFAULTS = {
 }
 
 
-def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
-    """Render every file; see `DeployTarget.plan`."""
+def plan(options: Options, spec: Mapping[str, Any], experiment: Experiment, name: DeploymentName) -> Plan:
+    """Render every file; see `DeployTarget.plan`.
+
+    Args:
+        spec: the experiment's torchserve-deployment.yaml.
+    """
     check_name(name)
     archive = experiment.archive
     if not archive.path.is_file():
@@ -53,7 +58,7 @@ def plan(options: Options, experiment: Experiment, name: Name) -> Plan:
     repository = options.repository or experiment.name
     prefix = f"{folder}/" if folder else ""
     config = _config(experiment)
-    body = _endpoint(options, experiment, name, folder)
+    body = _endpoint(options, spec, experiment, name, folder)
     digest = hashlib.sha256(f"{repository}\n{config}\n{_json(body)}".encode()).hexdigest()
     body["custom_endpoint_details"]["resource_details"]["env_variables"].append(_variable(PLAN_TAG, digest))
     objects = (f"{prefix}model-store/{archive.path.name}", f"{prefix}{CONFIG}")
@@ -116,8 +121,10 @@ def _config(experiment: Experiment) -> str:
     return config_properties.render(values)
 
 
-def _endpoint(options: Options, experiment: Experiment, name: Name, folder: str) -> dict[str, Any]:
-    resources: dict[str, Any] = {"env_variables": _environment(experiment)}
+def _endpoint(
+    options: Options, spec: Mapping[str, Any], experiment: Experiment, name: DeploymentName, folder: str
+) -> dict[str, Any]:
+    resources: dict[str, Any] = {"env_variables": _environment(spec, experiment)}
     if options.disk is not None:
         resources.update(disk_size=options.disk.size, mount_path=options.disk.mount_path)
     body: dict[str, Any] = {
@@ -125,10 +132,10 @@ def _endpoint(options: Options, experiment: Experiment, name: Name, folder: str)
         "framework": "pytorch",
         "model_id": None,  # known once the repository is there
         "sku_id": options.sku_id,
-        "replica": _count(experiment.spec),
+        "replica": number(spec, "instance_count", 1, least=1),
         "path": f"{folder}/" if folder else "",
         "custom_endpoint_details": {
-            "container": _container(options, experiment.spec),
+            "container": _container(options, spec),
             "resource_details": resources,
             "public_ip": "no",
             "service_port": True,
@@ -169,15 +176,8 @@ def _arguments() -> list[str]:
 
 def _probe(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Translate a probe of `az ml` into TIR's words."""
-    given = spec.get(kind) or {}
-    if not isinstance(given, dict):
-        raise ConfigError(f"{kind} of torchserve-deployment.yaml is no mapping", hint=f"{kind}: {{initial_delay: 10}}")
-    values = {}
-    for key, default in _PROBE_DEFAULTS.items():
-        value = given.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ConfigError(f"{kind}.{key} of torchserve-deployment.yaml is {value!r}", hint="write whole seconds")
-        values[key] = value
+    given = mapping(spec, kind)
+    values = {key: number(given, key, default, kind) for key, default in _PROBE_DEFAULTS.items()}
     return {
         "protocol": "http",
         "path": "/ping",
@@ -192,17 +192,8 @@ def _probe(spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def _count(spec: Mapping[str, Any]) -> int:
-    count = spec.get("instance_count", 1)
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ConfigError(f"instance_count of torchserve-deployment.yaml is {count!r}", hint="write 1 or more")
-    return count
-
-
-def _environment(experiment: Experiment) -> list[dict[str, Any]]:
-    given = experiment.spec.get("environment_variables") or {}
-    if not isinstance(given, dict):
-        raise ConfigError("environment_variables of torchserve-deployment.yaml is no mapping", hint="write NAME: value")
+def _environment(spec: Mapping[str, Any], experiment: Experiment) -> list[dict[str, Any]]:
+    given = mapping(spec, "environment_variables")
     ours = {**experiment.labels, MODEL_TAG: experiment.archive.name}
     variables = {**{str(key): str(value) for key, value in given.items()}, **ours}
     return [_variable(key, value) for key, value in variables.items()]

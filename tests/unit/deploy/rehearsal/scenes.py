@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mardock.deploy.rehearsal.contract import Contract, Limit, Sources
+from mardock.deploy.rehearsal.contract import Contract, Limit, SettingFiles
 from mardock.deploy.rehearsal.places import Place
 from mardock.deploy.rehearsal.prober import Probe
 
@@ -55,6 +55,6 @@ def agreed(root: Path, *, config: str = "", dockerfile: str | None = None, **val
         readiness=Probe("readiness", "/ping", initial_delay=1, period=1, failure_threshold=60),
         request_timeout=Limit(5, "request_timeout_ms", Place(SPEC.as_posix(), 3)),
         largest_archive=None,
-        sources=Sources(root, SPEC, own, CONFIG if own is None else None, packages),
+        sources=SettingFiles(root, SPEC, own, CONFIG if own is None else None, packages),
     )
     return replace(made, **values)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mardock.archive.read import ModelArchive
-from mardock.deploy import tir
-from mardock.deploy.base import Name, Plan, Site
+from mardock.deploy import deployment_yaml, tir
+from mardock.deploy.base import DeploymentName, Plan, Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
 from mardock.engines import config_properties
@@ -41,8 +42,10 @@ SPEC: dict[str, Any] = {
 
 
 def experiment(folder: Path, spec: dict[str, Any], *, requirements: bool = False) -> Experiment:
-    path = folder / "mnist.mar"
+    path, own = folder / "mnist.mar", folder / "torchserve/mnist"
     path.write_bytes(b"an archive")
+    own.mkdir(parents=True, exist_ok=True)
+    (own / deployment_yaml.FILE).write_text(yaml.safe_dump(spec), encoding="utf-8")
     model = {"modelName": "mnist", "modelVersion": "1.0", **({"requirementsFile": "r.txt"} if requirements else {})}
     return Experiment(
         name="mnist",
@@ -50,7 +53,6 @@ def experiment(folder: Path, spec: dict[str, Any], *, requirements: bool = False
         dockerfile=None,
         requirements=None,
         provenance=Provenance("0123456789abcdef0123456789abcdef01234567"),
-        spec=spec,
         archive=ModelArchive(path, "mnist", "1.0", 10, {"model": model}, ()),
         serving=Serving(initial_workers=2, batch_size=4, response_timeout=60),
     )
@@ -64,7 +66,7 @@ def site(folder: Path, options: dict[str, Any], **environ: str) -> Site:
 def test_files_are_the_golden_ones(tmp_path: Path, case: str) -> None:
     full = case == "full"
     made = experiment(tmp_path, SPEC if full else {"instance_type": "x"}, requirements=full)
-    plan = tir.plan(site(tmp_path, FULL if full else MINIMAL), made, Name("digits"))
+    plan = tir.plan(site(tmp_path, FULL if full else MINIMAL), made, DeploymentName("digits"))
     wanted = {
         str(path.relative_to(GOLDEN / case)): path.read_text() for path in (GOLDEN / case).rglob("*") if path.is_file()
     }
@@ -72,7 +74,7 @@ def test_files_are_the_golden_ones(tmp_path: Path, case: str) -> None:
 
 
 def rendered(folder: Path) -> Plan:
-    return tir.plan(site(folder, MINIMAL), experiment(folder, {}), Name("digits"))
+    return tir.plan(site(folder, MINIMAL), experiment(folder, {}), DeploymentName("digits"))
 
 
 def test_torchserve_can_read_its_configuration(tmp_path: Path) -> None:
@@ -94,43 +96,48 @@ def test_the_arguments_are_what_the_vendors_sdk_would_send(tmp_path: Path) -> No
 
 def test_planning_needs_no_keys_and_shows_none(tmp_path: Path) -> None:
     keys = {"TIR_API_KEY": "secret-1", "TIR_TOKEN": "secret-2", "TIR_S3_SECRET_KEY": "secret-3"}
-    plan = tir.plan(site(tmp_path, FULL, **keys), experiment(tmp_path, SPEC), Name("digits"))
+    plan = tir.plan(site(tmp_path, FULL, **keys), experiment(tmp_path, SPEC), DeploymentName("digits"))
     assert "secret" not in repr(plan) + repr(site(tmp_path, FULL, **keys))
 
 
 @pytest.mark.parametrize(
     ("options", "spec", "name", "cause"),
     [
-        ({"location": "Delhi"}, {}, Name("digits"), "lacks project_id"),
-        ({**MINIMAL, "sku": 1}, {}, Name("digits"), "sku: Unexpected"),
-        ({**MINIMAL, "sku_id": "big"}, {}, Name("digits"), "sku_id: Input should be a valid integer"),
-        ({**MINIMAL, "bucket": "shop"}, {}, Name("digits"), "bucket belongs to"),
-        ({**MINIMAL, "storage_type": "external"}, {}, Name("digits"), "bucket belongs to"),
-        ({**MINIMAL, "auto_scale": {"value": 1}}, {}, Name("digits"), "lacks auto_scale.max_replicas"),
+        ({"location": "Delhi"}, {}, DeploymentName("digits"), "lacks project_id"),
+        ({**MINIMAL, "sku": 1}, {}, DeploymentName("digits"), "sku: Unexpected"),
+        ({**MINIMAL, "sku_id": "big"}, {}, DeploymentName("digits"), "sku_id: Input should be a valid integer"),
+        ({**MINIMAL, "bucket": "shop"}, {}, DeploymentName("digits"), "bucket belongs to"),
+        ({**MINIMAL, "storage_type": "external"}, {}, DeploymentName("digits"), "bucket belongs to"),
+        ({**MINIMAL, "auto_scale": {"value": 1}}, {}, DeploymentName("digits"), "lacks auto_scale.max_replicas"),
         (
             {**MINIMAL, "auto_scale": {"value": 1, "max_replicas": 1, "min_replicas": 2}},
             {},
-            Name("digits"),
+            DeploymentName("digits"),
             "min_replicas 2 is above",
         ),
         (
             {**MINIMAL, "auto_scale": {"value": 1, "max_replicas": 1, "metric": "custom"}},
             {},
-            Name("digits"),
+            DeploymentName("digits"),
             "belong together",
         ),
-        ({**MINIMAL, "api_url": "ftp://tir"}, {}, Name("digits"), "api_url 'ftp://tir' is no http"),
-        (MINIMAL, {}, Name("Digits_1"), "'Digits_1' is none that TIR takes"),
-        (MINIMAL, {}, Name("d" * 64), "is none that TIR takes"),
-        (MINIMAL, {}, Name("digits", "blue"), "has no deployments"),
-        (MINIMAL, {"instance_count": 0}, Name("digits"), "instance_count .* is 0"),
-        (MINIMAL, {"readiness_probe": {"period": "PT10S"}}, Name("digits"), "readiness_probe.period .* 'PT10S'"),
-        (MINIMAL, {"liveness_probe": 3}, Name("digits"), "liveness_probe .* no mapping"),
-        (MINIMAL, {"environment_variables": ["A"]}, Name("digits"), "no mapping"),
+        ({**MINIMAL, "api_url": "ftp://tir"}, {}, DeploymentName("digits"), "api_url 'ftp://tir' is no http"),
+        (MINIMAL, {}, DeploymentName("Digits_1"), "'Digits_1' is none that TIR takes"),
+        (MINIMAL, {}, DeploymentName("d" * 64), "is none that TIR takes"),
+        (MINIMAL, {}, DeploymentName("digits", "blue"), "has no deployments"),
+        (MINIMAL, {"instance_count": 0}, DeploymentName("digits"), "instance_count .* is 0"),
+        (
+            MINIMAL,
+            {"readiness_probe": {"period": "PT10S"}},
+            DeploymentName("digits"),
+            "readiness_probe.period .* 'PT10S'",
+        ),
+        (MINIMAL, {"liveness_probe": 3}, DeploymentName("digits"), "liveness_probe .* no mapping"),
+        (MINIMAL, {"environment_variables": ["A"]}, DeploymentName("digits"), "no mapping"),
     ],
 )
 def test_what_tir_would_refuse_is_refused_here(
-    tmp_path: Path, options: dict[str, Any], spec: dict[str, Any], name: Name, cause: str
+    tmp_path: Path, options: dict[str, Any], spec: dict[str, Any], name: DeploymentName, cause: str
 ) -> None:
     with pytest.raises(ConfigError, match=cause) as refused:
         tir.plan(site(tmp_path, options), experiment(tmp_path, spec), name)
@@ -138,10 +145,10 @@ def test_what_tir_would_refuse_is_refused_here(
 
 
 def test_the_environment_wins_over_the_table(tmp_path: Path) -> None:
-    plan = tir.plan(site(tmp_path, MINIMAL, MARDOCK_TIR_SKU_ID="9"), experiment(tmp_path, {}), Name("digits"))
+    plan = tir.plan(site(tmp_path, MINIMAL, MARDOCK_TIR_SKU_ID="9"), experiment(tmp_path, {}), DeploymentName("digits"))
     assert json.loads(dict(plan.files)["endpoint.json"])["sku_id"] == 9
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TIR_TOKEN is not set"):
-        tir.status(site(tmp_path, MINIMAL, TIR_API_KEY="k"), Name("digits"))
+        tir.status(site(tmp_path, MINIMAL, TIR_API_KEY="k"), DeploymentName("digits"))

@@ -14,7 +14,7 @@ from mardock.errors import DeployError
 if TYPE_CHECKING:
     from mardock.deploy.azureml.options import Options
     from mardock.deploy.base import Site
-    from mardock.deploy.experiment import Source
+    from mardock.deploy.experiment import ExperimentSource
     from mardock.listener import Listener
     from mardock.settings.project import Project
 
@@ -22,7 +22,7 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"  # whom a container registry of
 _USER, _PASSWORD = "MARDOCK_REGISTRY_USER", "MARDOCK_REGISTRY_PASSWORD"
 
 
-def provide(site: Site, options: Options, source: Source, listener: Listener) -> str:
+def provide(site: Site, options: Options, source: ExperimentSource, listener: Listener) -> str:
     """Return the experiment's image once the registry has it; one of a commit is built and pushed once.
 
     Raises:
@@ -43,7 +43,7 @@ def provide(site: Site, options: Options, source: Source, listener: Listener) ->
     return image
 
 
-def have_here(site: Site, options: Options, source: Source, listener: Listener) -> str:
+def have_here(site: Site, options: Options, source: ExperimentSource, listener: Listener) -> str:
     """Return the experiment's image once this machine has it; one of a commit is built once.
 
     Raises:
@@ -60,7 +60,7 @@ def have_here(site: Site, options: Options, source: Source, listener: Listener) 
     return image
 
 
-def _build(root: Path, source: Source, image: str, environ: Mapping[str, str], listener: Listener) -> None:
+def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[str, str], listener: Listener) -> None:
     from mardock.engines.docker.daemon import sdk
     from mardock.engines.docker.images import build, build_argv, chosen
     from mardock.settings.project import Project
@@ -75,7 +75,7 @@ def _build(root: Path, source: Source, image: str, environ: Mapping[str, str], l
     build(root, argv, image, environ, listener)
 
 
-def _write_dockerfile(project: Project, source: Source) -> Path:
+def _write_dockerfile(project: Project, source: ExperimentSource) -> Path:
     path = project.state / "azureml" / f"{source.name}.Dockerfile"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render.dockerfile(source), encoding="utf-8")

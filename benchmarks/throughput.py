@@ -29,16 +29,16 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
-from mardock.benchmark.tuning.arena import Arena, Load
-from mardock.benchmark.tuning.pace import pace
-from mardock.benchmark.tuning.setting import Setting, Space
-from mardock.benchmark.tuning.tuner import TunePlan, Tuner
 from mardock.cli import compiled
 from mardock.endpoint import Endpoint
 from mardock.engines.native import NativeEngine
 from mardock.engines.threads import usable_cores
 from mardock.listener import Silent
 from mardock.settings.project import Project
+from mardock.tuning.measurer import Load, Measurer
+from mardock.tuning.setting import Setting, Space
+from mardock.tuning.throughput import rate_of
+from mardock.tuning.tuner import TunePlan, Tuner
 
 ROUNDS = 5
 SEARCHES = 3
@@ -93,12 +93,12 @@ class Contest:
     engine: NativeEngine
     peer: Endpoint
 
-    def arena(self) -> Arena:
+    def measurer(self) -> Measurer:
         """Return where settings of this model are measured."""
         settings = self.project.settings.models[self.workload.model]
         specs: dict[Optional[str], ArchiveSpec] = {None: settings.archive}
         specs.update(self.variants())
-        return Arena(self.engine, self.project, settings, self.workload.load, specs)
+        return Measurer(self.engine, self.project, settings, self.workload.load, specs)
 
     def variants(self) -> dict[str, ArchiveSpec]:
         """Return the compiled forms that were verified."""
@@ -122,8 +122,8 @@ class Contest:
         """Measure every setting once; returns their throughput and the seconds it took."""
         start = time.monotonic()
         grid = Space(usable_cores(), self.workload.load.concurrency).grid()
-        with self.arena() as arena:
-            found = {setting: arena.measure(setting, GRID_S).throughput for setting in grid}
+        with self.measurer() as measurer:
+            found = {setting: measurer.measure(setting, GRID_S).throughput for setting in grid}
         say(f"{len(grid)} points: {max(found, key=lambda setting: found[setting])}")
         return found, time.monotonic() - start
 
@@ -132,12 +132,12 @@ class Contest:
     ) -> dict[str, list[float]]:
         """Let all sides take turns; `settings` are those of mardock's server."""
         values: dict[str, list[float]] = {}
-        with self.arena() as arena:
-            arena.keep([arena.present, *settings.values()])
+        with self.measurer() as measurer:
+            measurer.keep([measurer.present, *settings.values()])
             sides: dict[str, Callable[[], float]] = {
                 DOCUMENTED: lambda: throughput(self.peer, self.workload),
-                UP: partial(throughput_of, arena, arena.present),
-                **{name: partial(throughput_of, arena, setting) for name, setting in settings.items()},
+                UP: partial(throughput_of, measurer, measurer.present),
+                **{name: partial(throughput_of, measurer, setting) for name, setting in settings.items()},
                 **others,
             }
             sides[DOCUMENTED]()  # mardock's candidates are warmed up when they are measured first
@@ -207,9 +207,9 @@ def tiny_rows(contest: Contest, rounds: int) -> list[results.Row]:
     return [up, replace(last, note=f"tune chose {tuned}")]
 
 
-def throughput_of(arena: Arena, setting: Setting) -> float:
+def throughput_of(measurer: Measurer, setting: Setting) -> float:
     """Return the answers per second of a setting on mardock's server."""
-    return arena.measure(setting, SECONDS).throughput
+    return measurer.measure(setting, SECONDS).throughput
 
 
 def throughput(endpoint: Endpoint, workload: Workload) -> float:
@@ -219,7 +219,7 @@ def throughput(endpoint: Endpoint, workload: Workload) -> float:
     with LoadGenerator(target, workload.load.concurrency, timeout=120) as generator:
         generator.run(measurement, seconds=SECONDS / (1 - FILLING))
     assert not measurement.errors, measurement.examples
-    return pace(measurement.windows, skipped=FILLING)
+    return rate_of(measurement.windows, skipped=FILLING)
 
 
 class Said(Silent):

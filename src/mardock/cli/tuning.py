@@ -13,10 +13,10 @@ from mardock.errors import ConfigError, MardockError, ServingError
 
 if TYPE_CHECKING:
     from mardock.archive.spec import ArchiveSpec
-    from mardock.benchmark.tuning.report import TuneReport
-    from mardock.benchmark.tuning.tuner import Tuner
-    from mardock.benchmark.tuning.write_back import Edit
     from mardock.settings.project import Project
+    from mardock.tuning.report import TuneReport
+    from mardock.tuning.tuner import Tuner
+    from mardock.tuning.write_back import Edit
 
 _UNITS = {"ms": 1.0, "s": 1000.0}
 
@@ -56,9 +56,9 @@ def tune(
     search ends, the server is as it was. The winner goes into model-config.yaml or mardock.toml; nothing is written
     unless it is faster beyond the noise.
     """
-    from mardock.benchmark.tuning.arena import Load
-    from mardock.benchmark.tuning.tuner import TunePlan, Tuner
     from mardock.cli import bench_options
+    from mardock.tuning.measurer import Load
+    from mardock.tuning.tuner import TunePlan, Tuner
 
     project = context.project()
     name, settings = project.settings.model(model)
@@ -95,7 +95,7 @@ def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
 
 def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool) -> Optional[MardockError]:
     """Write the winner down; returns the failure to end with when no setting keeps the limit."""
-    from mardock.benchmark.tuning.html_report import verdict
+    from mardock.tuning.html_report import verdict
 
     if report.nearest is not None:
         return ServingError(verdict(report), hint="allow a higher --p99, or fewer requests at once: --concurrency")
@@ -120,7 +120,7 @@ def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool)
 
 
 def _edit(project: Project, name: str, report: TuneReport) -> Edit:
-    from mardock.benchmark.tuning.write_back import edit_for
+    from mardock.tuning.write_back import edit_for
 
     assert report.winner is not None
     threads = context.running_engine(project).status().threads

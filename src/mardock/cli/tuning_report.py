@@ -10,14 +10,14 @@ from mardock.cli import console
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.benchmark.tuning.report import TuneReport
+    from mardock.tuning.report import TuneReport
 
 _HEADERS = ("WORKERS", "THREADS", "BATCH", "DELAY", "VARIANT", "REQ/S", "P99", "LOADED FOR", "")
 
 
 def show(report: TuneReport, *, as_json: bool) -> None:
     """Print every setting that was tried, best first."""
-    from mardock.benchmark.tuning.html_report import remarks
+    from mardock.tuning.html_report import remarks
 
     if as_json:
         console.data_json(report.to_dict())
@@ -40,7 +40,7 @@ def write(report: TuneReport, page: Path) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    from mardock.benchmark.tuning.html_report import html_text
+    from mardock.tuning.html_report import html_text
 
     try:
         page.write_text(html_text(report), encoding="utf-8")

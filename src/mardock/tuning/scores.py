@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
-from mardock.benchmark.tuning.setting import Setting
+from mardock.tuning.setting import Setting
 
 LEAST_GAIN = 0.03
 """A smaller gain than this share is not worth another setting, nor a step of the search."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
-from mardock.benchmark.tuning.scores import UnfitError
 from mardock.client.inference import InferenceClient
 from mardock.errors import EngineNotRunningError, MardockError, ServingError
 from mardock.handler.comparison import Content, Tolerance, differences, read
+from mardock.tuning.scores import UnfitError
 
 _TOLERANCE = Tolerance(rtol=1e-3, atol=1e-5)  # another batch size sums in another order
 _BODIES = 16

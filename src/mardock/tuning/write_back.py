@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mardock import ownership
-from mardock.benchmark.tuning.setting import Setting
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
+from mardock.tuning.setting import Setting
 
 
 @dataclass(frozen=True)

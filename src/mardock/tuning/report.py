@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
-from mardock.benchmark.tuning.scores import Scores
-from mardock.benchmark.tuning.setting import Setting
+from mardock.tuning.scores import Scores
+from mardock.tuning.setting import Setting
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mardock.benchmark.tuning.setting import Setting
-from mardock.benchmark.tuning.write_back import Edit, edit_for
 from mardock.errors import ConfigError
 from mardock.settings.load import load
+from mardock.tuning.setting import Setting
+from mardock.tuning.write_back import Edit, edit_for
 
 WINNER = Setting(2, 8, 5, 1)
 TOML = """# mine

@@ -1,4 +1,4 @@
-"""Arena: the running server, where each setting is registered as a version of its own beside the one that serves."""
+"""Measurer: the running server, where each setting is registered as a version of its own beside the one that serves."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
-from mardock.benchmark.tuning.answers import Answers
-from mardock.benchmark.tuning.pace import pace
-from mardock.benchmark.tuning.scores import Reading, UnfitError
-from mardock.benchmark.tuning.setting import Setting
-from mardock.benchmark.tuning.write_back import model_config_keys
 from mardock.client.model_status import ModelStatus
 from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.engines.base import Engine
@@ -32,6 +27,11 @@ from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 from mardock.side_names import Kind, SideName
+from mardock.tuning.answers import Answers
+from mardock.tuning.scores import Reading, UnfitError
+from mardock.tuning.setting import Setting
+from mardock.tuning.throughput import rate_of
+from mardock.tuning.write_back import model_config_keys
 
 _CONFIG = "model-config.yaml"
 _FIRST_S = 0.5  # at least, of load before the first window of a version
@@ -52,11 +52,11 @@ class Load:
     content_type: Optional[str] = None
 
 
-class Arena:
+class Measurer:
     """Measures settings of one model on one server; leaving the context takes away all that was registered.
 
     The served version and the model's default are never touched, so that whatever ends the measuring leaves the server
-    as it was; what SIGKILL leaves is swept by the next arena.
+    as it was; what SIGKILL leaves is swept by the next measurer.
 
     Args:
         settings: the model as the project describes it.
@@ -92,7 +92,7 @@ class Arena:
         self._kept: Sequence[Setting] = ()
         self._number = 0
 
-    def __enter__(self) -> Arena:
+    def __enter__(self) -> Measurer:
         try:
             model, load = self._model, self._load
             self._answers = Answers(model.inference, model.name, self.served.version, load.bodies, load.content_type)
@@ -129,7 +129,7 @@ class Arena:
             if setting not in self._kept:
                 self._leave(setting)
         p99 = measurement.latency.percentile(99) or measurement.latency.largest
-        return Reading(pace(measurement.windows, skipped=_FILLING), None if p99 is None else p99 / 1e6, seconds)
+        return Reading(rate_of(measurement.windows, skipped=_FILLING), None if p99 is None else p99 / 1e6, seconds)
 
     def loaded(self, setting: Setting, seconds: float, *, warmup: float) -> Measurement:
         """Return what a window of load counts; raises like `measure`."""

@@ -8,8 +8,8 @@ from typing import Optional
 
 from mardock.benchmark.html_page import page, section, table
 from mardock.benchmark.svg import Point, Series, line_chart, linear
-from mardock.benchmark.tuning.report import Trial, TuneReport
-from mardock.benchmark.tuning.setting import Setting
+from mardock.tuning.report import Trial, TuneReport
+from mardock.tuning.setting import Setting
 
 _HEADERS = ("Setting", "Requests/s", "P99", "Windows", "Loaded for", "Remarks")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Callable, Optional, Protocol
 
-from mardock.benchmark.tuning.scores import Reading, Scores, UnfitError
-from mardock.benchmark.tuning.setting import Setting, Space
 from mardock.listener import Listener
+from mardock.tuning.scores import Reading, Scores, UnfitError
+from mardock.tuning.setting import Setting, Space
 
 _WINDOWS = 60  # of the shortest kind that fit into a budget, with what it takes to start workers
 _SHORTEST_S, _LONGEST_S = 0.3, 10.0

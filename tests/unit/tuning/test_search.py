@@ -9,10 +9,10 @@ from typing import Callable, Optional
 
 import pytest
 
-from mardock.benchmark.tuning.scores import Reading, UnfitError
-from mardock.benchmark.tuning.search import Search, Verdict
-from mardock.benchmark.tuning.setting import Setting, Space
 from mardock.listener import SILENT
+from mardock.tuning.scores import Reading, UnfitError
+from mardock.tuning.search import Search, Verdict
+from mardock.tuning.setting import Setting, Space
 
 PRESENT = Setting(1, 1, 100, 2)
 CONCURRENCY = 32

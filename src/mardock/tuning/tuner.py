@@ -12,17 +12,17 @@ from mardock import locks
 from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.machine import machine_facts
 from mardock.benchmark.steady import why_unsteady
-from mardock.benchmark.tuning.arena import Arena, Load
-from mardock.benchmark.tuning.report import TuneReport, trials_of
-from mardock.benchmark.tuning.scores import UnfitError
-from mardock.benchmark.tuning.search import Search, Verdict
-from mardock.benchmark.tuning.setting import Space
 from mardock.engines.base import Engine
 from mardock.errors import EngineNotRunningError, ServingError
 from mardock.listener import Listener
 from mardock.serving.sessions import session
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
+from mardock.tuning.measurer import Load, Measurer
+from mardock.tuning.report import TuneReport, trials_of
+from mardock.tuning.scores import UnfitError
+from mardock.tuning.search import Search, Verdict
+from mardock.tuning.setting import Space
 
 _LOOK_S, _WARMUP_S = 2.0, 1.0
 _LOOKS = 3
@@ -64,7 +64,7 @@ class Tuner:
         self._listener = listener
         self._started = datetime.now().astimezone()
         self._began = time.monotonic()
-        self._arena: Optional[Arena] = None
+        self._measurer: Optional[Measurer] = None
         self._search: Optional[Search] = None
         self._verdict: Optional[Verdict] = None
         self._cut_short = "interrupted"
@@ -84,14 +84,14 @@ class Tuner:
             locks.hold(state / "tuning.lock", doing="tuning a model of this project"),
             session(self._project.model_store, self._settings.archive.model_name, "tuned"),
         ):
-            self._arena = arena = Arena(self._engine, self._project, self._settings, self._plan.load, specs)
+            self._measurer = measurer = Measurer(self._engine, self._project, self._settings, self._plan.load, specs)
             try:
-                with arena:
-                    self._look(arena)
+                with measurer:
+                    self._look(measurer)
                     self._search = search = Search(
-                        arena,
-                        self._space(arena),
-                        arena.present,
+                        measurer,
+                        self._space(measurer),
+                        measurer.present,
                         limit_ms=self._plan.limit_ms,
                         budget=self._plan.budget,
                         listener=self._listener,
@@ -104,32 +104,32 @@ class Tuner:
     @property
     def report(self) -> Optional[TuneReport]:
         """What was measured so far; None before the first setting was."""
-        search, arena, plan = self._search, self._arena, self._plan
-        if search is None or arena is None:
+        search, measurer, plan = self._search, self._measurer, self._plan
+        if search is None or measurer is None:
             return None
         verdict = self._verdict or Verdict(None, self._cut_short)
         scores, winner = search.scores, verdict.winner
-        known = winner is not None and arena.present in scores.readings
+        known = winner is not None and measurer.present in scores.readings
         return TuneReport(
-            model=arena.served.name,
-            version=arena.served.version,
+            model=measurer.served.name,
+            version=measurer.served.version,
             started=self._started.isoformat(timespec="seconds"),
             machine=machine_facts(),
             concurrency=plan.load.concurrency,
             limit_ms=plan.limit_ms,
             budget_s=plan.budget,
             seconds=time.monotonic() - self._began,
-            present=arena.present,
+            present=measurer.present,
             winner=winner,
             reason=verdict.reason,
-            gain=scores.throughput(winner) / scores.throughput(arena.present) - 1 if winner and known else None,
+            gain=scores.throughput(winner) / scores.throughput(measurer.present) - 1 if winner and known else None,
             nearest=verdict.nearest,
             complete=self._verdict is not None,
             trials=trials_of(scores),
         )
 
-    def _space(self, arena: Arena) -> Space:
-        threads = arena.threads
+    def _space(self, measurer: Measurer) -> Space:
+        threads = measurer.threads
         return Space(
             threads.cores,
             self._plan.load.concurrency,
@@ -137,15 +137,15 @@ class Tuner:
             tuple(self._plan.variants),
         )
 
-    def _look(self, arena: Arena) -> None:
+    def _look(self, measurer: Measurer) -> None:
         """Load the present setting until it is steady; what is not by then is the machine's doing."""
-        self._listener.note(f"{arena.served.name} as it is served now: {arena.present}")
+        self._listener.note(f"{measurer.served.name} as it is served now: {measurer.present}")
         why: Optional[str] = None
         for _ in range(_LOOKS):
             try:
-                measurement = arena.loaded(arena.present, _LOOK_S, warmup=_WARMUP_S)
+                measurement = measurer.loaded(measurer.present, _LOOK_S, warmup=_WARMUP_S)
             except UnfitError as error:
-                raise ServingError(f"{arena.served.name} fails under load: {error}", hint="mardock logs") from error
+                raise ServingError(f"{measurer.served.name} fails under load: {error}", hint="mardock logs") from error
             parts = _merged(measurement.windows)
             why = why_unsteady(parts, _LOOK_S / _PARTS)
             if why is None or measurement.latency.count < _FEW:

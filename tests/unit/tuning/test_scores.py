@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import Optional
 
-from mardock.benchmark.tuning.html_report import html_text, verdict
-from mardock.benchmark.tuning.report import TuneReport, trials_of
-from mardock.benchmark.tuning.scores import Reading, Scores
-from mardock.benchmark.tuning.setting import Setting
+from mardock.tuning.html_report import html_text, verdict
+from mardock.tuning.report import TuneReport, trials_of
+from mardock.tuning.scores import Reading, Scores
+from mardock.tuning.setting import Setting
 
 SLOW, FAST, LATE = Setting(1, 1, 1, 2), Setting(2, 4, 1, 1), Setting(2, 16, 20, 1, "<freeze>")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def pace(windows: Sequence[float], *, skipped: float = 0.0) -> float:
+def rate_of(windows: Sequence[float], *, skipped: float = 0.0) -> float:
     """Return the throughput from one burst of answers to the last; a plain mean would count a burst more or less.
 
     Bursts that span less than half of what counts say too little, and the plain mean is returned.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineError
+from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -84,13 +84,7 @@ def engine(project: Project) -> Engine:
     """
     from mardock.engines import select
 
-    found = select.running(project)
-    if found is None:
-        return select.create(project, console.note)
-    asked = project.overrides.get("engine")
-    if asked not in (None, "auto", found.name):
-        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
-    return found
+    return select.running_or_new(project, console.note)
 
 
 def running_engine(project: Project) -> Engine:
@@ -131,8 +125,6 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
         ConfigError: it names a file outside of the project, which is all the container sees.
         EngineError: the container cannot be had, or cannot write one of the files.
     """
-    if project.settings.machine.engine == "native":
-        return
     chosen = torch_engine(project)
     if not chosen.torch_is_here:
         arguments = [_seen_from(project.root, argument) for argument in _without_engine(sys.argv[1:])]

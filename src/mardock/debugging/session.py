@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
 from mardock.client.management import ManagementClient
@@ -18,9 +15,9 @@ from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
-from mardock.debugging.relay import Relay, Stream
-from mardock.debugging.worker import HOST, LISTENS, SETTINGS
-from mardock.engines.base import Engine
+from mardock.debugging.relay import Relay
+from mardock.debugging.worker import LISTENS, SETTINGS
+from mardock.engines.base import Engine, Stream
 from mardock.errors import (
     EngineNotRunningError,
     MardockError,
@@ -32,8 +29,6 @@ from mardock.registration.diagnosis import LogPosition, explain_start
 from mardock.registration.model_lock import model_lock
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
-
-CONTAINER_STORE = "/home/model-server/model-store"
 
 _SUFFIX = "-debug"
 _POLL_S = 0.2
@@ -76,6 +71,7 @@ class Session:
         self._name = model.archive.model_name
         self._folder = project.model_store / f".{self._name}{_SUFFIX}"
         self._since = LogPosition()
+        self._client: ManagementClient
 
     @contextmanager
     def run(self, port: int, *, wait: bool, listening: Callable[[Debugged], None]) -> Iterator[Debugged]:
@@ -98,6 +94,7 @@ class Session:
         model_dir.debugpy_folder()
         with ExitStack() as stack:
             stack.enter_context(model_lock(self._project.state, self._name, "debugged"))
+            self._client = stack.enter_context(ManagementClient(self._engine.endpoint()))
             self._sweep()
             plan = self._plan(wait=wait)
             relay = stack.enter_context(Relay(port, self._connect))
@@ -117,21 +114,19 @@ class Session:
         while True:
             time.sleep(1)
             try:
-                with self._client() as client:
-                    client.describe(debugged.model, debugged.version)
+                self._client.describe(debugged.model, debugged.version)
             except EngineNotRunningError as error:
                 message = f"TorchServe ended while {debugged.model} was debugged"
                 raise EngineNotRunningError(message, hint="mardock up") from error
 
     def _plan(self, *, wait: bool) -> Plan:
-        with self._client() as client:
-            try:
-                previous = client.describe_default(self._name).version
-            except ModelNotFoundError as error:
-                error.hint = f"mardock register {self._name}"
-                raise
+        try:
+            previous = self._client.describe_default(self._name).version
+        except ModelNotFoundError as error:
+            error.hint = f"mardock register {self._name}"
+            raise
         version = f"{self._settings.archive.version}{_SUFFIX}"
-        return Plan(self._settings.archive, version, wait, previous, mirrored=self._engine.name == "docker")
+        return Plan(self._settings.archive, version, wait, previous, self._engine.sees(self._project.root))
 
     def _serve(self, plan: Plan, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
         serving = self._settings.serving
@@ -146,28 +141,27 @@ class Session:
 
         def look() -> ModelStatus:
             tell()
-            return client.describe(self._name, plan.version)[0]
+            return self._client.describe(self._name, plan.version)[0]
 
-        with self._client() as client:
-            try:
-                client.register(
-                    self._folder.name,
-                    model_name=self._name,
-                    handler=plan.handler,
-                    initial_workers=1,
-                    batch_size=serving.batch_size,
-                    max_batch_delay=serving.max_batch_delay,
-                    response_timeout=PATIENCE_S,
-                    startup_timeout=PATIENCE_S,
-                    synchronous=False,
-                )
-                wait_until_ready(look, workers=1, timeout=PATIENCE_S, poll=_POLL_S)
-                tell()  # it may have begun to listen, and loaded the model, since it was looked at last
-            except ModelConflictError:
-                raise
-            except MardockError as error:
-                raise self._explained(error, plan, debugged.remote_root) from error
-            client.set_default(self._name, plan.version)
+        try:
+            self._client.register(
+                self._folder.name,
+                model_name=self._name,
+                handler=plan.handler,
+                initial_workers=1,
+                batch_size=serving.batch_size,
+                max_batch_delay=serving.max_batch_delay,
+                response_timeout=PATIENCE_S,
+                startup_timeout=PATIENCE_S,
+                synchronous=False,
+            )
+            wait_until_ready(look, workers=1, timeout=PATIENCE_S, poll=_POLL_S)
+            tell()  # it may have begun to listen, and loaded the model, since it was looked at last
+        except ModelConflictError:
+            raise
+        except MardockError as error:
+            raise self._explained(error, plan, debugged.remote_root) from error
+        self._client.set_default(self._name, plan.version)
 
     def _explained(self, error: MardockError, plan: Plan, root: str) -> MardockError:
         what = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
@@ -194,23 +188,22 @@ class Session:
 
     def _restore(self, previous: str, relay: Optional[Relay] = None) -> None:
         """Serve the version that was the default one, answer what the debugger held up, end the debug worker."""
-        with self._client() as client:
-            with suppress(ModelNotFoundError):  # somebody replaced it meanwhile
-                client.set_default(self._name, previous)
-            if relay:
-                relay.close()
-            with suppress(ModelNotFoundError):
-                for status in client.describe(self._name):
-                    if status.url == self._folder.name:
-                        self._answer_all(client, status.version)
-                        client.unregister(self._name, status.version)
+        with suppress(ModelNotFoundError):  # somebody replaced it meanwhile
+            self._client.set_default(self._name, previous)
+        if relay:
+            relay.close()
+        with suppress(ModelNotFoundError):
+            for status in self._client.describe(self._name):
+                if status.url == self._folder.name:
+                    self._answer_all(status.version)
+                    self._client.unregister(self._name, status.version)
 
-    def _answer_all(self, client: ManagementClient, version: str) -> None:
+    def _answer_all(self, version: str) -> None:
         """Wait until the worker is idle: TorchServe never answers what a worker it ends was at work on."""
         deadline = time.monotonic() + _ANSWERS_S
         idle = 0
         while idle < 2 and time.monotonic() < deadline:
-            waiting = client.describe(self._name, version)[0].pending_requests
+            waiting = self._client.describe(self._name, version)[0].pending_requests
             idle = 0 if waiting or self._busy() else idle + 1
             time.sleep(_POLL_S / 2)
 
@@ -222,18 +215,11 @@ class Session:
                 return True
         return False
 
-    def _client(self) -> ManagementClient:
-        return ManagementClient(self._engine.endpoint())  # anew each time: tokens expire while one debugs
-
     def _connect(self) -> Stream:
         port = self._port()
         if port is None:
             raise ServingError("debugpy does not listen yet")
-        if self._engine.name != "docker":
-            return socket.create_connection((HOST, port))
-        from mardock.engines.docker.tunnel import Tunnel
-
-        return Tunnel(self._project, port)
+        return self._engine.dial(port)
 
     def _port(self) -> Optional[int]:
         """Return where the newest worker's debugpy listens; a worker that died has had another port."""
@@ -244,6 +230,5 @@ class Session:
         return None
 
     def _remote_root(self, plan: Plan) -> str:
-        if not plan.mirrored:
-            return str(Path(os.path.realpath(self._project.root)))
-        return f"{CONTAINER_STORE}/{self._folder.name}/{model_dir.SOURCES}"
+        sources = self._folder / model_dir.SOURCES
+        return str(plan.root or self._engine.sees(sources) or sources)

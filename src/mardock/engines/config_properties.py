@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from mardock.engines.mounts import HOME
 from mardock.errors import ConfigError
+
+IN_IMAGE = f"{HOME}/config.properties"
+"""Where the official image has its own."""
 
 
 @dataclass(frozen=True)

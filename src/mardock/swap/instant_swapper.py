@@ -82,7 +82,7 @@ class InstantSwapper(Swapper):
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         engine = self.server.engine
-        addition = instant.addition(plain.snapshot, self.project.root, engine.name)
+        addition = instant.addition(plain.snapshot, self.project.root, engine)
         made = self.lay_out(plain.snapshot, "i", addition)
         reports = Reports(engine, plain.snapshot.settings.archive.model_name, made.version, self.changes.wake)
         try:
@@ -101,7 +101,7 @@ class InstantSwapper(Swapper):
             return False
         before = self.served.snapshot
         changed = snapshot.changed_since(before)
-        return instant.takes(changed, snapshot, before, self.project.root, self.server.engine.name)
+        return instant.takes(changed, snapshot, before, self.server.engine)
 
     def _reload(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         """Have a worker try the code by sending it the sample; without a sample the next call does."""
@@ -155,7 +155,7 @@ class InstantSwapper(Swapper):
             before.remove()  # last: an interruption before it leaves the folder to the sweep at the end
 
     def _digest(self, plain: Directory) -> str:
-        return instant.digest_of(plain, self.project.root, self.server.engine.name)
+        return instant.digest_of(plain, self.server.engine)
 
     def _serving(self) -> Optional[str]:
         return self.title(self.served) if self.served else None

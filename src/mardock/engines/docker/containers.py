@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from docker.models.containers import Container
+
+    from mardock.engines.mounts import Mounts
 
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
@@ -148,6 +151,17 @@ def endpoint(container: Container) -> Endpoint:
     if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
         return bare
     return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare
+
+
+def mounted(container: Container) -> Mounts:
+    """Return what of this machine a container sees, and where."""
+    return {
+        # Docker Desktop calls the folders of its host by their path in its virtual machine.
+        Path(one["Destination"]): Path(os.path.realpath(one["Source"].removeprefix("/host_mnt")))
+        if one["Type"] == "bind"
+        else None
+        for one in container.attrs["Mounts"]
+    }
 
 
 def python(container: Container) -> str:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.endpoint import Endpoint
+from mardock.engines import mounts
 from mardock.engines.base import EngineStatus
 from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
+from mardock.engines.docker.tunnel import Tunnel
 from mardock.engines.project_lock import project_lock
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
@@ -44,6 +46,7 @@ class DockerEngine:
     def __init__(self, project: Project, *, notify: compose.Notify = lambda line: None) -> None:
         self.project = project
         self._notify = notify
+        self._mounted: Optional[mounts.Mounts] = None
 
     def up(self, *, timeout: float) -> Endpoint:
         """Start the serve container, or find it running with these settings; see `Engine.up`."""
@@ -93,6 +96,20 @@ class DockerEngine:
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
+
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return where the serve container has it, which it is asked once; see `Engine.sees`."""
+        if self._mounted is None:
+            with sdk() as client:
+                container = containers.pick(client, self.project.root, "serve", None)
+                if container is None:
+                    return None
+                self._mounted = containers.mounted(container)
+        return mounts.seen(path, self._mounted)
+
+    def dial(self, port: int) -> Tunnel:
+        """Open a tunnel to a port of the serve container's loopback; see `Engine.dial`."""
+        return Tunnel(self.project, port)
 
     def share_cores(self, model: str, workers: int) -> None:
         """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
@@ -229,4 +246,5 @@ class DockerEngine:
             yield Launch(self.project, client, self._notify)
 
     def _lock(self) -> AbstractContextManager[None]:
+        self._mounted = None  # who takes the lock may put another container in the place of this one
         return project_lock(self.project.state, timeout=LOCK_SECONDS)

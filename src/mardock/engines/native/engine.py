@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -129,6 +131,14 @@ class NativeEngine:
         if follow:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
+
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return the path without links in it: the workers see all that is here; see `Engine.sees`."""
+        return Path(os.path.realpath(path))
+
+    def dial(self, port: int) -> socket.socket:
+        """Connect to a port of this machine, whose loopback is the server's; see `Engine.dial`."""
+        return socket.create_connection(("127.0.0.1", port))
 
     def share_cores(self, model: str, workers: int) -> None:
         """Have the coming workers of a model share the cores; see `Engine.share_cores`."""

@@ -169,8 +169,8 @@ def test_workers_see_what_the_engine_says_they_see(served: tuple[Project, Endpoi
             expected = path.read_bytes() if seen and path.exists() else b"nothing is there"
             assert inference.predict("reader", str(seen or path).encode()).body == expected
         management.unregister("reader")
-    seen = {path.parent.name for path in paths if engine.sees(path)}
-    assert seen == {*folders} - ({"datasets"} if engine.sees(root) is None else set())
+    visible = {path.parent.name for path in paths if engine.sees(path)}
+    assert visible == {*folders} - ({"datasets"} if engine.sees(root) is None else set())
     assert engine.sees(root) == (root.resolve() if engine.name == "native" else None)
 
 

@@ -94,6 +94,9 @@ class Engine(Protocol):
 
         Args:
             path: there or not, with links in it or without.
+
+        Raises:
+            EngineError: the engine cannot be asked; that the server is down is no error.
         """
         ...
 

@@ -10,7 +10,7 @@ import pytest
 import responses
 
 from mardock.client.management import MAX_WORKERS, ManagementClient
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ApiError, ConfigError, ModelNotFoundError
 
 URL = "http://127.0.0.1:8081"
@@ -19,7 +19,9 @@ STATES = ("UNLOADING", "READY")
 
 @pytest.fixture
 def client() -> Iterator[ManagementClient]:
-    with ManagementClient(Endpoint("http://127.0.0.1:8080", URL, management_token="s3cr3t")) as client:
+    with ManagementClient(
+        Endpoint("http://127.0.0.1:8080", URL, credentials=Tokens(management_token="s3cr3t"))
+    ) as client:
         yield client
 
 

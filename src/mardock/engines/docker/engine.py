@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -73,7 +74,7 @@ class DockerEngine:
             if container is None:
                 return EngineStatus(self.name, running=False)
             alive = container.status == "running"
-            where = containers.endpoint(container) if alive else None
+            where = self._endpoint(container) if alive else None
             threads = containers.threads(container, client.info()["NCPU"]) if alive else None
             details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
             return EngineStatus(self.name, alive, where, details, threads)
@@ -87,7 +88,7 @@ class DockerEngine:
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
         with sdk() as client:
-            return containers.endpoint(running(client, self.project, "serve", None))
+            return self._endpoint(running(client, self.project, "serve", None))
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield what the serve container printed; see `Engine.logs`."""
@@ -231,6 +232,19 @@ class DockerEngine:
         if gpu:
             image = services["serve"]["image"]
         return images.own_tag(image), gpu
+
+    def _endpoint(self, container: Container) -> Endpoint:
+        """Raises EngineError when its key file cannot be read."""
+        found = containers.endpoint(container)
+        if not containers.key_file(container):
+            return found
+        from mardock.engines.key_file import KeyFile
+
+        return replace(found, credentials=KeyFile(found, self._keys))
+
+    def _keys(self) -> str:
+        with sdk() as client:
+            return containers.key_file(running(client, self.project, "serve", None))
 
     def _existing(self, client: DockerClient, service: Service, name: Optional[str]) -> Optional[Container]:
         """Return a service's container, `None` without one; a name that was given has to be that of one."""

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -165,9 +166,8 @@ class NativeEngine:
         return server if server is not None and process.alive(server.process) else None
 
     def _endpoint(self, server: Server) -> Endpoint:
-        endpoint = server.endpoint
         if not server.token_auth:
-            return endpoint
-        from mardock.engines.key_file import with_tokens
+            return server.endpoint
+        from mardock.engines.key_file import KeyFile
 
-        return with_tokens(endpoint, self._home.keys)
+        return replace(server.endpoint, credentials=KeyFile(server.endpoint, self._home.keys))

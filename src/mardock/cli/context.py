@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineError
+from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -96,13 +96,7 @@ def engine(project: Project) -> Engine:
     """
     from mardock.engines import select
 
-    found = select.running(project)
-    if found is None:
-        return select.create(project, console)
-    asked = project.overrides.get("engine")
-    if asked not in (None, "auto", found.name):
-        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
-    return found
+    return select.running_or_new(project, console)
 
 
 def running_engine(project: Project) -> Engine:
@@ -143,8 +137,6 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
         ConfigError: it names a file outside of the project, which is all the container sees.
         EngineError: the container cannot be had, or cannot write one of the files.
     """
-    if project.settings.machine.engine == "native":
-        return
     chosen = torch_engine(project)
     if not chosen.torch_is_here:
         name, *arguments = _without_engine(_asked)

@@ -17,7 +17,7 @@ from mardock.client.model_status import (
 )
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
-from mardock.client.transport import Client, QueryValue, Transport
+from mardock.client.transport import Client, QueryValue, management_api
 from mardock.defaults import MAX_WORKERS, WORKER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import (
@@ -52,7 +52,7 @@ class ManagementClient(Client):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(Transport(endpoint.management_url, api="Management API", token=endpoint.management_token))
+        super().__init__(management_api(endpoint))
 
     def register(
         self,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,9 +13,9 @@ from typing import Optional
 from mardock import locks
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
-from mardock.debugging.relay import Relay, Stream
-from mardock.debugging.worker import HOST, LISTENS, SETTINGS
-from mardock.engines.base import Engine
+from mardock.debugging.relay import Relay
+from mardock.debugging.worker import LISTENS, SETTINGS
+from mardock.engines.base import Engine, Stream
 from mardock.errors import (
     EngineNotRunningError,
     MardockError,
@@ -36,8 +34,6 @@ from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 from mardock.side_names import Kind, SideName
-
-CONTAINER_STORE = "/home/model-server/model-store"
 
 _POLL_S = 0.1
 _ANSWERS_S = 30.0
@@ -116,7 +112,6 @@ class Session:
         while True:
             time.sleep(1)
             try:
-                self._model.move(Server.of(self._project, self._engine))  # tokens expire while one debugs
                 self._model.status(debugged.version)
             except EngineNotRunningError as error:
                 message = f"TorchServe ended while {debugged.model} was debugged"
@@ -132,7 +127,7 @@ class Session:
             error.hint = f"mardock register {self._name}"
             raise
         side = SideVersion(self._model, SideName(previous, Kind.DEBUGGED))
-        return side, Plan(spec, side.version, wait, mirrored=self._engine.name == "docker")
+        return side, Plan(spec, side.version, wait, self._engine.sees(self._project.root))
 
     def _serve(self, plan: Plan, side: SideVersion, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
         patient = {"response_timeout": PATIENCE_S, "startup_timeout": PATIENCE_S}
@@ -164,7 +159,6 @@ class Session:
     def _put_back(self, side: SideVersion, relay: Relay) -> None:
         """Let the version be the default one that was, answer what the debugger held up, remove all traces."""
         try:
-            self._model.move(Server.of(self._project, self._engine))
             side.step_back()
             relay.close()
             with suppress(ModelNotFoundError):
@@ -187,11 +181,7 @@ class Session:
         port = self._port()
         if port is None:
             raise ServingError("debugpy does not listen yet")
-        if self._engine.name != "docker":
-            return socket.create_connection((HOST, port))
-        from mardock.engines.docker.tunnel import Tunnel
-
-        return Tunnel(self._project, port)
+        return self._engine.dial(port)
 
     def _port(self) -> Optional[int]:
         """Return where the newest worker's debugpy listens; a worker that died has had another port."""
@@ -202,9 +192,8 @@ class Session:
         return None
 
     def _remote_root(self, plan: Plan, side: SideVersion) -> str:
-        if not plan.mirrored:
-            return str(Path(os.path.realpath(self._project.root)))
-        return f"{CONTAINER_STORE}/{side.folder.name}/{model_dir.SOURCES}"
+        sources = side.folder / model_dir.SOURCES
+        return str(plan.root or self._engine.sees(sources) or sources)
 
 
 def _is_busy(folder: Path) -> bool:

@@ -83,7 +83,7 @@ class InstantSwapper(Swapper):
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         engine = self.engine
-        addition = instant.addition(plain.snapshot, self.project.root, engine.name)
+        addition = instant.addition(plain.snapshot, self.project.root, engine)
         made = self.lay_out(plain.snapshot, Kind.INSTANT, addition)
         reports = Reports(engine, plain.snapshot.settings.archive.model_name, made.version, self.changes.wake)
         try:
@@ -102,7 +102,7 @@ class InstantSwapper(Swapper):
             return False
         before = self.served.snapshot
         changed = snapshot.changed_since(before)
-        return instant.takes(changed, snapshot, before, self.project.root, self.engine.name)
+        return instant.takes(changed, snapshot, before, self.engine)
 
     def _reload(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         """Have a worker try the code by sending it the sample; without a sample the next call does."""
@@ -156,7 +156,7 @@ class InstantSwapper(Swapper):
             before.remove()  # last: an interruption before it leaves the folder to the sweep at the end
 
     def _digest(self, plain: Directory) -> str:
-        return instant.digest_of(plain, self.project.root, self.engine.name)
+        return instant.digest_of(plain, self.engine)
 
     def _serving(self) -> Optional[str]:
         return self.title(self.served) if self.served else None

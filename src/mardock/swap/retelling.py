@@ -10,7 +10,6 @@ from pathlib import Path
 from mardock.errors import MardockError
 from mardock.swap.instant import MEMBER
 
-_STORE_IN_CONTAINER = "/home/model-server/model-store"
 _OWN_CALL = re.compile(rf"^called from .*{re.escape(MEMBER)}:\d+ in .*\n(    .*(\n|$))?", re.MULTILINE)
 
 
@@ -21,13 +20,13 @@ def retell(error: MardockError, folder: Path, sources: Mapping[str, str]) -> Non
         folder: of the version that failed.
         sources: the project's path of each Python member.
     """
-    prefixes = {str(folder), os.path.realpath(folder), f"{_STORE_IN_CONTAINER}/{folder.name}"}
-    paths = {f"{prefix}/{name}": source for prefix in prefixes for name, source in sources.items()}
-    pattern = re.compile("|".join(map(re.escape, paths)) or "(?!)")
+    # The last one is the folder wherever a container has it: its name is of one version alone.
+    prefixes = [*map(re.escape, (str(folder), os.path.realpath(folder))), rf"/[^\s\"']*/{re.escape(folder.name)}"]
+    pattern = re.compile(rf"(?:{'|'.join(prefixes)})/({'|'.join(map(re.escape, sources)) or '(?!)'})")
     for part in ("message", "details", "hint"):
         text = getattr(error, part)
         if text:
-            text = pattern.sub(lambda found: paths[found[0]], text)
+            text = pattern.sub(lambda found: sources[found[1]], text)
             setattr(error, part, _OWN_CALL.sub("", text).rstrip("\n"))
     if error.hint:
         error.hint = error.hint.replace(", then archive and register it again", " and save it")

@@ -35,9 +35,8 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except MardockError as error:
-            if isinstance(error, OnHostError):
-                error.hint = host_only.on_host(ctx.meta[_ASKED])
-            console.error(error)
+            theirs = isinstance(error, OnHostError)
+            console.error(error.but(hint=host_only.on_host(ctx.meta[_ASKED])) if theirs else error)
             raise typer.Exit(error.exit_code) from error
         except _Terminated:
             raise typer.Exit(TERMINATED) from None

@@ -57,8 +57,9 @@ class Replacement:
             try:
                 return self._loader.load(), answered
             except BaseException as error:
-                if current.ready or not current.min_workers:
-                    self._bring_back(current, error)
+                lost = self._bring_back(current) if current.ready or not current.min_workers else None
+                if lost and isinstance(error, MardockError):
+                    raise error.but(more=lost) from error
                 raise
 
     def _rehearse(self, current: ModelStatus) -> None:
@@ -91,7 +92,8 @@ class Replacement:
             with suppress(ModelNotFoundError):
                 self._client.set_default(name, version)
 
-    def _bring_back(self, old: ModelStatus, error: BaseException) -> None:
+    def _bring_back(self, old: ModelStatus) -> Optional[str]:
+        """Register the old one again, and say why that could not be."""
         try:
             self._client.register(
                 old.url,
@@ -103,7 +105,6 @@ class Replacement:
                 startup_timeout=old.startup_timeout_s,
                 allow_remote=True,
             )
-        except MardockError as second:
-            if isinstance(error, MardockError):
-                lost = f"what was registered before did not come back: {second.message}"
-                error.details = "\n".join(filter(None, [error.details, lost]))
+        except MardockError as error:
+            return f"what was registered before did not come back: {error.message}"
+        return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from mardock.causes.audience import Audience, Then
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
@@ -128,8 +129,7 @@ class Session:
             try:
                 previous = client.describe_default(self._name).version
             except ModelNotFoundError as error:
-                error.hint = f"mardock register {self._name}"
-                raise
+                raise error.but(hint=f"mardock register {self._name}") from error
         version = f"{self._settings.archive.version}{_SUFFIX}"
         return Plan(self._settings.archive, version, wait, previous, mirrored=self._engine.name == "docker")
 
@@ -171,10 +171,8 @@ class Session:
 
     def _explained(self, error: MardockError, plan: Plan, root: str) -> MardockError:
         what = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
-        told = explain_start(self._engine, self._name, plan.version, self._since, error, what=what, sources={})
-        told.message = told.message.replace(f"{root}/", "")
-        told.details, told.hint = (text and text.replace(f"{root}/", "") for text in (told.details, told.hint))
-        return told
+        audience = Audience(plan.spec.python_sources(self._project.root), root, Then.DEBUG)
+        return explain_start(self._engine, self._name, plan.version, self._since, error, what=what, audience=audience)
 
     def _put_back(self, plan: Plan, relay: Relay) -> None:
         """Let the version be the default one that was, and remove all traces."""

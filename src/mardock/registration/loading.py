@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Optional
 
+from mardock.causes.audience import Audience
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.base import Engine
@@ -92,7 +93,14 @@ class Loader:
         except MardockError as error:
             wanted = self._wanted
             told = explain_start(
-                self._engine, name, version, since, error, what=what, sources=wanted.sources, needs=wanted.needs
+                self._engine,
+                name,
+                version,
+                since,
+                error,
+                what=what,
+                audience=Audience(wanted.sources),
+                needs=wanted.needs,
             )
             if told is error:
                 raise

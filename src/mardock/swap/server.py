@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Optional
 
 from mardock import registration
+from mardock.causes.audience import Audience
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
@@ -22,7 +23,6 @@ from mardock.registration.loading import request
 from mardock.settings.project import Project
 from mardock.swap.directory import Directory
 from mardock.swap.probe import Probe
-from mardock.swap.retelling import retell
 
 _LOOK_S = 0.01
 
@@ -32,20 +32,20 @@ class Server:
 
     Args:
         model: the name it is served under.
-        sources: the project's path of each Python member, for tracebacks.
+        audience: who is told of what fails.
 
     Raises:
         EngineNotRunningError: the server is down.
     """
 
-    def __init__(self, engine: Engine, project: Project, model: str, sources: Mapping[str, str]) -> None:
+    def __init__(self, engine: Engine, project: Project, model: str, audience: Audience) -> None:
         endpoint = engine.endpoint()
         self.engine = engine
         self.inference = InferenceClient(endpoint)
         self.management = ManagementClient(endpoint)
         self._model = model
         self._store = project.model_store
-        self._sources = sources
+        self._audience = audience
         self._endpoint = endpoint
         self.mark()
 
@@ -80,15 +80,11 @@ class Server:
         """
         serving = directory.snapshot.settings.serving
         wanted = prepare(Candidate(directory.path, serving, model_name=self._model))
+        self._load(wanted, directory.version, superseded)
         try:
-            self._load(wanted, directory.version, superseded)
-            try:
-                return self._probed(probe, directory.version, wanted.serving.response_timeout, superseded)
-            except BaseException:
-                self.remove(directory.version)
-                raise
-        except MardockError as error:
-            retell(error, directory.path, self._sources)
+            return self._probed(probe, directory.version, wanted.serving.response_timeout, superseded)
+        except BaseException:
+            self.remove(directory.version)
             raise
 
     def predict(self, probe: Probe, timeout: float, superseded: Callable[[], bool]) -> Optional[bytes]:
@@ -102,7 +98,7 @@ class Server:
         except MardockError as error:
             what = f"model {self._model} {version}"
             raise explain_start(
-                self.engine, self._model, version, self._since, error, what=what, sources=self._sources
+                self.engine, self._model, version, self._since, error, what=what, audience=self._audience
             ) from error
         except BaseException:
             self._abandon(loading, version)
@@ -124,7 +120,7 @@ class Server:
             )
         except MardockError as error:
             raise registration.explain(
-                self.engine, self._model, self._since, error, version=version, sources=self._sources
+                self.engine, self._model, self._since, error, version=version, audience=self._audience
             ) from error
 
     def promote(self, version: str) -> None:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import Optional
 
+from mardock.causes.audience import Audience, Then
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.settings.project import Project
@@ -62,7 +63,7 @@ class Swapper:
             EngineNotRunningError: it is down.
         """
         spec = settings.archive
-        server = Server(engine, self.project, spec.model_name, spec.python_sources(self.project.root))
+        server = Server(engine, self.project, spec.model_name, audience_of(settings, self.project))
         registered = server.versions()
         self._taken.update(status.version for status in registered)
         kept = {status.url for status in registered} | ({self.served.path.name} if self.served else set())
@@ -162,3 +163,8 @@ class Swapper:
     def title(made: Directory) -> str:
         """Return what to call a version to the user."""
         return f"{made.snapshot.settings.archive.model_name} {made.version}"
+
+
+def audience_of(settings: ModelSettings, project: Project) -> Audience:
+    """Return who is told: someone who edits the project's files and saves them."""
+    return Audience(settings.archive.python_sources(project.root), then=Then.SAVE)

@@ -60,7 +60,7 @@ _FIXES = {
 
 
 class Words(NamedTuple):
-    """What an error is made of; `error.but(**words._asdict())` changes one, for what is None stays."""
+    """What an error is made of."""
 
     message: str
     details: Optional[str]

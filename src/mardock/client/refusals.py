@@ -22,6 +22,7 @@ UNHEALTHY = "Unhealthy"
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an error body is read; the rest of a hostile one is never fetched."""
 
+_KILLED = 507
 _LONGEST_TEXT = 300
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
@@ -97,7 +98,7 @@ _MEANINGS = (
         "no worker took the request: there is none, or its job queue is full",
     ),
     _Meaning(
-        507,
+        _KILLED,
         "",
         "use fewer workers, smaller batches, or give the server more memory",
         "the worker was killed, most likely because memory ran out",
@@ -130,7 +131,7 @@ def refusal(status: int, body: bytes, *, call: str, secrets: Sequence[str] = ())
     hint = meaning.hint if meaning else None
     cause = (meaning.cause if meaning else "") or said or f"TorchServe answered HTTP {status}"
     message = f"{call}: {cause}"
-    if kind and said.startswith("Failed to start workers"):
+    if kind and status != _KILLED and said.startswith("Failed to start workers"):
         return WorkerFailedError(message, hint=hint)
     if not kind and status != 413:
         excerpt = sanitized(body.decode("utf-8", "replace"), secrets)

@@ -57,6 +57,7 @@ def test_torchserves_answers_name_cause_and_remedy(
         (400, "ModelException", "Custom pip package installation failed for model m", Reason.PIP_FAILED),
         (500, "InternalServerException", "Failed to save model: m.mar", Reason.NOT_UNPACKED),
         (507, "InternalServerException", "Worker died.", Reason.KILLED),
+        (507, "InternalServerException", "Failed to start workers for model m", Reason.KILLED),
         (500, "InternalServerException", "Worker died.", None),
     ],
 )

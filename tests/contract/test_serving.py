@@ -18,6 +18,7 @@ from tests.contract.projects import make_project
 
 from mardock import serving
 from mardock.archive.read import read
+from mardock.causes.audience import Audience
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
@@ -377,7 +378,7 @@ def test_a_failed_prediction_is_explained(bench: Bench, handle: str, told: str, 
     since = LogPosition.now(bench.engine)
     with pytest.raises(ApiError) as failed:
         bench.predict("failing")
-    error = serving.explain(bench.engine, "failing", since, failed.value, sources=SOURCES)
+    error = serving.explain(bench.engine, "failing", since, failed.value, audience=Audience(SOURCES))
     assert isinstance(error, ApiError)
     assert error.status == failed.value.status
     assert re.search(told, error.message)
@@ -396,7 +397,7 @@ def test_a_worker_that_keeps_dying_is_told_with_its_cause_and_loaded_again_once_
     with pytest.raises(ApiError):
         bench.predict("looping")
     await_line(bench.engine, since, "W-.*looping.*Retry worker: .* in [2-9]")
-    error = serving.explain(bench.engine, "looping", since, ServingError("silent"), sources=SOURCES)
+    error = serving.explain(bench.engine, "looping", since, ServingError("silent"), audience=Audience(SOURCES))
     assert "keeps dying: FileExistsError" in error.message
     assert str(error.details).startswith("torchserve/digits/handler.py:6 in initialize")
     loaded.unlink()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from mardock.cli import console, context
 from mardock.defaults import START_TIMEOUT_S
+from mardock.errors import EngineError
 
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
@@ -90,12 +92,13 @@ def _tell_of_crash_loops(engine: Engine, models: list[ModelStatus]) -> None:
     unready = [model for model in models if not model.ready]
     if not unready:
         return
-    from mardock.swap import crash_loop
+    from mardock.serving.diagnosis import explain_deaths
 
     for model in unready:
-        cause = crash_loop.find(engine, model, {})
-        if cause is not None:
-            console.error(cause)
+        with suppress(EngineError):  # without its log there is nothing to tell
+            cause = explain_deaths(engine, model.name, model.version)
+            if cause is not None:
+                console.error(cause)
 
 
 def logs(
@@ -105,7 +108,7 @@ def logs(
     errors: Annotated[bool, typer.Option("--errors", help="Only what went wrong, newest last.")] = False,
 ) -> None:
     """Show TorchServe's log, or one model's own lines of it."""
-    from mardock.handler import failures
+    from mardock.causes import failures
 
     lines = context.engine(context.project()).logs(follow=follow, tail=tail)
     for line in failures.selected(lines, model=model, errors=errors):

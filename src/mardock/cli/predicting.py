@@ -117,12 +117,15 @@ class Job:
     def _explained(self, answers: list[Answer], engine: Engine, since: LogPosition) -> list[Answer]:
         """Give the first failure its cause from the server's log."""
         from mardock import serving
+        from mardock.causes.audience import Audience
         from mardock.cli.registering import sources_of
 
         for i, answer in enumerate(answers):
             if answer.failure is not None:
                 known = sources_of(self.project, self.model)
-                cause = serving.explain(engine, self.model, since, answer.failure, version=self.version, sources=known)
+                cause = serving.explain(
+                    engine, self.model, since, answer.failure, version=self.version, audience=Audience(known)
+                )
                 answers[i] = Answer(answer.file, failure=cause)
                 break
         return answers
@@ -228,5 +231,6 @@ def raise_first_failure(answers: Sequence[Answer]) -> None:
     first = failures[0].failure
     assert first is not None
     if len(answers) > 1:
-        first.message = f"{len(failures)} of {len(answers)} files failed, first {failures[0].file}: {first.message}"
+        count = f"{len(failures)} of {len(answers)} files failed, first {failures[0].file}"
+        raise first.but(message=f"{count}: {first.message}")
     raise first

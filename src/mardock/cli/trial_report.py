@@ -103,26 +103,27 @@ def _first_failure(project: Project, name: str, trial: Trial, runs: Sequence[Bat
 
 
 def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[MardockError]:
-    from mardock.handler.mends import mend_for
+    from mardock.causes import words
+    from mardock.causes.remedies import remedy_for
 
     if run.raised:
         return _raised(project, name, run.raised)
     if run.refusal:
+        known = remedy_for(run.refusal)
         return ServingError(
             f"TorchServe would refuse what {name} answers to a batch of {run.size}: {run.refusal}",
-            hint=mend_for(run.refusal),
+            hint=words.remedy(known) if known else None,
         )
     return None
 
 
 def _raised(project: Project, name: str, raised: Raised) -> MardockError:
+    from mardock.causes import failures, words
+    from mardock.causes.audience import Audience
     from mardock.cli.registering import sources_of
-    from mardock.handler.explained import explain
 
-    failure = explain(raised, sources_of(project, project.settings.models[name].archive.model_name))
+    audience = Audience(sources_of(project, project.settings.models[name].archive.model_name), then=None)
+    cause = failures.of_traceback(raised.traceback, audience, reason=raised.reason)
+    message, details, hint = words.failed(f"{name} failed in {raised.stage}", cause, audience)
     kind = WorkerFailedError if raised.stage in ("load", "initialize") else ServingError
-    return kind(
-        f"{name} failed in {raised.stage}: {failure.summary}",
-        details=failure.traceback or None,
-        hint=failure.hint or f"stop there and look: mardock try {name} --pdb",
-    )
+    return kind(message, details=details, hint=hint or f"stop there and look: mardock try {name} --pdb")

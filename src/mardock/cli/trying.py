@@ -114,12 +114,11 @@ def _requests(
 
 def _attempt(child: Child, spec: TrialSpec, project: Project) -> Trial:
     from mardock.cli import scratch
-    from mardock.handler import ending
-    from mardock.handler.notes import Notes
+    from mardock.handler.trial_folder import TrialFolder
 
     with scratch.folder(project, "try-") as folder:
-        notes = Notes(folder)
-        return ending.conclude(spec, notes, child.run(spec, notes))
+        kept = TrialFolder(folder)
+        return kept.conclude(spec, child.run(spec, kept))
 
 
 def _compare(name: str, expected: Golden, requests: Mapping[str, Request], replies: Sequence[Reply]) -> None:

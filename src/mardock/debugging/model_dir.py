@@ -17,11 +17,11 @@ from mardock.archive.model_config import parse
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import worker
 from mardock.errors import ArchiveError, EngineNotFoundError
+from mardock.side_names import DEBUG_HANDLER
 
 PATIENCE_S = 24 * 60 * 60
 """Seconds a worker may stand still in a debugger."""
 
-HANDLER = "mardock_debug.py"
 SOURCES = "sources"
 
 _NOT_KEPT = ("minWorkers", "maxWorkers")
@@ -46,7 +46,7 @@ class Plan:
     @property
     def handler(self) -> str:
         """The handler to register with."""
-        return ":".join(filter(None, (HANDLER, self.spec.handler_function)))
+        return ":".join(filter(None, (DEBUG_HANDLER, self.spec.handler_function)))
 
 
 def debugpy_folder() -> Path:
@@ -97,7 +97,7 @@ def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, byte
     }
     texts = {
         worker.SETTINGS: json.dumps(settings, indent=2).encode(),
-        HANDLER: Path(worker.__file__).read_bytes(),
+        DEBUG_HANDLER: Path(worker.__file__).read_bytes(),
     }
     if spec.config_file:
         texts[Path(spec.config_file).name] = _patient(root / spec.config_file, spec)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from mardock import locks
+from mardock.causes.audience import Audience, Then
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
 from mardock.debugging.relay import Relay
@@ -18,8 +19,6 @@ from mardock.debugging.worker import LISTENS, SETTINGS
 from mardock.engines.base import Engine, Stream
 from mardock.errors import (
     EngineNotRunningError,
-    MardockError,
-    ModelConflictError,
     ModelNotFoundError,
     ServingError,
 )
@@ -124,8 +123,7 @@ class Session:
         try:
             previous = self._model.management.describe_default(self._name).version
         except ModelNotFoundError as error:
-            error.hint = f"mardock register {self._name}"
-            raise
+            raise error.but(hint=f"mardock register {self._name}") from error
         side = SideVersion(self._model, SideName(previous, Kind.DEBUGGED))
         return side, Plan(spec, side.version, wait, self._engine.sees(self._project.root))
 
@@ -141,20 +139,11 @@ class Session:
 
         self._model.mark()
         self._listener.note(f"loading {self._name} {plan.version} under debugpy")
-        wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, {}, handler=plan.handler)
+        self._model.audience = Audience(plan.spec.python_sources(self._project.root), debugged.remote_root, Then.DEBUG)
+        wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, handler=plan.handler)
         called = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
-        try:
-            side.load(wanted, called=called, meanwhile=tell)
-        except ModelConflictError:
-            raise
-        except MardockError as error:
-            raise self._told_from(error, debugged.remote_root) from error
+        side.load(wanted, called=called, meanwhile=tell)
         side.promote()
-
-    def _told_from(self, error: MardockError, root: str) -> MardockError:
-        error.message = error.message.replace(f"{root}/", "")
-        error.details, error.hint = (text and text.replace(f"{root}/", "") for text in (error.details, error.hint))
-        return error
 
     def _put_back(self, side: SideVersion, relay: Relay) -> None:
         """Let the version be the default one that was, answer what the debugger held up, remove all traces."""

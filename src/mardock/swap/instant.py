@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Optional
 
 from mardock.archive import manifest
+from mardock.causes.worker_log import WorkerLine, log_lines
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.handler import reloading
-from mardock.handler.worker_log import WorkerLine, log_lines
+from mardock.side_names import RELOADING_HANDLER
 from mardock.swap.directory import Addition, Directory
 from mardock.swap.snapshot import Snapshot
-
-MEMBER = "mardock_reloading.py"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,11 @@ def addition(snapshot: Snapshot, root: Path, engine: Engine) -> Addition:
     }
     config = {"handler": handler, "sources": sources}
     return Addition(
-        f"{MEMBER}:handle",
-        {MEMBER: Path(reloading.__file__).read_bytes(), reloading.CONFIG: json.dumps(config, indent=2).encode()},
+        f"{RELOADING_HANDLER}:handle",
+        {
+            RELOADING_HANDLER: Path(reloading.__file__).read_bytes(),
+            reloading.CONFIG: json.dumps(config, indent=2).encode(),
+        },
     )
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Optional
 
+from mardock.causes import failures, words
 from mardock.errors import MardockError, ServingError, WorkerFailedError
-from mardock.handler.explained import explain
-from mardock.handler.outcome import Raised
 from mardock.serving.sweep import remove_folders
 from mardock.side_names import Kind
 from mardock.swap import directory, instant
 from mardock.swap.directory import Directory
 from mardock.swap.events import Refused, Said, Swapped
 from mardock.swap.instant import Reloaded, Reports
-from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
-from mardock.swap.swapper import Swapper
+from mardock.swap.swapper import Swapper, audience_of
 
 _PATIENCE_S = 3.0
 _LOOK_S = 0.005
@@ -122,7 +119,6 @@ class InstantSwapper(Swapper):
             answer = self.model.probed(requests, None, timeout, self.changes.pending)
         except ServingError as error:
             failure = error
-            retell(failure, self.served.path, self._sources())
         seconds = time.monotonic() - at
         report = self._await(self._digest(plain))
         if report is not None and report.error is not None:
@@ -164,14 +160,8 @@ class InstantSwapper(Swapper):
     def _refusal(self, report: Reloaded) -> WorkerFailedError:
         assert self.served is not None
         settings = self.served.snapshot.settings
-        failure = explain(Raised("load", report.error or ""), self._sources())
-        error = WorkerFailedError(
-            f"model {settings.archive.model_name}: the new code cannot be loaded: {failure.summary}",
-            details=failure.traceback or None,
-            hint=failure.hint,
-        )
-        retell(error, self.served.path, self._sources())
-        return error
-
-    def _sources(self) -> Mapping[str, str]:
-        return self.served.snapshot.settings.archive.python_sources(self.project.root) if self.served else {}
+        audience = audience_of(settings, self.project)
+        cause = failures.of_traceback(report.error or "", audience)
+        what = f"model {settings.archive.model_name}: the new code cannot be loaded"
+        message, details, hint = words.failed(what, cause, audience)
+        return WorkerFailedError(message, details=details, hint=hint)

@@ -33,6 +33,7 @@ from mardock.errors import (
     WorkerFailedError,
 )
 from mardock.serving import LogPosition, Registered, Servable, Server
+from mardock.serving.draining import Drain
 from mardock.serving.served_model import ServedModel
 from mardock.serving.side_version import SideVersion
 from mardock.settings.schema import Serving
@@ -175,6 +176,16 @@ def test_requests_that_outlast_the_patience_are_told(bench: Bench) -> None:
         replaced = bench.register(bench.archive("patient", handle="return ['new']"), replace=True, patience=0.5)
     assert (replaced.outcome, replaced.drained) == ("replaced", False)
     assert bench.predict("patient") == b"new"
+
+
+def test_what_stood_in_is_waited_for_only_when_it_was_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.register(bench.archive("calm"), initial_workers=2)
+    assert bench.predict("calm") == b"ok"
+    waited: list[str] = []
+    run = Drain.run
+    monkeypatch.setattr(Drain, "run", lambda drain, status: waited.append(status.version) or run(drain, status))
+    bench.register(bench.archive("calm", module="NEW = 1"), initial_workers=2, replace=True)
+    assert waited == ["1.0"]
 
 
 def test_what_a_killed_replacement_left_goes_with_the_next_one(bench: Bench) -> None:

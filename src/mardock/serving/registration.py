@@ -122,6 +122,7 @@ class _Registration:
         self._drain = drain
         self._listener = listener
         self._drained = True
+        self._stood_in = True  # unless it is known that nobody asked what stood in
         self._next: Optional[SideVersion] = None
         if wanted.version and model.server.store is not None:
             self._next = SideVersion(model, SideName(wanted.version, Kind.NEXT))
@@ -214,12 +215,14 @@ class _Registration:
     def _handed_over(self, current: ModelStatus, stand_in: Optional[str]) -> Iterator[None]:
         """Let another version answer inside the block: TorchServe unregisters the default one last."""
         assert stand_in is not None
+        before = self._drain.asked(current.name)
         self._model.promote(stand_in)
         try:
             yield
         finally:
             with suppress(ModelNotFoundError):
                 self._model.promote(current.version)
+        self._stood_in = before is None or self._drain.asked(current.name) != before
 
     def _take_away(self, current: ModelStatus) -> None:
         self._listener.note(f"putting {self._wanted} in the place of the one that serves")
@@ -257,4 +260,5 @@ class _Registration:
         version = self._wanted.version
         if version is None or self._next is None:
             return True
-        return sweep(self._model, self._drain, own=version, serving=version, kinds=kinds, asked=(self._next.version,))
+        asked = (self._next.version,) if self._stood_in else ()
+        return sweep(self._model, self._drain, own=version, serving=version, kinds=kinds, asked=asked)

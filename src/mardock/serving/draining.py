@@ -63,7 +63,7 @@ class Drain:
         return answered
 
     def asked(self, model: str) -> Optional[int]:
-        """Return how many requests of a model TorchServe counted, as it does when they arrive; None if it cannot say."""
+        """Return how many requests of a model were counted, each as it arrived; None when TorchServe cannot say."""
         if not self.endpoint.metrics_url:
             return None
         try:

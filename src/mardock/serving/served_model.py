@@ -14,7 +14,7 @@ from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.client.readiness import wait_until_ready
-from mardock.errors import EngineNotRunningError, MardockError, ModelNotFoundError
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
 from mardock.serving import background
 from mardock.serving.diagnosis import LogPosition, explain, explain_start
 from mardock.serving.probe import Probe
@@ -170,8 +170,14 @@ class ServedModel:
 
     def remove(self, version: str) -> None:
         """Unregister a version, whatever it does; one that is not there, or a server that is gone, is no error."""
-        with suppress(ModelNotFoundError, EngineNotRunningError):
+        try:
             self.management.unregister(self.name, version)
+        except (ModelNotFoundError, EngineNotRunningError):
+            return
+        except ServingError as error:
+            if isinstance(error, ApiError):
+                raise
+            # It hung up, as one does that is killed: whoever asks it next hears that it is gone.
 
     @contextmanager
     def _explaining(self, wanted: Wanted, called: Optional[str] = None) -> Iterator[None]:

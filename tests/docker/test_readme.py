@@ -18,7 +18,8 @@ from uuid import uuid4
 
 import pytest
 from tests.contract.dap import DebugClient
-from tests.docker.conftest import dev_image, free_ports
+from tests.docker.conftest import dev_image
+from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
 from mardock.engines.docker.containers import PORT_VARIABLES

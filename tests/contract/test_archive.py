@@ -81,7 +81,7 @@ def _write_project(root: Path) -> Path:
     torch.manual_seed(0)
     torch.save({f"linear.{k}": v for k, v in torch.nn.Linear(3, 2).state_dict().items()}, root / "net.pt")
     classifier = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 5)).eval()
-    torch.jit.trace(classifier, torch.rand(1, 3, 224, 224)).save(root / "scripted.pt")
+    torch.jit.trace(classifier, torch.rand(1, 3, 224, 224)).save(root / "scripted.pt")  # type: ignore[no-untyped-call]
     return root
 
 
@@ -125,7 +125,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exec(MODEL, namespace)
     net = namespace["Net"]()
     net.load_state_dict(torch.load(root / "net.pt"))
-    torch.jit.trace(net.eval(), torch.rand(1, 3)).save(root / "net_scripted.pt")
+    torch.jit.trace(net.eval(), torch.rand(1, 3)).save(root / "net_scripted.pt")  # type: ignore[no-untyped-call]
     return root
 
 

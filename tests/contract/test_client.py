@@ -113,7 +113,7 @@ def start(folder: Path, **config: str) -> Server:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(Endpoint(*urls), folder, process)
+    server = Server(Endpoint(urls[0], urls[1], urls[2]), folder, process)
     deadline = time.monotonic() + 60
     while not probe.answers(server.endpoint, timeout=5):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -414,7 +414,7 @@ def test_metrics_count_requests_per_model(
         found = [line for line in model_metrics(metrics.scrape()) if line.model == "counted"]
 
     assert [(line.version, line.requests) for line in found] == [("default", 3)]
-    assert found[0].mean_inference_latency_us > found[0].mean_queue_latency_us > 0
+    assert (found[0].mean_inference_latency_us or 0) > (found[0].mean_queue_latency_us or 0) > 0
 
 
 def test_the_probe_tells_ready_workers_from_wanted_ones(server: Server, management: ManagementClient) -> None:

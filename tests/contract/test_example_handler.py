@@ -66,7 +66,8 @@ def ask(service: Service, *requests: dict[str, Any]) -> list[Any]:
     service.context.request_processor = [RequestProcessor({}) for _ in requests]
     service.context.request_ids = {index: f"request-{index}" for index in range(len(requests))}
     service.context.metrics.request_ids = service.context.request_ids
-    return service._entry_point(list(requests), service.context)
+    answers: list[Any] = service._entry_point(list(requests), service.context)
+    return answers
 
 
 def statuses(service: Service) -> list[int]:
@@ -88,7 +89,13 @@ def test_a_batch_of_samples_is_read(service: Service) -> None:
 
 def test_every_way_to_send_the_same_image_gives_the_same_digit(service: Service) -> None:
     text = base64.b64encode(PNG).decode()
-    ways = [{"body": bytearray(PNG)}, {"data": PNG}, {"body": text}, {"data": text}, {"body": {"data": text}}]
+    ways: list[dict[str, Any]] = [
+        {"body": bytearray(PNG)},
+        {"data": PNG},
+        {"body": text},
+        {"data": text},
+        {"body": {"data": text}},
+    ]
     assert set(ask(service, *ways)) == {SAMPLES[0].stem[-1]}
 
 

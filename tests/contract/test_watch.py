@@ -246,7 +246,7 @@ def test_a_second_watch_refuses_and_names_the_first(make: Make) -> None:
     model = make("twice")
     model.start()
     assert model.process is not None
-    first, model.process = model.process, None
+    first = model.process
     model.start(ready=f"watched already, by pid {first.pid}")
     assert model.process.wait(FEW_SECONDS) == 2
     model.process = first

@@ -106,4 +106,4 @@ def _await_port(port: int, child: subprocess.Popen[bytes], log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"{child.args} does not listen on {port}:\n{log.read_text()}")
+    raise AssertionError(f"{child.args!r} does not listen on {port}:\n{log.read_text()}")

@@ -35,7 +35,8 @@ def inspected(engine: DockerEngine) -> dict[str, Any]:
     done = subprocess.run(
         ["docker", "inspect", engine.status().details["container"]], check=True, capture_output=True, text=True
     )
-    return json.loads(done.stdout)[0]
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
 
 
 def health(engine: DockerEngine) -> int:
@@ -184,6 +185,7 @@ def test_tokens(make_project: MakeProject) -> None:
     engine = DockerEngine(make_project(MARDOCK_TOKEN_AUTH="true"))
     endpoint = engine.up(timeout=120)
     assert probe.models(endpoint, 5) == []
+    assert endpoint.management_token
     assert endpoint.management_token not in repr(endpoint)
     with pytest.raises(Exception, match=r"token|key"):
         probe.models(replace(endpoint, management_token="wrong-key"), 5)

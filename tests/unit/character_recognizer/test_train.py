@@ -18,7 +18,7 @@ def test_both_saved_forms_answer_like_the_model(tmp_path: Path) -> None:
     state_dict_path, scripted_path = train.save(model, tmp_path)
     eager = MnistNet().eval()
     eager.load_state_dict(torch.load(state_dict_path, weights_only=True))
-    scripted = torch.jit.load(scripted_path)
+    scripted = torch.jit.load(scripted_path)  # type: ignore[no-untyped-call]
     images = train.load_digits(DATA, "train")[0][:100]
     with torch.inference_mode():
         torch.testing.assert_close(eager(images), model(images))

@@ -150,6 +150,7 @@ def test_members_and_manifest_are_those_of_torch_model_archiver(
     assert scan(ours).findings == ()
 
 
+@pytest.mark.slow
 def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> None:
     many = project / "many"
     many.mkdir()
@@ -159,6 +160,7 @@ def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> 
     assert len(read(archive.path).members) == (1 << 16) + 2
 
 
+@pytest.mark.slow
 def test_a_sparse_file_past_4_gib_makes_a_zip64(tmp_path: Path) -> None:
     size = (4 << 30) + (200 << 20)
     if shutil.disk_usage(tmp_path).free < 2 * size:

@@ -355,7 +355,7 @@ def test_instant_swaps_code_in_the_same_process_and_leaves_the_plain_form(make: 
     assert model.answer().startswith("two ")
 
 
-@pytest.mark.parametrize("milliseconds", [0, 4, 8, 12, 16, 20])
+@pytest.mark.parametrize("milliseconds", [0, *(pytest.param(ms, marks=pytest.mark.slow) for ms in (4, 8, 12, 16, 20))])
 def test_an_end_right_after_a_swap_leaves_what_was_saved_in_its_plain_form(make: Make, milliseconds: int) -> None:
     model = make(f"i-end{milliseconds}")
     model.start("--instant")

@@ -42,6 +42,7 @@ RUN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image: str, tmp_path: Path) -> None:
     dev = DockerEngine(make_project_on(official_image)).build("dev")

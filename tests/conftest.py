@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, NoReturn
@@ -13,6 +14,8 @@ from tests.support import side_by_side
 UNIT = Path(__file__).parent / "unit"
 Require = Callable[[str, str], NoReturn]
 
+# Threads of torch that wait for one another would keep a busy machine's cores from those they wait for.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")

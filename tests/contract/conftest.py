@@ -30,17 +30,6 @@ def native(require: Callable[[str, str], Any]) -> None:
         require("torchserve", f"not installed: {', '.join(missing)}")
 
 
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """torch computes with one thread: several that share a busy core wait for each other for ten times as long."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def native_server(native: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeEngine]:
     """A native server that all tests of the session share; what a test registers there is its own to remove."""

@@ -31,7 +31,7 @@ TORCHSCRIPT = {"serializedFile": "mnist_cnn_scripted.pt"}
 
 
 @pytest.fixture(scope="module")
-def weights(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with both saved forms of a model that has seen enough to tell digits apart."""
     folder = tmp_path_factory.mktemp("weights")
     images, labels = train.load_digits(ROOT / "datasets" / "MNIST" / "mnist.npz", "train")

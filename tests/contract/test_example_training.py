@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[2] / "datasets" / "MNIST" / "mnist.npz"
 
 
 @pytest.fixture(scope="module")
-def digits(one_thread: None) -> tuple[torch.Tensor, torch.Tensor]:
+def digits() -> tuple[torch.Tensor, torch.Tensor]:
     return train.load_digits(DATA, "train")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.docker.conftest import ROOT
+from tests.support.images import unique_name
 
 from mardock.engines.docker.engine import DockerEngine
 
@@ -39,6 +40,7 @@ RUN = [
     *("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"),  # tests of full disks mount small ones
     *("--volume", f"{ROOT}:/repository:ro", "--workdir", "/repository"),
     *("--env", "PYTHONPATH=/repository/src", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", "HOME=/tmp"),
+    *("--name", unique_name()),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
 import hypothesis
 import pytest
@@ -38,15 +38,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: takes what other workers need, e.g. every network there is room for")
 
 
-@pytest.hookimpl(trylast=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if UNIT in item.path.parents:
+        item.add_marker(pytest.mark.disable_socket)
+    if item.get_closest_marker("slow") and not item.config.getoption("--slow"):
+        item.add_marker(pytest.mark.skip(reason="slow: it runs with --slow, and in .ci/run"))
+
+
+@pytest.hookimpl(trylast=True)  # pytest has put those of one fixture together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if UNIT in item.path.parents:
-            item.add_marker(pytest.mark.disable_socket)
-        if item.get_closest_marker("slow") and not config.getoption("--slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: it runs with --slow, and in .ci/run"))
     if side_by_side.is_worker(config):
-        side_by_side.arrange(items)
+        items.sort(key=side_by_side.turn)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # around what times the test
@@ -55,10 +57,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if hasattr(report, "node"):  # it comes from a worker, whose group stands behind the test's own name
-        report.nodeid = side_by_side.without_group(report.nodeid)
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return side_by_side.scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

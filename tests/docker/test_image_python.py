@@ -32,7 +32,6 @@ USER root
 RUN pip install --no-cache-dir {" ".join(f"'{name}'" for name in TESTED_WITH)}
 """
 TESTS = ("tests/unit", "tests/contract/test_example_handler.py", "tests/contract/test_example_training.py")
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 OUTSIDE = ("deploy", "benchmarks")
 """What never runs in an image: the clouds' SDKs have left its Python, and benchmarks need the peers they measure."""
 RUN = [
@@ -65,7 +64,7 @@ def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image:
     subprocess.run(build, check=True, capture_output=True)
     ignored = [f"--ignore=tests/unit/{name}" for name in OUTSIDE]
     done = subprocess.run(
-        [*RUN, image, "-m", "pytest", *TESTS, *SIDE_BY_SIDE, "-p", "no:cacheprovider", "-q", "-rs", *ignored],
+        [*RUN, image, "-m", "pytest", *TESTS, "-n", "3", "-p", "no:cacheprovider", "-q", "-rs", *ignored],
         capture_output=True,
         text=True,
         check=False,

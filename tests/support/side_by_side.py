@@ -6,17 +6,18 @@ Without workers (plain pytest) none of this has an effect.
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 FIRST = ("docker/test_image_python.py", "docker/test_readme.py", "docker/test_dev_image.py", "docker/test_rehearse.py")
 """What takes longest; the other suites follow, and the unit tests fill what is left."""
 SUITES = ("docker", "contract", "deploy", "unit")
-SERVERS = ("torchserve_image", "bench", "served")
-"""Fixtures with a server per engine or image: tests of one file on different ones share nothing."""
+_SERVER = re.compile(r"\[(native|own|official)[-\]]")  # the name of a test on one engine or image
 _TESTS = Path(__file__).parents[1]
 
 
@@ -25,16 +26,29 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Put tests in the order in which workers take them, and those that share a server into one group."""
-    items.sort(key=lambda item: _rank(_place(item)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(f"{_place(item)} {_server(item)}"))
+def turn(item: pytest.Item) -> tuple[int, int]:
+    """Return when a test's turn is, for sorting."""
+    place = _place(item)
+    if place in FIRST:
+        return FIRST.index(place), 0
+    suite = place.partition("/")[0]
+    return len(FIRST), SUITES.index(suite) if suite in SUITES else len(SUITES)
 
 
-def without_group(nodeid: str) -> str:
-    """Return a test's name as pytest takes it."""
-    return nodeid[: nodeid.rfind("@")] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return pytest-xdist's scheduler of groups, which are ours and are taken in our order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    made = LoadScopeScheduling(config, log)
+    made._split_scope = group
+    return made
+
+
+def group(test: str) -> str:
+    """Return what one worker runs in its order: a test's file, or those of it that share an engine or an image."""
+    server = _SERVER.search(test)
+    return f"{test.partition('::')[0]} {server[1] if server else ''}"
 
 
 @contextmanager
@@ -57,17 +71,5 @@ def room(item: pytest.Item) -> Iterator[None]:
         yield
 
 
-def _rank(place: str) -> tuple[int, int]:
-    if place in FIRST:
-        return FIRST.index(place), 0
-    suite = place.partition("/")[0]
-    return len(FIRST), SUITES.index(suite) if suite in SUITES else len(SUITES)
-
-
 def _place(item: pytest.Item) -> str:
     return item.path.relative_to(_TESTS).as_posix()
-
-
-def _server(item: pytest.Item) -> str:
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return next((str(params[name]) for name in SERVERS if name in params), "")

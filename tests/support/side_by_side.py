@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 FIRST = ("docker/test_image_python.py", "docker/test_readme.py", "docker/test_dev_image.py", "docker/test_rehearse.py")
-"""What takes longest; the other suites follow, and the unit tests fill what is left."""
-SUITES = ("docker", "contract", "deploy", "unit")
+"""What takes longest."""
+LAST = ("docker/test_networks.py", "unit")
+"""What runs alone, which by then waits for short tests, and what fills the rest."""
 _SERVER = re.compile(r"\[(native|own|official)[-\]]")  # the name of a test on one engine or image
 _TESTS = Path(__file__).parents[1]
 
@@ -26,13 +27,12 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def turn(item: pytest.Item) -> tuple[int, int]:
+def turn(item: pytest.Item) -> int:
     """Return when a test's turn is, for sorting."""
-    place = _place(item)
+    place = item.path.relative_to(_TESTS).as_posix()
     if place in FIRST:
-        return FIRST.index(place), 0
-    suite = place.partition("/")[0]
-    return len(FIRST), SUITES.index(suite) if suite in SUITES else len(SUITES)
+        return FIRST.index(place)
+    return len(FIRST) + next((at for at, name in enumerate(LAST, 1) if place.startswith(name)), 0)
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
@@ -69,7 +69,3 @@ def room(item: pytest.Item) -> Iterator[None]:
         with hold(item.config, "door"):
             stack.enter_context(hold(item.config, "room", alone=item.get_closest_marker("alone") is not None))
         yield
-
-
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(_TESTS).as_posix()

@@ -1,6 +1,10 @@
 # For those who work on mardock itself: what every change has to pass.
 
-.PHONY: check format test test-unit bench
+.PHONY: check format test bench
+
+# Most tests wait more than they compute, so there are more workers than cores; jobs=0 runs them one after another.
+jobs ?= 4
+pytest = .venv/bin/python -m pytest -n $(jobs)
 
 .venv/.dev: requirements-native.txt constraints.txt pyproject.toml
 	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt --editable '.[dev]'
@@ -16,10 +20,10 @@ check: .venv/.dev ## Formatting, lint, types, import contracts and unit tests
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
-	@.venv/bin/python -m pytest tests/unit -q
+	@$(pytest) tests/unit -q
 
-test: .venv/.dev ## All tests; those that need a Docker engine run where one answers (pytest_args=)
-	@.venv/bin/python -m pytest $(pytest_args)
+test: .venv/.dev ## All tests but the slow ones; those that need a Docker engine run where one answers (jobs= pytest_args=)
+	@$(pytest) $(pytest_args)
 
 bench: .venv/.dev ## Compare mardock with its peers and write benchmarks/RESULTS.md (only=archive,startup rounds=)
 	@.venv/bin/python -m benchmarks $(if $(only),--only $(only)) $(if $(rounds),--rounds $(rounds))

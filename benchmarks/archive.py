@@ -165,8 +165,9 @@ class Weights:
 
     def _run(self, argv: list[str]) -> float:
         program = [str(BIN / argv[0]), *argv[1:]]
-        options = {"cwd": self.root, "env": self.environment, "check": True, "stdout": subprocess.DEVNULL}
-        return seconds(lambda: subprocess.run(program, **options))
+        return seconds(
+            lambda: subprocess.run(program, cwd=self.root, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        )
 
 
 def seconds(job: Callable[[], object]) -> float:

@@ -1,14 +1,24 @@
-"""What every suite shares: `--require`, which turns a skip into a failure, and unit tests without a network."""
+"""What every suite shares: its options, tests side by side on several workers, and unit tests without a network."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn
 
+import hypothesis
 import pytest
+from tests.support import side_by_side
 
 UNIT = Path(__file__).parent / "unit"
 Require = Callable[[str, str], NoReturn]
+
+# Threads of torch that wait for one another would keep a busy machine's cores from those they wait for.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,16 +29,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="comma-separated parts of the machine whose absence fails the tests that need them: "
         "docker, torchserve, own and official (images), azurite, registry",
     )
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too, as .ci/run does")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.allow_unix_socket = True  # read by pytest-socket; a Unix socket leads to no other machine
+    config.addinivalue_line("markers", "slow: takes long and rarely breaks; .ci/run runs it, others with --slow")
+    config.addinivalue_line("markers", "alone: takes what other workers need, e.g. every network there is room for")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if UNIT in item.path.parents:
-            item.add_marker(pytest.mark.disable_socket)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if UNIT in item.path.parents:
+        item.add_marker(pytest.mark.disable_socket)
+    if item.get_closest_marker("slow") and not item.config.getoption("--slow"):
+        item.add_marker(pytest.mark.skip(reason="slow: it runs with --slow, and in .ci/run"))
+
+
+@pytest.hookimpl(trylast=True)  # pytest has put those of one fixture together
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if side_by_side.is_worker(config):
+        items.sort(key=side_by_side.turn)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around what times the test
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with side_by_side.room(item):
+        return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return side_by_side.scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import shlex
 import sys
 import sysconfig
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,8 @@ def _command(extra: str) -> str:
     arguments = shlex.join(requirement(extra))
     if _belongs_to_the_system():
         return f"python3 -m venv .venv && .venv/bin/python -m pip install {arguments}"
-    if find_spec("pip") is None:
+    # Asked through importlib.util, setuptools' own finder would stop replacing distutils, and torch fail to import.
+    if PathFinder.find_spec("pip") is None:
         return f"uv pip install --python {python} {arguments}"
     return f"{python} -m pip install {arguments}"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from tests.support.ports import free_ports
 
 from mardock.settings.project import Project
 
@@ -48,15 +48,6 @@ def make_project(root: Path, **machine: Any) -> Project:
         "".join(f"MARDOCK_{name}={value}\n" for name, value in variables.items()), encoding="ascii"
     )
     return Project(root, **machine)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listened on a moment ago, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def add_echo(project: Project, name: str = "echo", handler: str = ECHO) -> str:

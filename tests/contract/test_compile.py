@@ -243,6 +243,7 @@ def test_other_weights_than_those_compiled_are_not_archived_under_them(project: 
     assert (refused.code, "was compiled from other weights or code" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", ["resnet152", "densenet121"])
 def test_large_networks_with_random_weights_are_verified(factory: str, zoo: Path) -> None:
     words = ("compile", "--module", f"zoo:{factory}", "--input-shape", "1x3x32x32", "--only", "freeze", *QUICK)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
@@ -16,8 +17,9 @@ from typing import Any, Callable
 import psutil
 import pytest
 from tests.contract.dap import DebugClient
-from tests.contract.projects import free_ports, make_project
-from tests.support.images import KINDS, image
+from tests.contract.projects import make_project
+from tests.support.images import KINDS, image, unique_name
+from tests.support.ports import free_ports
 
 from mardock import serving
 from mardock.archive.build import build
@@ -29,6 +31,7 @@ from mardock.debugging import Debugged, Session, launch_json
 from mardock.engines import select
 from mardock.engines.base import Engine
 from mardock.engines.docker import tunnel
+from mardock.engines.docker.daemon import sdk
 from mardock.errors import (
     ArchiveError,
     ConfigError,
@@ -110,6 +113,16 @@ class Bench:
         with ManagementClient(self.engine.endpoint()) as client:
             return client.describe("greeter")
 
+    def started(self, process: psutil.Process) -> bool:
+        """Whether a process is one of this project's server, or of its container."""
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            if self.engine.name == "native":
+                return str(self.project.root) in " ".join(process.cmdline())
+            with sdk() as client:
+                container = client.containers.get(self.engine.status().details["container"])
+            return str(container.id) in Path(f"/proc/{process.pid}/cgroup").read_text()
+        return False  # it has ended
+
     def left(self) -> list[Path]:
         return list(self.project.model_store.glob(".*-debug"))
 
@@ -123,7 +136,7 @@ def bench(
         overrides = {"engine": "native"}
     else:
         overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
-    made = start(tmp_path_factory.mktemp(request.param) / "project", overrides)
+    made = start(tmp_path_factory.mktemp(request.param) / unique_name(), overrides)
     try:
         yield made
     finally:
@@ -149,11 +162,13 @@ def line_of(path: Path, text: str) -> int:
     return next(number for number, line in enumerate(path.read_text().splitlines(), 1) if text in line)
 
 
-def debuggers() -> list[psutil.Process]:
-    """Find what debugging started, in containers too: debugpy's adapter, and what carries a tunnel."""
+def debuggers(bench: Bench) -> list[psutil.Process]:
+    """Find what debugging started of a project, in its container too: debugpy's adapter, and what carries a tunnel."""
     marks = (".greeter-debug", tunnel.BRIDGE)
     return [
-        one for one in psutil.process_iter(["cmdline"]) if any(m in " ".join(one.info["cmdline"] or ()) for m in marks)
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if any(mark in " ".join(one.info["cmdline"] or ()) for mark in marks) and bench.started(one)
     ]
 
 
@@ -176,7 +191,7 @@ def untouched(bench: Bench) -> Iterator[None]:
     yield
     assert state() == before
     assert bench.left() == []
-    assert psutil.wait_procs(debuggers(), timeout=TIMEOUT_S)[1] == []
+    assert psutil.wait_procs(debuggers(bench), timeout=TIMEOUT_S)[1] == []
     assert bench.predict("after").result(TIMEOUT_S) == b"hello after"
 
 
@@ -344,7 +359,7 @@ def test_a_server_that_goes_down_meanwhile_ends_the_session(native: None, tmp_pa
             with pytest.raises(EngineNotRunningError, match="TorchServe ended while greeter was debugged"):
                 session.watch(debugged)
         assert bench.left() == []
-        assert debuggers() == []
+        assert debuggers(bench) == []
     finally:
         bench.engine.down()
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.contract.projects import add_echo, make_project
-from tests.support.images import KINDS, image
+from tests.support.images import KINDS, image, unique_name
 from tests.support.waiting import eventually
 
 from mardock.client.inference import InferenceClient
@@ -72,7 +72,7 @@ def served(
         overrides = {"engine": "native"}
     else:
         overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
-    project = make_project(tmp_path_factory.mktemp(request.param) / f"a {request.param} project", **overrides)
+    project = make_project(tmp_path_factory.mktemp(request.param) / f"a {unique_name()}", **overrides)
     move_to_another_disk(project.model_store)
     engine = select.create(project, SILENT)
     try:

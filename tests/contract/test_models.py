@@ -127,7 +127,7 @@ def test_a_model_whose_requirements_are_not_installed_is_told_of_the_switch(regi
     assert "install_py_dep_per_model" in registered.err
 
 
-@pytest.mark.parametrize("model", ["own", "scripted"])
+@pytest.mark.parametrize("model", ["own", "scripted"], ids=["state-dict", "TorchScript"])
 def test_a_handler_of_ones_own_serves_a_state_dict_and_a_torchscript(
     model: str, zoo: Project, registered: Ended
 ) -> None:

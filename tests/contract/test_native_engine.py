@@ -316,6 +316,7 @@ def test_following_shows_what_is_logged_later_and_ends_with_the_server(project: 
     assert any("echo is initialised" in line for line in seen)
 
 
+@pytest.mark.slow
 def test_the_class_archive_is_made_once_and_a_broken_one_does_no_harm(
     project: Project, engine: NativeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_changed_archive_is_refused_with_both_digests_and_put_in_place_on_requ
     assert bench.predict("changed") == b"old"
     new = bench.register(archive, replace=True)
     assert new.outcome == "replaced"
-    assert new.digest in refused.value.message
+    assert str(new.digest) in refused.value.message
     assert bench.predict("changed") == b"new"
     assert bench.pinned("changed") == [new.url]
     assert_nothing_stands_in(bench, "changed")

@@ -76,12 +76,22 @@ def tune(root: Path, *arguments: str) -> Ended:
     return mardock(root, "tune", "m", "--concurrency", "16", *arguments)
 
 
+def started(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start tuning for a minute."""
+    return subprocess.Popen(
+        [*MARDOCK, "tune", "m", "--budget", "60", "--json", *arguments],
+        cwd=root,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
 def interrupted(engine: NativeEngine, stop: signal.Signals) -> Ended:
     """Start tuning, and send a signal once a candidate is served."""
-    argv = [*MARDOCK, "tune", "m", "--concurrency", "16", "--budget", "60", "--json"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    root = engine._project.root
-    with subprocess.Popen(argv, cwd=root, env=environment(), encoding="utf-8", **pipes) as tuner:
+    with started(engine._project.root, "--concurrency", "16") as tuner:
         await_candidate(engine)
         tuner.send_signal(stop)
         out, err = tuner.communicate(timeout=PATIENCE_S)
@@ -173,9 +183,7 @@ def test_a_model_that_is_watched_is_not_tuned(root: Path, engine: NativeEngine) 
 
 
 def test_a_server_that_dies_leaves_a_marked_report(root: Path, engine: NativeEngine) -> None:  # the module's last one
-    argv = [*MARDOCK, "tune", "m", "--budget", "60", "--json"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-    with subprocess.Popen(argv, cwd=root, env=environment(), encoding="utf-8", **pipes) as tuner:
+    with started(root) as tuner:
         await_candidate(engine)
         os.kill(int(engine.status().details["pid"]), signal.SIGKILL)
         out, err = tuner.communicate(timeout=PATIENCE_S)

@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.contract.projects import PORTS, free_ports
+from tests.contract.projects import PORTS
 from tests.support.command import MARDOCK, TIMEOUT_S, Ended, environment, mardock
+from tests.support.ports import free_ports
 
 from mardock.engines.native import NativeEngine
 from mardock.settings.project import Project

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -37,14 +38,35 @@ def handle(data, context):
 """
 
 
-@pytest.fixture
-def server(tmp_path: Path, socket_enabled: None) -> Iterator[TorchServe]:
+@contextmanager
+def serving(folder: Path) -> Iterator[TorchServe]:
+    """A TorchServe whose workers a warm parent forks."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    python = warm.ensure(tmp_path, sys.executable, env=env)
-    server = TorchServe(tmp_path, str(python), HANDLER, env)
+    python = warm.ensure(folder, sys.executable, env=env)
+    server = TorchServe(folder, str(python), HANDLER, env)
     yield server
     server.stop()
-    warm.stop(tmp_path)
+    warm.stop(folder)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
+    with serving(tmp_path_factory.mktemp("shared")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: TorchServe) -> Iterator[TorchServe]:
+    """A server without workers; those the test has started are ended."""
+    yield shared
+    shared.scale(0)
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[TorchServe]:
+    """A server of the test's own."""
+    with serving(tmp_path) as server:
+        yield server
 
 
 def await_line(server: TorchServe, pattern: str) -> None:
@@ -52,9 +74,9 @@ def await_line(server: TorchServe, pattern: str) -> None:
     eventually(lambda: re.search(pattern, server.log.read_text()) is not None, server.log.read_text)
 
 
-def test_register_predict_scale(server: TorchServe, tmp_path: Path) -> None:
+def test_register_predict_scale(server: TorchServe) -> None:
     server.scale(4)
-    status = warm.status(tmp_path)
+    status = warm.status(server.log.parent)
     assert status is not None
     assert status.workers == 4
     assert server.predict() == (200, "1 3.0")
@@ -70,28 +92,28 @@ def test_a_failing_worker_has_the_same_status(server: TorchServe, act: str, expe
     assert server.predict(act.encode())[0] == expected
 
 
-def test_the_log_has_the_same_lines(server: TorchServe) -> None:
-    server.scale(1)
-    server.predict(b"raise")
+def test_the_log_has_the_same_lines(mortal: TorchServe) -> None:
+    mortal.scale(1)
+    mortal.predict(b"raise")
     for text in ("imported by the parent", r"\[PID\]\d+", "Traceback", "ValueError: boom"):
-        await_line(server, rf"W-9\d+-m_1\.0-stdout MODEL_LOG - {text}")
+        await_line(mortal, rf"W-9\d+-m_1\.0-stdout MODEL_LOG - {text}")
 
 
-def test_killing_the_server_leaves_no_worker(server: TorchServe, tmp_path: Path) -> None:
-    server.scale(2)
+def test_killing_the_server_leaves_no_worker(mortal: TorchServe, tmp_path: Path) -> None:
+    mortal.scale(2)
     status = warm.status(tmp_path)
     assert status is not None
     parent = psutil.Process(status.pid)
     workers = parent.children()
-    server.stop()
+    mortal.stop()
     warm.stop(tmp_path)
     _, alive = psutil.wait_procs([parent, *workers], timeout=60)
     assert not alive
 
 
-def test_without_the_parent_it_serves_all_the_same(server: TorchServe, tmp_path: Path) -> None:
+def test_without_the_parent_it_serves_all_the_same(mortal: TorchServe, tmp_path: Path) -> None:
     warm.status(tmp_path, timeout=60)
     warm.stop(tmp_path)
-    server.scale(1)
-    assert server.predict() == (200, "1 3.0")
-    await_line(server, "imported by python")
+    mortal.scale(1)
+    assert mortal.predict() == (200, "1 3.0")
+    await_line(mortal, "imported by python")

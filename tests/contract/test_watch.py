@@ -246,7 +246,7 @@ def test_a_second_watch_refuses_and_names_the_first(make: Make) -> None:
     model = make("twice")
     model.start()
     assert model.process is not None
-    first, model.process = model.process, None
+    first = model.process
     model.start(ready=f"watched already, by pid {first.pid}")
     assert model.process.wait(FEW_SECONDS) == 2
     model.process = first
@@ -355,7 +355,7 @@ def test_instant_swaps_code_in_the_same_process_and_leaves_the_plain_form(make: 
     assert model.answer().startswith("two ")
 
 
-@pytest.mark.parametrize("milliseconds", [0, 4, 8, 12, 16, 20])
+@pytest.mark.parametrize("milliseconds", [0, *(pytest.param(ms, marks=pytest.mark.slow) for ms in (4, 8, 12, 16, 20))])
 def test_an_end_right_after_a_swap_leaves_what_was_saved_in_its_plain_form(make: Make, milliseconds: int) -> None:
     model = make(f"i-end{milliseconds}")
     model.start("--instant")

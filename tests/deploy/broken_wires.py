@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+Wire = TypeVar("Wire", bound="Cutter")
 
 
 class Cutter:
@@ -22,7 +25,7 @@ class Cutter:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def __enter__(self) -> Cutter:
+    def __enter__(self: Wire) -> Wire:
         return self
 
     def __exit__(self, *raised: object) -> None:

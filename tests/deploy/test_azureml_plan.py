@@ -55,7 +55,9 @@ def test_the_vendors_loaders_read_the_files(planned: Experiment) -> None:
 
     deployment = ml.load_online_deployment(io.StringIO(files["deployment.yml"]))
     assert (deployment.name, deployment.endpoint_name, deployment.instance_count) == ("blue", "shop", 2)
+    assert deployment.request_settings is not None
     assert deployment.request_settings.request_timeout_ms == 30000
+    assert deployment.readiness_probe is not None
     assert deployment.readiness_probe.initial_delay == 20
     assert ml.load_online_endpoint(io.StringIO(files["endpoint.yml"])).auth_mode == "key"
     assert ml.load_model(io.StringIO(files["model.yml"])).version == "3"

@@ -69,8 +69,8 @@ def test_an_upload_to_azure_sends_the_blocks_that_are_missing(
         interrupted(azure_project, "register", "digits", at=wire)
     assert not any(path.startswith("/models/") for path in azure.resources)
 
-    with Cutter(blob_url, 30 * MIB) as wire:  # less than the whole: the two blocks cannot be sent again
-        monkeypatch.setenv("MARDOCK_AZUREML_BLOB_URL", wire.url)
+    with Cutter(blob_url, 30 * MIB) as cut:  # less than the whole: the two blocks cannot be sent again
+        monkeypatch.setenv("MARDOCK_AZUREML_BLOB_URL", cut.url)
         again(azure_project, "register", "digits")
     assert "/models/digits/versions/3" in azure.resources
 
@@ -83,8 +83,8 @@ def test_an_upload_to_tir_sends_the_parts_that_are_missing(
         interrupted(large, "apply", *ON_TIR, at=wire)
     assert tir_bucket.endpoints == {}
 
-    with Cutter(object_store, 30 * MIB) as wire:
-        monkeypatch.setenv("MARDOCK_TIR_OBJECT_STORE_URL", wire.url)
+    with Cutter(object_store, 30 * MIB) as cut:
+        monkeypatch.setenv("MARDOCK_TIR_OBJECT_STORE_URL", cut.url)
         again(large, "apply", *ON_TIR)
     assert [each["status"] for each in tir_bucket.endpoints.values()] == ["Running"]
 

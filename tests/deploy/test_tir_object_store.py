@@ -47,11 +47,13 @@ def a_file(folder: Path, size: int, seed: int = 0) -> Path:
 
 
 def unfinished(s3: Any, bucket: Bucket) -> list[Any]:
-    return s3.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+    found: list[Any] = s3.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+    return found
 
 
 def stored(s3: Any, bucket: Bucket) -> bytes:
-    return s3.get_object(Bucket=bucket.name, Key=NAME)["Body"].read()
+    content: bytes = s3.get_object(Bucket=bucket.name, Key=NAME)["Body"].read()
+    return content
 
 
 @pytest.mark.parametrize("size", [0, 1000, 20 * MIB + 1], ids=["empty", "small", "in parts"])

@@ -6,18 +6,18 @@ import hashlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Callable, NoReturn
-from uuid import uuid4
 
 import pytest
-from tests.support.images import KINDS, image
+from tests.support.images import KINDS, image, unique_name
+from tests.support.ports import free_ports
+from tests.support.side_by_side import hold
 
 from mardock.engines.docker.containers import PORT_VARIABLES
 from mardock.engines.docker.daemon import check
@@ -52,9 +52,10 @@ def _docker_answers(require: Callable[[str, str], NoReturn]) -> None:
 
 
 @pytest.fixture(scope="session")
-def own_image() -> str:
+def own_image(request: pytest.FixtureRequest) -> str:
     """The project's own image; the engine's layer cache makes this quick while nothing it is built from changed."""
-    build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, listener=SILENT)
+    with hold(request.config, "own-image"):
+        build_own(ROOT, IMAGE, Project(ROOT).settings.machine, os.environ, listener=SILENT)
     return IMAGE
 
 
@@ -71,33 +72,24 @@ def torchserve_image(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def make_project_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
-    """A function that makes a project on an image, with free ports; what was started of it is stopped at the end."""
-    with ExitStack() as stack:
-
-        def make(torchserve_image: str, name: str = "", **variables: str) -> Project:
-            folder = tmp_path_factory.mktemp("projects") / (name or f"mardock-test-{uuid4().hex[:8]}")
-            lay_out(folder)
-            ports = dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES))))
-            settings = {
-                "TORCHSERVE_IMAGE": torchserve_image,
-                "MARDOCK_DEV_IMAGE": dev_image(torchserve_image),
-                **ports,
-                **variables,
-            }
-            (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-            project = Project(folder)
-            stack.callback(DockerEngine(project).down)
-            return project
-
+    """A function that makes a project on an image, with free ports; what was started of it is stopped."""
+    with projects(tmp_path_factory) as make:
         yield make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def make_project(torchserve_image: str, make_project_on: MakeProject) -> MakeProject:
     """A function that makes a project on each image in turn; see `make_project_on`."""
     return partial(make_project_on, torchserve_image)
+
+
+@pytest.fixture(scope="module")
+def make_lasting_project(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
+    """The same for what the tests of a module share."""
+    with projects(tmp_path_factory) as make:
+        yield partial(make, torchserve_image)
 
 
 @pytest.fixture(scope="session")
@@ -109,24 +101,52 @@ def host_venv(request: pytest.FixtureRequest) -> Path:
         digest.update((ROOT / name).read_bytes())
     folder = request.config.cache.mkdir(f"host-venv-{digest.hexdigest()[:12]}")
     python = folder / ".venv" / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder / ".venv", ignore_errors=True)
-        text = re.sub(r"^-e \.(.*)$", rf'-e "{ROOT}\1"', (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
-        (folder / "requirements.txt").write_text(text)
-        shutil.copy(ROOT / "constraints.txt", folder)
-        subprocess.run([sys.executable, ROOT / "scripts" / "create_venv.py"], cwd=folder, check=True)
-        (folder / "complete").touch()
+    with hold(request.config, "host-venv"):
+        if not (folder / "complete").exists():
+            make_venv(folder)
     for absent in ("torch", "numpy", "ts"):
         assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode != 0
     return folder / ".venv"
 
 
 @pytest.fixture(scope="module")
-def served(make_project: MakeProject) -> DockerEngine:
+def served(make_lasting_project: MakeProject) -> DockerEngine:
     """The engine of a project whose TorchServe runs; tests leave it running."""
-    engine = DockerEngine(make_project())
+    engine = DockerEngine(make_lasting_project())
     engine.up(timeout=120)
     return engine
+
+
+def make_venv(folder: Path) -> None:
+    """Make the environment of requirements.txt in a folder."""
+    shutil.rmtree(folder / ".venv", ignore_errors=True)
+    text = re.sub(r"^-e \.(.*)$", rf'-e "{ROOT}\1"', (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+    (folder / "requirements.txt").write_text(text)
+    shutil.copy(ROOT / "constraints.txt", folder)
+    subprocess.run([sys.executable, ROOT / "scripts" / "create_venv.py"], cwd=folder, check=True)
+    (folder / "complete").touch()
+
+
+@contextmanager
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeProject]:
+    """Yield a function that makes projects; what was started of them is stopped at the end."""
+    with ExitStack() as stack:
+
+        def make(torchserve_image: str, name: str = "", **variables: str) -> Project:
+            folder = tmp_path_factory.mktemp("projects") / (name or unique_name())
+            lay_out(folder)
+            settings = {
+                "TORCHSERVE_IMAGE": torchserve_image,
+                "MARDOCK_DEV_IMAGE": dev_image(torchserve_image),
+                **dict(zip(PORT_VARIABLES.values(), free_ports(len(PORT_VARIABLES)))),
+                **variables,
+            }
+            (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+            project = Project(folder)
+            stack.callback(DockerEngine(project).down)
+            return project
+
+        yield make
 
 
 def dev_image(torchserve_image: str) -> str:
@@ -144,12 +164,3 @@ def lay_out(folder: Path) -> None:
     (folder / "wheels" / ".gitkeep").touch()
     for certificate in (ROOT / "wheels").glob("*.crt"):
         shutil.copy(certificate, folder / "wheels")
-
-
-def free_ports(count: int) -> list[str]:
-    """Ports of 127.0.0.1 nobody listens on at this moment, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [str(one.getsockname()[1]) for one in sockets]

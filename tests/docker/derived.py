@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -44,7 +45,7 @@ def derive(name: str, base: str, *lines: str) -> str:
     Args:
         lines: of its Dockerfile, after USER root; certificates of wheels/ are in /certificates.
     """
-    tag = f"mardock-test/{name}"
+    tag = f"mardock-test/{name}:on-{re.sub('[^a-z0-9.]+', '-', base)}"
     text = "\n".join([f"FROM {base}", "USER root" if base != "scratch" else "", *lines, f"LABEL {LABEL}=derived", ""])
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)

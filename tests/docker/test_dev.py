@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker import from_env
@@ -29,9 +29,9 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files 
 
 
 @pytest.fixture(scope="module")
-def engine(make_project: MakeProject) -> DockerEngine:
+def engine(make_lasting_project: MakeProject) -> DockerEngine:
     """The engine of a project with a running dev container."""
-    engine = DockerEngine(make_project())
+    engine = DockerEngine(make_lasting_project())
     assert engine.run("dev").before is None
     return engine
 
@@ -74,7 +74,8 @@ def test_the_host_s_own_server_is_none_of_its_business(engine: DockerEngine, cap
     home = Home(engine.project.state)
     home.path.mkdir(parents=True)
     # In the container no such process is to be found, and what a dead server left would be swept away.
-    home.write(Server(**{**{field.name: "" for field in dataclasses.fields(Server)}, "pid": 1, "place": place()}))
+    values: dict[str, Any] = {field.name: "" for field in dataclasses.fields(Server)}
+    home.write(Server(**{**values, "pid": 1, "place": place()}))
     before = (home.path / "server.json").read_text()
     for path in (engine.project.state, *engine.project.state.rglob("*")):
         path.chmod(0o777)  # where root runs this, the container's user is another one

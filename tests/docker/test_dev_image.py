@@ -40,10 +40,10 @@ def vendor() -> str:
     return derive("vendor", Machine.base_image, *VENDOR)
 
 
-def built(make_project: MakeProject, image: str) -> tuple[str, list[str]]:
+def built(make_project_on: MakeProject, image: str) -> tuple[str, list[str]]:
     """The tag of the dev image built on an image, and what was said meanwhile."""
     heard = Heard()
-    project = make_project(TORCHSERVE_IMAGE=image, MARDOCK_DEV_IMAGE=f"{image}-dev")
+    project = make_project_on(image, MARDOCK_DEV_IMAGE=f"{image}-dev")
     return DockerEngine(project, listener=heard).build("dev"), heard.notes
 
 
@@ -53,40 +53,40 @@ def shell(image: str, script: str) -> str:
 
 
 def test_a_dead_source_of_apt_does_not_matter_where_nothing_is_missing(
-    make_project: MakeProject, torchserve_image: str
+    make_project_on: MakeProject, torchserve_image: str
 ) -> None:
     with_make = derive("has-make", torchserve_image, "RUN apt-get update && apt-get install -y make")
-    tag, said = built(make_project, derive("dead-source", with_make, DEAD_SOURCE))
+    tag, said = built(make_project_on, derive("dead-source", with_make, DEAD_SOURCE))
     assert not [line for line in said if "apt-get: " in line or "/nowhere" in line]
     assert "GNU Make" in shell(tag, "make --version")
 
 
-def test_a_dead_source_of_apt_among_living_ones(make_project: MakeProject, torchserve_image: str) -> None:
-    tag, said = built(make_project, derive("dead-source-no-make", torchserve_image, NO_MAKE, DEAD_SOURCE, NEW))
+def test_a_dead_source_of_apt_among_living_ones(make_project_on: MakeProject, torchserve_image: str) -> None:
+    tag, said = built(make_project_on, derive("dead-source-no-make", torchserve_image, NO_MAKE, DEAD_SOURCE, NEW))
     assert [line for line in said if "/nowhere" in line]
     assert "GNU Make" in shell(tag, "make --version")
 
 
 @pytest.mark.parametrize("how", ["dead", "none"])
-def test_what_apt_cannot_give_is_done_without(make_project: MakeProject, torchserve_image: str, how: str) -> None:
+def test_what_apt_cannot_give_is_done_without(make_project_on: MakeProject, torchserve_image: str, how: str) -> None:
     only_dead = f"RUN rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* && {DEAD_SOURCE.removeprefix('RUN ')}"
     no_apt = "RUN rm $(command -v apt-get)"
     tag, said = built(
-        make_project, derive(f"apt-{how}", torchserve_image, NO_MAKE, only_dead if how == "dead" else no_apt, NEW)
+        make_project_on, derive(f"apt-{how}", torchserve_image, NO_MAKE, only_dead if how == "dead" else no_apt, NEW)
     )
     assert said[-1] == "the dev container goes without make"
     assert shell(tag, "mardock 2>&1 || command -v make || echo none").endswith("none")
 
 
-def test_a_distribution_s_own_python(make_project: MakeProject, vendor: str) -> None:
-    tag, _ = built(make_project, vendor)
+def test_a_distribution_s_own_python(make_project_on: MakeProject, vendor: str) -> None:
+    tag, _ = built(make_project_on, vendor)
     assert shell(tag, "python -c 'import pydantic, docker, model_archiver' && id --user") == "1000"
     assert shell(tag, "ls -A /tmp") == ""
 
 
 @pytest.mark.parametrize("buildkit", ["0", "1"])
 def test_what_pip_is_told_is_not_in_the_image(
-    make_project: MakeProject, vendor: str, monkeypatch: pytest.MonkeyPatch, buildkit: str
+    make_project_on: MakeProject, vendor: str, monkeypatch: pytest.MonkeyPatch, buildkit: str
 ) -> None:
     index = urlsplit(PyPI.simple_url)
     with_password = urlunsplit(index._replace(netloc=f"user:{SECRET}@{index.netloc}"))
@@ -95,7 +95,7 @@ def test_what_pip_is_told_is_not_in_the_image(
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", with_password)
     # The content of the base differs, so that no layer of another build is taken.
     image = derive(f"vendor-{buildkit}", vendor, f"LABEL mardock.test=buildkit-{buildkit}")
-    tag, _ = built(make_project, image)
+    tag, _ = built(make_project_on, image)
     assert not holds(tag, SECRET.encode())
 
 

@@ -49,9 +49,9 @@ WORKERS = 2
 
 
 @pytest.fixture(scope="module", params=["true", "false"], ids=["warm", "plain"])
-def model(request: pytest.FixtureRequest, make_project: MakeProject) -> Iterator[DockerEngine]:
+def model(request: pytest.FixtureRequest, make_lasting_project: MakeProject) -> Iterator[DockerEngine]:
     """The engine of a server, with fast workers or without, that has the model `m` registered."""
-    engine = DockerEngine(make_project(MARDOCK_FAST_WORKERS=request.param))
+    engine = DockerEngine(make_lasting_project(MARDOCK_FAST_WORKERS=request.param))
     (engine.project.root / "artifacts").mkdir()
     add_echo(engine.project, "m", HANDLER)
     with ManagementClient(engine.up(timeout=120)) as management:

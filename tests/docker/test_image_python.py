@@ -1,4 +1,4 @@
-"""The unit tests on the official image's Python and torch: mardock runs there as well, whatever runs it on the host."""
+"""The unit tests and those of the example model on the official image's Python and torch: both run there as well."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.docker.conftest import ROOT
+from tests.support.images import unique_name
 
 from mardock.engines.docker.engine import DockerEngine
 
@@ -21,6 +22,7 @@ TESTED_WITH = (
     "pytest",
     "pytest-socket",
     "pytest-timeout",
+    "pytest-xdist",
     "responses",
 )
 DOCKERFILE = f"""
@@ -29,6 +31,7 @@ FROM ${{DEV_IMAGE}}
 USER root
 RUN pip install --no-cache-dir {" ".join(f"'{name}'" for name in TESTED_WITH)}
 """
+TESTS = ("tests/unit", "tests/contract/test_example_handler.py", "tests/contract/test_example_training.py")
 OUTSIDE = ("deploy", "benchmarks")
 """What never runs in an image: the clouds' SDKs have left its Python, and benchmarks need the peers they measure."""
 RUN = [
@@ -36,9 +39,11 @@ RUN = [
     *("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"),  # tests of full disks mount small ones
     *("--volume", f"{ROOT}:/repository:ro", "--workdir", "/repository"),
     *("--env", "PYTHONPATH=/repository/src", "--env", "PYTHONDONTWRITEBYTECODE=1", "--env", "HOME=/tmp"),
+    *("--name", unique_name()),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image: str, tmp_path: Path) -> None:
     dev = DockerEngine(make_project_on(official_image)).build("dev")
@@ -59,7 +64,7 @@ def test_the_unit_tests_pass_there(make_project_on: MakeProject, official_image:
     subprocess.run(build, check=True, capture_output=True)
     ignored = [f"--ignore=tests/unit/{name}" for name in OUTSIDE]
     done = subprocess.run(
-        [*RUN, image, "-m", "pytest", "tests/unit", "-p", "no:cacheprovider", "-q", "-rs", *ignored],
+        [*RUN, image, "-m", "pytest", *TESTS, "-n", "3", "-p", "no:cacheprovider", "-q", "-rs", *ignored],
         capture_output=True,
         text=True,
         check=False,

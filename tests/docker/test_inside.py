@@ -84,15 +84,15 @@ def enter(engine: DockerEngine) -> Inside:
 
 
 @pytest.fixture(scope="module")
-def alone(make_project: MakeProject) -> Inside:
+def alone(make_lasting_project: MakeProject) -> Inside:
     """A dev container without TorchServe beside it."""
-    return enter(DockerEngine(make_project()))
+    return enter(DockerEngine(make_lasting_project()))
 
 
 @pytest.fixture(scope="module")
-def beside(make_project: MakeProject) -> Inside:
+def beside(make_lasting_project: MakeProject) -> Inside:
     """A dev container beside a TorchServe that serves nothing yet."""
-    found = enter(DockerEngine(make_project()))
+    found = enter(DockerEngine(make_lasting_project()))
     found.engine.run("serve")
     return found
 

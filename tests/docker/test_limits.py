@@ -70,9 +70,9 @@ volumes:
 
 
 @pytest.fixture(scope="module")
-def cramped(make_project: MakeProject) -> Iterator[DockerEngine]:
+def cramped(make_lasting_project: MakeProject) -> Iterator[DockerEngine]:
     """The engine of a server that has a disk of 64 MiB to unpack archives on."""
-    engine = DockerEngine(overridden(make_project(), SMALL_DISK))
+    engine = DockerEngine(overridden(make_lasting_project(), SMALL_DISK))
     engine.up(timeout=120)
     yield engine
     engine.down()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.docker.derived import WAIT_FOR_JAVA, docker
+from tests.support.images import unique_name
 
 PING = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/ping', timeout=2).status)"
 
@@ -21,7 +22,7 @@ while os.path.exists("/proc/" + sys.argv[1]):
 @pytest.fixture
 def container(own_image: str) -> Iterator[str]:
     """A container started as the official image's users start theirs."""
-    name = docker("run", "--detach", own_image)
+    name = docker("run", "--detach", "--name", unique_name(), own_image)
     yield name
     docker("rm", "--force", name)
 

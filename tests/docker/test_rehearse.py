@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from tests.docker.conftest import lay_out
 from tests.docker.derived import WAIT_FOR_JAVA, docker
+from tests.support.images import unique_name
 
 from mardock.archive.build import build
 from mardock.archive.read import read
@@ -65,6 +67,11 @@ class Scene:
     def write(self, path: str, text: str) -> None:
         (self.root / path).write_text(text, encoding="utf-8")
 
+    @property
+    def commit(self) -> str:
+        """A name of its own for what is built of it."""
+        return hashlib.sha1(str(self.root).encode()).hexdigest()
+
     def experiment(self) -> Experiment:
         project = Project(self.root)
         build(project.settings.models["echo"].archive, self.root, project.model_store)
@@ -75,7 +82,7 @@ class Scene:
             folder=folder,
             dockerfile=own if (self.root / own).exists() else None,
             requirements=None,
-            provenance=Provenance("0" * 40, ("handler.py",)),
+            provenance=Provenance(self.commit, ("handler.py",)),
             archive=read(project.model_store / "echo.mar"),
             serving=project.settings.models["echo"].serving,
         )
@@ -88,14 +95,12 @@ class Scene:
         return {"azureml": azureml, "tir": tir}[target].contract(site, found, SILENT), found
 
     def rehearse(self, target: str, **options: Any) -> Report:
-        agreed, found = self.contract(target, **options)
-        return perform(agreed, found)
+        return self.perform(*self.contract(target, **options))
 
-
-def perform(agreed: Contract, found: Experiment) -> Report:
-    sources = {"handler.py": "torchserve/echo/handler.py"}
-    with TemporaryDirectory() as folder:
-        return rehearse(agreed, found.archive, Path(folder), SILENT, sample=b"hello", sources=sources)
+    def perform(self, agreed: Contract, found: Experiment) -> Report:
+        sources = {"handler.py": "torchserve/echo/handler.py"}
+        with TemporaryDirectory(dir=self.root) as folder:
+            return rehearse(agreed, found.archive, Path(folder), SILENT, sample=b"hello", sources=sources)
 
 
 def failed(report: Report) -> tuple[str, str]:
@@ -119,9 +124,9 @@ def scene(torchserve_image: str, tmp_path: Path) -> Iterator[Scene]:
     made.write("torchserve/echo/handler.py", HANDLER)
     made.write(f"torchserve/echo/{deployment_yaml.FILE}", SPEC)
     yield made
-    remove = ["docker", "image", "rm", "--force", f"shop.invalid/echo:git-{'0' * 12}-dirty"]
+    remove = ["docker", "image", "rm", "--force", f"shop.invalid/echo:git-{made.commit[:12]}-dirty"]
     subprocess.run(remove, check=True, capture_output=True)
-    assert left_over() == ""
+    assert left_over(made) == []
     assert list((root / ".mardock").glob("rehearsal-*")) == []
 
 
@@ -146,14 +151,16 @@ def interrupted(scene: Scene, number: int) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(REHEARSE, cwd=scene.root, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert "the readiness probe asks after 3000 s" in running.stderr.readline()
-        assert left_over() != ""
+        assert left_over(scene) != []
         running.send_signal(number)
         yield running
 
 
-def left_over() -> str:
-    names = ["docker", "ps", "--all", "--quiet", "--filter", "name=mardock-rehearsal-"]
-    return subprocess.run(names, check=True, capture_output=True, text=True).stdout
+def left_over(scene: Scene) -> list[str]:
+    """The workspaces whose container is still there."""
+    label = "mardock.workspace"
+    names = ("ps", "--all", "--filter", f"label={label}", "--format", f'{{{{.Label "{label}"}}}}')
+    return [workspace for workspace in docker(*names).splitlines() if workspace.startswith(str(scene.root))]
 
 
 @pytest.mark.parametrize("target", ["azureml", "tir"])
@@ -169,7 +176,9 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
 def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
     agreed, _ = scene.contract("azureml")
     mount = f"type=bind,source={scene.root / 'artifacts'},target=/models,readonly"
-    name = docker("run", "--detach", "--env", "AZUREML_MODEL_DIR=/models", "--mount", mount, agreed.image)
+    name = docker(
+        "run", "--detach", "--name", unique_name(), "--env", "AZUREML_MODEL_DIR=/models", "--mount", mount, agreed.image
+    )
     try:
         docker("exec", name, "python", "-c", WAIT_FOR_JAVA)
         docker("stop", "--time", "120", name)
@@ -202,7 +211,7 @@ def test_the_contract_is_read_from_what_is_planned(scene: Scene) -> None:
 
 def test_a_container_that_ends_shows_its_log(scene: Scene) -> None:
     agreed, found = scene.contract("azureml")
-    report = perform(replace(agreed, files={}), found)
+    report = scene.perform(replace(agreed, files={}), found)
 
     name, message = failed(report)
     assert (name, "ended with code 1" in message) == ("container", True)
@@ -271,7 +280,7 @@ def test_a_package_the_image_does_not_have(scene: Scene) -> None:
     (mounted,) = agreed.files
     in_folder_model = {mounted.replace("echo.mar", "model/echo.mar"): found.archive.path}
 
-    name, message = failed(perform(replace(agreed, files=in_folder_model), found))
+    name, message = failed(scene.perform(replace(agreed, files=in_folder_model), found))
     assert name == "model"
     assert message.startswith("torchserve/echo/requirements.txt: the handler needs pytest, which the image ")
 
@@ -301,6 +310,6 @@ def test_ctrl_c_leaves_nothing(scene: Scene) -> None:
 def test_what_a_killed_one_left_goes_with_the_next(scene: Scene) -> None:
     with interrupted(scene, signal.SIGKILL) as running:
         running.wait(timeout=120)
-    assert left_over() != ""
+    assert left_over(scene) != []
     with interrupted(scene, signal.SIGINT) as running:
         assert running.wait(timeout=120) == 130

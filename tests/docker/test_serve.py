@@ -37,7 +37,8 @@ def inspected(engine: DockerEngine) -> dict[str, Any]:
     done = subprocess.run(
         ["docker", "inspect", engine.status().details["container"]], check=True, capture_output=True, text=True
     )
-    return json.loads(done.stdout)[0]
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found
 
 
 def health(engine: DockerEngine) -> int:

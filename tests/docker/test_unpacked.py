@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from uuid import uuid4
 
 from tests.contract.projects import make_project
 from tests.support.command import mardock, succeed
+from tests.support.images import unique_name
 
 HANDLER = """
 from pathlib import Path
@@ -35,7 +35,7 @@ def folders(root: Path) -> list[str]:
 
 
 def test_files_are_served_replaced_and_swept(torchserve_image: str, tmp_path: Path) -> None:
-    root = tmp_path / f"mardock-unpacked-{uuid4().hex[:8]}"
+    root = tmp_path / unique_name()
     make_project(root, engine="docker")
     with (root / ".env").open("a") as file:
         file.write(f"TORCHSERVE_IMAGE={torchserve_image}\n")

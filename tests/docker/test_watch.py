@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Callable
-from uuid import uuid4
 
 import pytest
 from tests.contract.projects import make_project
 from tests.contract.watched import Watched
+from tests.support.images import unique_name
 
 from mardock.engines.docker.engine import DockerEngine
 from mardock.settings.project import Project
@@ -16,7 +16,7 @@ from mardock.settings.project import Project
 
 @pytest.fixture(scope="module")
 def served(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, DockerEngine]]:
-    root = tmp_path_factory.mktemp("watch") / f"mardock-watch-{uuid4().hex[:8]}"
+    root = tmp_path_factory.mktemp("watch") / unique_name()
     project = make_project(root, engine="docker")
     with (root / ".env").open("a") as file:
         file.write(f"TORCHSERVE_IMAGE={torchserve_image}\n")

@@ -56,8 +56,10 @@ class _Runner(CliRunner):
     """Keeps stderr apart from stdout with every click: before 8.2 that has to be asked for, and nothing flushes it."""
 
     def __init__(self) -> None:
-        mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
-        super().__init__(**({"mix_stderr": False} if mixes else {}))
+        options: dict[str, Any] = {}
+        if "mix_stderr" in inspect.signature(CliRunner).parameters:
+            options["mix_stderr"] = False
+        super().__init__(**options)
 
     @contextmanager
     def isolation(self, *arguments: Any, **options: Any) -> Iterator[Any]:

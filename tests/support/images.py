@@ -5,12 +5,18 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Callable, NoReturn
+from uuid import uuid4
 
 from mardock.engines.docker import daemon, images
 
 REPOSITORY = Path(__file__).parents[2]
 BUILD_OFFICIAL = ".ci/official-image/build"
 KINDS = ("own", "official")
+
+
+def unique_name() -> str:
+    """Return a name for a project whose containers run beside others; the gate removes what is left of such names."""
+    return f"mardock-test-{uuid4().hex[:8]}"
 
 
 def image(kind: str, require: Callable[[str, str], NoReturn]) -> str:

@@ -124,3 +124,9 @@ def test_the_system_s_python_is_left_alone(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     assert extras.how_to_add("grpc").startswith("python3 -m venv .venv && .venv/bin/python -m pip install ")
+
+
+def test_setuptools_can_still_be_imported_as_torch_does_it() -> None:
+    pytest.importorskip("_distutils_hack")
+    code = "import _distutils_hack as h; h.add_shim(); from mardock.extras import *; how_to_add('x'); import setuptools"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(SOURCE)})

@@ -26,7 +26,7 @@ class Declarer(MetaPathFinder):
             return
         from torch.library import Library
 
-        self.library = Library("torchvision", "DEF")
+        self.library = Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for operator in OPERATORS:
             self.library.define(f"{operator}(Tensor input) -> Tensor")
 

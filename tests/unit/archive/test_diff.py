@@ -76,7 +76,7 @@ def test_the_form_of_weights_is_told_and_torch_s_version_where_it_is_written(tmp
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         if form == "TorchScript":
-            torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+            torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))  # type: ignore[no-untyped-call]
         elif form == "torch.export":
             saved_by_export(path)
         else:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_nobody_else_writes_the_manifest(project: Path, spec: ArchiveSpec) -> No
 
 
 @pytest.mark.parametrize("change", [{"model_name": "../x"}, {"version": "all"}, {"runtime": "LSP"}])
-def test_bad_words_are_refused(project: Path, spec: ArchiveSpec, change: dict[str, str]) -> None:
+def test_bad_words_are_refused(project: Path, spec: ArchiveSpec, change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         replace(spec, **change).resolve(project)
 

@@ -99,4 +99,4 @@ def test_every_benchmark_is_called_alike(name: str) -> None:
     assert all(parameter.default is not parameter.empty for parameter in others)
     assert module.ROUNDS >= 1
     assert runner.title(name)
-    assert f"python -m benchmarks.{name}" in module.__doc__
+    assert f"python -m benchmarks.{name}" in str(module.__doc__)

@@ -16,17 +16,17 @@ def pixels(images: np.ndarray) -> list[bytes]:
     return [image.tobytes() for image in images]
 
 
-def test_the_sample_images_are_ten_of_each_digit():
+def test_the_sample_images_are_ten_of_each_digit() -> None:
     assert Counter(path.stem[-1] for path in SAMPLES) == dict.fromkeys("0123456789", 10)
 
 
-def test_the_sample_images_are_28_by_28_grey_pngs():
+def test_the_sample_images_are_28_by_28_grey_pngs() -> None:
     for path in SAMPLES:
         with Image.open(path) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "L", (28, 28)), path.name
 
 
-def test_no_digit_is_in_two_of_training_held_out_and_samples():
+def test_no_digit_is_in_two_of_training_held_out_and_samples() -> None:
     with np.load(MNIST / "mnist.npz") as arrays:
         training, held_out = pixels(arrays["x_train"]), pixels(arrays["x_test"])
     samples = [np.asarray(Image.open(path)).tobytes() for path in SAMPLES]

@@ -74,7 +74,11 @@ def test_scale_always_sends_both_bounds_and_synchronous(client: ManagementClient
 
     client.scale("mnist", 0, 0)
 
-    assert query_of(responses.calls[0].request.url) == {"min_worker": "0", "max_worker": "0", "synchronous": "true"}
+    assert query_of(str(responses.calls[0].request.url)) == {
+        "min_worker": "0",
+        "max_worker": "0",
+        "synchronous": "true",
+    }
     assert responses.calls[0].request.headers["Authorization"] == "Bearer s3cr3t"
 
 
@@ -103,7 +107,7 @@ def test_register_sends_a_query_and_no_body(client: ManagementClient) -> None:
     client.register("mnist.mar", initial_workers=2)
 
     posted = responses.calls[1].request
-    assert query_of(posted.url) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
+    assert query_of(str(posted.url)) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
     assert not posted.body
 
 

@@ -8,6 +8,7 @@ import select
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -17,6 +18,11 @@ from mardock.compile.candidate_process import CandidateProcess
 def _hang(pipe: Connection) -> None:
     pipe.send(os.getpid())
     signal.pause()
+
+
+def _segfault() -> None:
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def test_what_it_prints_goes_to_its_log_and_what_it_sends_comes_back(tmp_path: Path) -> None:
@@ -33,16 +39,16 @@ def test_what_it_prints_goes_to_its_log_and_what_it_sends_comes_back(tmp_path: P
     ("end", "said"),
     [
         (lambda: os._exit(3), "its process ended with exit code 3"),
-        (lambda: (faulthandler.disable(), os.kill(os.getpid(), signal.SIGSEGV)), "its process died of SIGSEGV"),
+        (_segfault, "its process died of SIGSEGV"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "its process died of SIGKILL, as of too little memory"),
         (lambda: 1 / 0, "its process ended with exit code 1: ZeroDivisionError: division by zero"),
     ],
 )
-def test_how_it_died_is_said(end: object, said: str, tmp_path: Path) -> None:
-    with (
-        CandidateProcess(lambda pipe: end(), tmp_path / "log") as process,  # type: ignore[operator]
-        pytest.raises(EOFError, match=said),
-    ):
+def test_how_it_died_is_said(end: Callable[[], object], said: str, tmp_path: Path) -> None:
+    def work(pipe: Connection) -> None:
+        end()
+
+    with CandidateProcess(work, tmp_path / "log") as process, pytest.raises(EOFError, match=said):
         process.ask(None, 60)
 
 

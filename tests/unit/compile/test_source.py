@@ -51,7 +51,7 @@ def test_what_a_module_prints_is_no_result(module: Path, capsys: pytest.CaptureF
 
 
 def test_a_torchscript_saved_while_training_is_put_into_eval_mode(tmp_path: Path) -> None:
-    torch.jit.script(nn.Dropout(0.5).train()).save(tmp_path / "net.pt")
+    torch.jit.script(nn.Dropout(0.5).train()).save(tmp_path / "net.pt")  # type: ignore[no-untyped-call]
     model = Source(tmp_path / "net.pt").load()
     assert torch.equal(model(torch.ones(9)), torch.ones(9))
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Callable
 
 import psutil
 import pytest
@@ -101,7 +102,7 @@ def test_torchserve_is_found_where_it_would_be_imported_from(tmp_path: Path, mon
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path) -> Project:
     (tmp_path / "mardock.toml").touch()
     (tmp_path / "torchserve").mkdir()
     (tmp_path / "torchserve" / "config.properties").write_text(
@@ -250,7 +251,7 @@ def test_following_survives_a_rotation_and_half_lines(tmp_path: Path) -> None:
         with log.open("a") as file:
             file.write(text)
 
-    steps = iter([lambda: add(" and ended\n"), rotate, lambda: None])
+    steps: Iterator[Callable[[], None]] = iter([lambda: add(" and ended\n"), rotate, lambda: None])
 
     def running() -> bool:
         step = next(steps, None)

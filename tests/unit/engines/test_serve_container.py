@@ -10,6 +10,7 @@ import pytest
 from tests.support.listeners import Heard
 
 from mardock import place
+from mardock.client import probe
 from mardock.engines import select, serve_container
 from mardock.engines.serve_container import ServeContainer
 from mardock.errors import EngineNotRunningError, OnHostError
@@ -76,7 +77,7 @@ def test_name_servers_that_do_not_answer_are_not_waited_for(project: Project, mo
 def test_search_domains_are_kept_out_of_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port: asked.append(host))
-    monkeypatch.setattr(serve_container.probe, "answers", lambda endpoint, timeout: True)
+    monkeypatch.setattr(probe, "answers", lambda endpoint, timeout: True)
     assert ServeContainer(project).answers()
     assert asked == ["serve."]
 

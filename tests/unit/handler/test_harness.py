@@ -384,7 +384,7 @@ def test_what_a_handler_starts_ends_with_the_trial(bench: Bench) -> None:
 
 def is_running(pid: int) -> bool:
     psutil = pytest.importorskip("psutil")
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
 
 
 def test_megabytes_of_prints_do_not_stop_it(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:

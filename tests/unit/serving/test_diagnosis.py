@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -30,6 +31,7 @@ class Written:
     """An engine of which nothing is left but its log."""
 
     name = "native"
+    torch_is_here = True
 
     def __init__(self, lines: Sequence[str], *, running: bool = True) -> None:
         self.lines = list(lines)
@@ -58,7 +60,7 @@ class Written:
             raise EngineNotRunningError("it never ran")
         return Scratch("/tmp", 1000, "df -h /tmp")
 
-    def exec(self, argv: Sequence[str], *, interactive: bool) -> int:
+    def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         return 1
 
 

@@ -116,9 +116,9 @@ def test_a_later_initial_delay_mends_that(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["liveness", "readiness"])
 def test_a_probe_whose_window_is_over(tmp_path: Path, kind: Any) -> None:
     contract = agreed(tmp_path)
-    short = Probe(kind, "/ping", initial_delay=1, period=2, failure_threshold=3)
+    short: dict[str, Any] = {kind: Probe(kind, "/ping", initial_delay=1, period=2, failure_threshold=3)}
 
-    check, told = fault(replace(contract, **{kind: short}), listens=10)
+    check, told = fault(replace(contract, **short), listens=10)
 
     assert check == f"{kind} probe"
     assert "GET /ping failed 3 times within 5 s" in told

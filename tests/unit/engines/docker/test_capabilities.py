@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 import pytest
 
@@ -47,9 +48,7 @@ def test_one_that_has_all_is_taken_as_it_is(dev: bool) -> None:
         ({"python_version": "3.8.19"}, None, "Python 3.9 or newer"),
     ],
 )
-def test_what_is_missing_is_said_in_one_sentence(
-    changes: dict[str, object], serve: str | None, dev: str | None
-) -> None:
+def test_what_is_missing_is_said_in_one_sentence(changes: dict[str, Any], serve: str | None, dev: str | None) -> None:
     found = dataclasses.replace(FIT, **changes)
     for lacks, is_dev in ((serve, False), (dev, True)):
         if lacks:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -230,10 +230,11 @@ def test_a_connection_the_worker_closes_breaks_only_after_its_output_was_read(
     process = family.popen(code, cwd=tmp_path, bufsize=0, text=False)
     assert process.stdout is not None
     process.stdout.readline()
+    output: Any = process.stdout
     monkeypatch.chdir(tmp_path)
     with process, socket.socket(socket.AF_UNIX) as client:
         client.connect("s")
-        assert select.select([client, process.stdout], [], [], 60)[0] == [process.stdout]
+        assert select.select([client, output], [], [], 60)[0] == [output]
         assert select.select([client], [], [], 0.5)[0] == []
         assert len(process.stdout.read()) == 60_001
         assert client.recv(1) == b""

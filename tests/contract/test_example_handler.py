@@ -23,7 +23,7 @@ from ts.service import Service
 from character_recognizer import train
 from character_recognizer.mnist import MnistNet
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "datasets" / "MNIST" / "sample_images").glob("*.png"))
 PNG = SAMPLES[0].read_bytes()
 STATE_DICT = {"serializedFile": "mnist_cnn.pt", "modelFile": "mnist.py"}
@@ -66,7 +66,8 @@ def ask(service: Service, *requests: dict[str, Any]) -> list[Any]:
     service.context.request_processor = [RequestProcessor({}) for _ in requests]
     service.context.request_ids = {index: f"request-{index}" for index in range(len(requests))}
     service.context.metrics.request_ids = service.context.request_ids
-    return service._entry_point(list(requests), service.context)
+    answers: list[Any] = service._entry_point(list(requests), service.context)
+    return answers
 
 
 def statuses(service: Service) -> list[int]:
@@ -79,16 +80,22 @@ def encoded(image: Image.Image, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_batch_of_samples_is_read(service: Service):
+def test_a_batch_of_samples_is_read(service: Service) -> None:
     answers = ask(service, *({"body": path.read_bytes()} for path in SAMPLES))
     right = sum(answer == path.stem[-1] for answer, path in zip(answers, SAMPLES))
     assert right > 80
     assert set(statuses(service)) == {200}
 
 
-def test_every_way_to_send_the_same_image_gives_the_same_digit(service: Service):
+def test_every_way_to_send_the_same_image_gives_the_same_digit(service: Service) -> None:
     text = base64.b64encode(PNG).decode()
-    ways = [{"body": bytearray(PNG)}, {"data": PNG}, {"body": text}, {"data": text}, {"body": {"data": text}}]
+    ways: list[dict[str, Any]] = [
+        {"body": bytearray(PNG)},
+        {"data": PNG},
+        {"body": text},
+        {"data": text},
+        {"body": {"data": text}},
+    ]
     assert set(ask(service, *ways)) == {SAMPLES[0].stem[-1]}
 
 
@@ -96,7 +103,7 @@ def test_every_way_to_send_the_same_image_gives_the_same_digit(service: Service)
     ("mode", "kind"),
     [("RGB", "PNG"), ("RGBA", "PNG"), ("P", "GIF"), ("CMYK", "JPEG"), ("1", "BMP"), ("F", "TIFF"), ("RGB", "WEBP")],
 )
-def test_any_size_and_colour_is_brought_to_the_same_scale(service: Service, mode: str, kind: str):
+def test_any_size_and_colour_is_brought_to_the_same_scale(service: Service, mode: str, kind: str) -> None:
     image = Image.new("L", (300, 200), 255).convert(mode)
     white = sys.modules["handler"].read_image(encoded(image, kind))
     assert (white.shape, white.dtype) == ((1, 28, 28), torch.float32)
@@ -117,7 +124,7 @@ def test_any_size_and_colour_is_brought_to_the_same_scale(service: Service, mode
     ],
     ids=["text", "empty", "truncated", "overwritten", "not base64", "numbers", "wrong field", "nothing"],
 )
-def test_a_request_without_an_image_fails_alone(service: Service, request_: dict[str, Any]):
+def test_a_request_without_an_image_fails_alone(service: Service, request_: dict[str, Any]) -> None:
     first, broken, last = ask(service, {"body": PNG}, request_, {"body": PNG})
     assert first == last == SAMPLES[0].stem[-1]
     assert statuses(service) == [200, 400, 200]
@@ -125,7 +132,7 @@ def test_a_request_without_an_image_fails_alone(service: Service, request_: dict
     assert "holds no image" in broken["message"]
 
 
-def test_an_image_that_would_fill_the_memory_is_refused(service: Service, monkeypatch: pytest.MonkeyPatch):
+def test_an_image_that_would_fill_the_memory_is_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     ask(service, {"body": PNG})
     assert statuses(service) == [400]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mardock.cli import predicting, trial_plan, trial_report
+from mardock.cli import predicting, trial_plan
+from mardock.cli.show import trial_report
 from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:

@@ -30,6 +30,8 @@ ModelArgument = Annotated[
     Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
 ]
 
+VersionOption = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
+
 
 def _finite(seconds: float) -> float:
     if not math.isfinite(seconds):

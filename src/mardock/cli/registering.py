@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Optional
 from urllib.parse import urlsplit
 
 from mardock import locks
-from mardock.cli import console, context, thread_notes
+from mardock.cli import console, context
+from mardock.cli.show import thread_notes
 from mardock.defaults import DRAIN_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ConfigError, MardockError, ServingError

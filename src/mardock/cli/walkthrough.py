@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from mardock.cli import console, context, lifecycle, model, predicting, registering, training
+from mardock.cli import console, context, predicting, registering, training
+from mardock.cli.commands import archive as archive_command
+from mardock.cli.commands import up
 from mardock.errors import ServingError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def demo(project: Project, wanted: Optional[str]) -> None:
     if settings.train:
         training.train(project, name, force=False)
     archive(project, name)
-    endpoint = lifecycle.start(project, START_TIMEOUT_S)
+    endpoint = up.start(project, START_TIMEOUT_S)
     served = settings.archive.model_name
     registering.one(project, registering.server(project), name, replace=True)
 
@@ -50,6 +52,6 @@ def archive(project: Project, name: str) -> None:
         if code != 0:
             raise ServingError(f"archiving {name} in the dev container failed", hint="its own message stands above")
         return
-    result = model.build(project, name)
+    result = archive_command.build(project, name)
     shown = result.archive.path.relative_to(project.root)
     console.note(f"{shown}: {'written' if result.changed else 'up to date'}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, panels
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _NEXT = {"dev": "mardock dev exec, then make mar in there", "serve": "mardock re
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     for group in (dev, serve):
-        app.add_typer(group, rich_help_panel="Containers")
+        app.add_typer(group, rich_help_panel=panels.CONTAINERS)
 
 
 def _engine() -> DockerEngine:

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, panels
 
 if TYPE_CHECKING:
     from mardock.debugging import Debugged
     from mardock.settings.project import Project
 
-PANEL = "One model, served"
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command(rich_help_panel=PANEL)(debug)
+    app.command(rich_help_panel=panels.SERVED)(debug)
 
 
 def debug(

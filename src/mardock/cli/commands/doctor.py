@@ -1,30 +1,17 @@
-"""The commands around a project: init, doctor, demo."""
+"""`mardock doctor`: what is missing here, and how to mend it."""
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mardock.cli import console, context
-
-PANEL = "Engine and project"
+from mardock.cli import console, context, panels
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    for command in (init, doctor, demo):
-        app.command(rich_help_panel=PANEL)(command)
-
-
-def init(folder: Annotated[Path, typer.Argument(help="Where to; made if need be.")]) -> None:
-    """Write a new project with the example model."""
-    from mardock.settings.template import write_project
-
-    files = write_project(folder)
-    console.success(f"wrote {len(files)} files to {folder}", then=f"cd {shlex.quote(str(folder))} && make demo")
+    """Add the command to the app."""
+    app.command(rich_help_panel=panels.PROJECT)(doctor)
 
 
 def doctor(
@@ -45,10 +32,3 @@ def doctor(
                 console.data(f"      {check.hint}")
     if not any(check.ok for check in found if check.engine):
         raise typer.Exit(EngineNotFoundError.exit_code)
-
-
-def demo(model: context.ModelArgument = None, engine: context.EngineOption = None) -> None:
-    """Train, archive, serve, register and predict: the whole way of one model, skipping what is up to date."""
-    from mardock.cli import walkthrough
-
-    walkthrough.demo(context.project(engine=engine), model)

@@ -10,7 +10,8 @@ from typing import Any, Optional
 import pytest
 import typer
 
-from mardock.cli import app, console, context, trying
+from mardock.cli import app, console, context
+from mardock.cli.commands import try_
 from mardock.handler import trial
 
 MODEL = """
@@ -57,7 +58,7 @@ class Cli:
     def run(self, *arguments: str) -> tuple[Optional[int], str, str]:
         command = typer.Typer(cls=app.Boundary)
         command.callback()(lambda: None)
-        trying.add_to(command)
+        try_.add_to(command)
         with pytest.raises(SystemExit) as end:
             command(["try", *arguments, "--engine", "native"])
         found = self._capfd.readouterr()

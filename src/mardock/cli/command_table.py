@@ -17,28 +17,23 @@ from mardock import place
 from mardock.cli import host_only
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_MODULES = {
-    "setup": ("init", "doctor", "demo"),
-    "lifecycle": ("up", "down", "status", "logs"),
-    "local": ("local",),
-    "model": ("train", "archive", "mar"),
-    "inspecting": ("inspect", "diff"),
-    "compiling": ("compile",),
-    "trying": ("try",),
-    "inference": ("register", "predict", "explain", "metrics"),
-    "watching": ("watch",),
-    "debugging": ("debug",),
-    "tuning": ("tune",),
-    "benching": ("bench",),
-    "deploying": ("deploy",),
-    "images": ("dev", "serve"),
-    "models": ("models",),
+_MODULES = (
+    *("init", "doctor", "demo", "up", "down", "status", "logs", "local"),
+    *("train", "archive", "inspect", "compile", "try_"),
+    *("register", "predict", "explain", "metrics", "watch", "debug", "tune", "bench"),
+    *("deploy", "containers", "models"),
+)
+_NAMES = {
+    "archive": ("archive", "mar"),
+    "inspect": ("inspect", "diff"),
+    "try_": ("try",),
+    "containers": ("dev", "serve"),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES = {name: module for module in _MODULES for name in _NAMES.get(module, (module,))}
 
 
 class ModuleCommands(TyperGroup):
-    """A group whose commands are those of the modules beside this one, in the order of the table above."""
+    """A group whose commands are those of the modules below `commands/`, in the order of the list above."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, and have them all made: who lists them goes on to ask for each."""
@@ -69,7 +64,7 @@ class ModuleCommands(TyperGroup):
 def _part(module: str) -> typer.Typer:
     """Return an app with the commands of one module."""
     part = typer.Typer()
-    importlib.import_module(f"mardock.cli.{module}").add_to(part)
+    importlib.import_module(f"mardock.cli.commands.{module}").add_to(part)
     _evaluate_all(part)
     return part
 
@@ -97,7 +92,7 @@ def _evaluate_all(app: typer.Typer) -> None:
 
 
 def _summaries() -> Iterator[TyperCommand]:
-    """Yield what a list shows of each command, in the order of the table above."""
+    """Yield what a list shows of each command, in the order of the list above."""
     shown = {}
     for module in _MODULES:
         part = _part(module)

@@ -11,7 +11,7 @@ import typer
 from mardock import extras
 from mardock.cli import console, context
 from mardock.cli.candidate_option import ALL, WINNER, NamesCandidate
-from mardock.cli.model import PANEL
+from mardock.cli.panels import BEFORE_SERVED
 from mardock.compile.report import Tolerance
 from mardock.defaults import MAX_THREADS
 from mardock.errors import ConfigError, EngineNotFoundError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command("compile", rich_help_panel=PANEL, cls=NamesCandidate)(compile_model)
+    app.command("compile", rich_help_panel=BEFORE_SERVED, cls=NamesCandidate)(compile_model)
 
 
 def compile_model(
@@ -61,7 +61,8 @@ def compile_model(
 
     Under Docker it runs in the dev container.
     """
-    from mardock.cli import compile_job, compile_report, compiled
+    from mardock.cli import compile_job, compiled
+    from mardock.cli.show import compile_report
 
     if not all(map(math.isfinite, (rtol, atol, timeout))):
         raise ConfigError("--rtol, --atol and --timeout must be finite", hint="mardock compile --help")

@@ -1,4 +1,4 @@
-"""The commands for one model before it is served: train, archive."""
+"""`mardock archive`: a model's archive, written into the model store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, sboms
+from mardock.cli import console, context, panels, sboms
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.errors import ConfigError
 
@@ -15,27 +15,11 @@ if TYPE_CHECKING:
     from mardock.archive.build import ArchiveResult
     from mardock.settings.project import Project
 
-PANEL = "One model, before it is served"
-
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command(rich_help_panel=PANEL)(train)
-    app.command(rich_help_panel=PANEL, cls=NamesCandidate)(archive)
-    app.command("mar", rich_help_panel=PANEL, cls=NamesCandidate, help="The same as archive.")(archive)
-
-
-def train(
-    model: context.ModelArgument = None,
-    force: Annotated[bool, typer.Option("--force", help="Train even if the weights are up to date.")] = False,
-    engine: context.EngineOption = None,
-) -> None:
-    """Run the model's training command where torch is, unless its outputs are newer than its inputs."""
-    from mardock.cli import training
-
-    project = context.project(engine=engine)
-    name = training.train(project, model, force=force)
-    console.success(f"{name} is trained", then=f"mardock archive {name}")
+    app.command(rich_help_panel=panels.BEFORE_SERVED, cls=NamesCandidate)(archive)
+    app.command("mar", rich_help_panel=panels.BEFORE_SERVED, cls=NamesCandidate, help="The same as archive.")(archive)
 
 
 def archive(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mardock.cli import console, context, lifecycle, registering
+from mardock.cli import console, context, panels, registering
+from mardock.cli.commands import up
 from mardock.defaults import START_TIMEOUT_S
 
 SERVED_AS = "model"
@@ -12,7 +13,7 @@ SERVED_AS = "model"
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command(rich_help_panel=lifecycle.PANEL)(local)
+    app.command(rich_help_panel=panels.PROJECT)(local)
 
 
 def local(
@@ -27,7 +28,7 @@ def local(
     project = context.project(engine=engine)
     name, _ = project.settings.model(model)
     ours = select.running(project) is None
-    endpoint = lifecycle.start(project, timeout)
+    endpoint = up.start(project, timeout)
     running = context.running_engine(project)
     try:
         registering.one(project, Server.of(project, running), name, served_as=SERVED_AS, replace=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, panels
 from mardock.errors import ConfigError, MardockError, ServingError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _UNITS = {"ms": 1.0, "s": 1000.0}
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command(rich_help_panel="One model, served")(tune)
+    app.command(rich_help_panel=panels.SERVED)(tune)
 
 
 def tune(
@@ -79,7 +79,7 @@ def tune(
 
 def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
     """Search and show what was found, also when it was interrupted; returns what ended it."""
-    from mardock.cli import tuning_report
+    from mardock.cli.show import tune_report
 
     failure: Optional[MardockError] = None
     try:
@@ -88,8 +88,8 @@ def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
         failure = error
     finally:
         if tuner.report is not None:
-            tuning_report.show(tuner.report, as_json=as_json)
-            tuning_report.write(tuner.report, page)
+            tune_report.show(tuner.report, as_json=as_json)
+            tune_report.write(tuner.report, page)
     return failure
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mardock.cli import console, context
-from mardock.cli.inference import PANEL
+from mardock.cli import console, context, panels
 
 if TYPE_CHECKING:
     from mardock.swap.events import Event, Swapped
@@ -17,7 +16,7 @@ _LONGEST_ANSWER = 60
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command(rich_help_panel=PANEL)(watch)
+    app.command(rich_help_panel=panels.SERVED)(watch)
 
 
 def watch(

@@ -11,7 +11,7 @@ import typer
 
 from mardock import extras
 from mardock.cli import console, context, predicting
-from mardock.cli.model import PANEL
+from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError, EngineNotFoundError, ServingError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command("try", rich_help_panel=PANEL)(try_model)
+    app.command("try", rich_help_panel=BEFORE_SERVED)(try_model)
 
 
 def try_model(
@@ -50,7 +50,8 @@ def try_model(
 
     Every file is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
-    from mardock.cli import trial_plan, trial_report
+    from mardock.cli import trial_plan
+    from mardock.cli.show import trial_report
     from mardock.handler import golden, trial
     from mardock.handler.child import Child
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, thread_notes
+from mardock.cli import console, context, panels
+from mardock.cli.show import thread_notes
 from mardock.defaults import DRAIN_S, MAX_WORKERS
 from mardock.errors import EngineError
 
@@ -22,13 +23,12 @@ models = typer.Typer(
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.add_typer(models, rich_help_panel="One model, served")
+    app.add_typer(models, rich_help_panel=panels.SERVED)
 
 
 Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
 Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
 OneVersion = Annotated[Optional[str], typer.Option("--version", help="One version; every one when left out.")]
-ScaledVersion = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
 
 
 def _client() -> ManagementClient:
@@ -74,7 +74,7 @@ def scale(
     max_worker: Annotated[
         Optional[int], typer.Option("--max-worker", min=0, max=MAX_WORKERS, help="The same when left out.")
     ] = None,
-    version: ScaledVersion = None,
+    version: context.VersionOption = None,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
     from mardock.client.management import ManagementClient

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from mardock.cli import console, context, sboms
+from mardock.cli import console, context, panels, sboms
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mardock.archive.contents import Contents
     from mardock.archive.diff import Change, Difference
 
-PANEL = "One model, before it is served"
 DIFFERS = 7
 """The exit code of `diff --exit-code` when there is a difference; 1 is kept for bugs, and those up to 6 for errors."""
 
@@ -28,8 +27,8 @@ _LONGEST_REPORT = 1 << 20
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command(rich_help_panel=PANEL)(inspect)
-    app.command(rich_help_panel=PANEL)(diff)
+    app.command(rich_help_panel=panels.BEFORE_SERVED)(inspect)
+    app.command(rich_help_panel=panels.BEFORE_SERVED)(diff)
 
 
 def inspect(

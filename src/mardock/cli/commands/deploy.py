@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from mardock.cli import console, context, endpoints, rehearsing
+from mardock.cli import console, context, panels
 from mardock.cli.capable import needing
+from mardock.cli.commands import deploy_endpoint, deploy_rehearse
 from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, Target, Version
 from mardock.cli.resumable import resumable
 from mardock.deploy import targets
@@ -18,9 +19,9 @@ deploy = typer.Typer(
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    endpoints.add_to(deploy)
-    rehearsing.add_to(deploy)
-    app.add_typer(deploy, rich_help_panel="The same archive elsewhere")
+    deploy_endpoint.add_to(deploy)
+    deploy_rehearse.add_to(deploy)
+    app.add_typer(deploy, rich_help_panel=panels.ELSEWHERE)
 
 
 @deploy.command()

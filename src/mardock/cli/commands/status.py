@@ -1,65 +1,24 @@
-"""The server's commands: up, down, status, logs."""
+"""`mardock status`: the server and its models."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
-from mardock.cli import console, context
-from mardock.defaults import START_TIMEOUT_S
+from mardock.cli import console, context, panels
 
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
-    from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine, EngineStatus
-    from mardock.settings.project import Project
 
-PANEL = "Engine and project"
 PROBE_TIMEOUT_S = 2.0
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    for command in (up, down, status, logs):
-        app.command(rich_help_panel=PANEL)(command)
-
-
-def up(
-    models: Annotated[
-        bool, typer.Option("--models/--no-models", help="Register the models whose archives are in the model store.")
-    ] = True,
-    engine: context.EngineOption = None,
-    timeout: context.Timeout = START_TIMEOUT_S,
-) -> None:
-    """Start TorchServe and register the archived models."""
-    from mardock.cli import registering
-
-    project = context.project(engine=engine)
-    project.settings.models  # noqa: B018 - a mistake in the settings is told before anything is started
-    endpoint = start(project, timeout)
-    if models:
-        registering.archived(project)
-    console.success(f"TorchServe listens on {endpoint.inference_url}", then="mardock status")
-
-
-def start(project: Project, timeout: float) -> Endpoint:
-    """Start the project's server, or find it running."""
-    chosen = context.engine(project)
-    with console.waiting(f"starting TorchServe ({chosen.name})"):
-        return chosen.up(timeout=timeout)
-
-
-def down() -> None:
-    """Stop everything that was started; nothing running is no error."""
-    from mardock.engines import select
-
-    started = select.started(context.project())
-    for engine in started:
-        with console.waiting(f"stopping what runs on the {engine.name} engine"):
-            engine.down()
-    console.success("stopped" if started else "nothing is running", then="mardock up")
+    """Add the command to the app."""
+    app.command(rich_help_panel=panels.PROJECT)(status)
 
 
 def status(as_json: context.Json = False) -> None:
@@ -96,20 +55,6 @@ def _tell_of_crash_loops(engine: Engine, models: list[ModelStatus]) -> None:
         cause = crash_loop.find(engine, model, {})
         if cause is not None:
             console.error(cause)
-
-
-def logs(
-    model: context.ModelArgument = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
-    tail: Annotated[int, typer.Option("--tail", help="Lines from the end; -1 for all.")] = 100,
-    errors: Annotated[bool, typer.Option("--errors", help="Only what went wrong, newest last.")] = False,
-) -> None:
-    """Show TorchServe's log, or one model's own lines of it."""
-    from mardock.handler import failures
-
-    lines = context.engine(context.project()).logs(follow=follow, tail=tail)
-    for line in failures.selected(lines, model=model, errors=errors):
-        console.data(line, flush=follow)
 
 
 def _as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.benchmark.plan import BenchPlan
-from mardock.cli import console, context
+from mardock.cli import console, context, panels
 from mardock.cli.deploy_options import Behind, Elsewhere, Target
 from mardock.defaults import MAX_WORKERS
 from mardock.errors import MardockError, ServingError
@@ -38,7 +38,7 @@ bench = typer.Typer(cls=_BenchGroup, help="Load a model and report its throughpu
 
 def add_to(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.add_typer(bench, name="bench", rich_help_panel="One model, served")
+    app.add_typer(bench, name="bench", rich_help_panel=panels.SERVED)
 
 
 @bench.command()
@@ -137,7 +137,7 @@ def compare(
 ) -> None:
     """Show two reports side by side, and how many times larger the second one's figures are."""
     from mardock.benchmark.report import read_report
-    from mardock.cli import bench_report
+    from mardock.cli.show import bench_report
 
     bench_report.show_comparison((before, after), read_report(before), read_report(after), as_json=as_json)
 
@@ -154,7 +154,7 @@ def _carry_out(
     job: Bench, max_error_rate: float, logs: str, *, as_json: bool, csv: Optional[Path], html: Optional[Path]
 ) -> None:
     """Run a benchmark and report it, also when the server died or the user had seen enough."""
-    from mardock.cli import bench_report
+    from mardock.cli.show import bench_report
 
     failure: Optional[MardockError] = None
     try:

@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from mardock.cli.thread_notes import notes
+from mardock.cli.show.thread_notes import notes
 from mardock.engines.threads import Threads
 
 FAST = Threads(2, 2, {}, per_model=True)

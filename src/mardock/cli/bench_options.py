@@ -50,12 +50,12 @@ def bodies(project: Project, model: Optional[str], files: Sequence[Path]) -> tup
     Raises:
         ConfigError: there are none, one cannot be read, or they are too large to hold.
     """
-    from mardock.cli import predicting
+    from mardock.tasks import samples
 
-    found = predicting.sources(project, model, files)
+    found = samples.to_send(project, model, files)
     if sum(file.stat().st_size for file in found) > _MAX_BODIES:
         raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
-    return tuple(predicting.read(file) for file in found)
+    return tuple(samples.read(file) for file in found)
 
 
 def check_finite(*values: float) -> None:

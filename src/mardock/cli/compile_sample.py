@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mardock.cli import predicting, trial_plan
+from mardock.cli import trial_plan
 from mardock.cli.show import trial_report
 from mardock.errors import ConfigError, MardockError
+from mardock.tasks import samples
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -33,8 +34,8 @@ def of_handler(project: Project, name: str, settings: ModelSettings, folder: Pat
 
     if settings.sample is None:
         raise ConfigError(f"there is no sample input for {name}", hint=f"set sample under [models.{name}], or {_HINT}")
-    files = predicting.sources(project, name, [])
-    requests = {str(i): Request(predicting.read(files[i % len(files)])) for i in range(batch)}
+    files = samples.to_send(project, name, [])
+    requests = {str(i): Request(samples.read(files[i % len(files)])) for i in range(batch)}
     spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
     notes, target = Notes(folder), folder / "inputs.pt"
     with Child(trial.import_torchserve, sampling.run) as child:

@@ -1,4 +1,4 @@
-"""What commands share: their common options, the project they work on, the engine that runs it."""
+"""What commands share: their common options, the project they work on, being run again where torch is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from mardock.cli import console
-from mardock.errors import ConfigError, EngineError
+from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.endpoint import Endpoint
-    from mardock.engines.base import Engine
     from mardock.settings.project import Project
 
 ProjectOption = Annotated[
@@ -90,49 +88,6 @@ def project(**overrides: Any) -> Project:
     return Project(find_root(start), **overrides)
 
 
-def engine(project: Project) -> Engine:
-    """Return the engine that runs the project, or is to run it.
-
-    Raises:
-        EngineError: another engine than the one asked for runs it.
-    """
-    from mardock.engines import select
-
-    found = select.running(project)
-    if found is None:
-        return select.create(project, console)
-    asked = project.overrides.get("engine")
-    if asked not in (None, "auto", found.name):
-        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
-    return found
-
-
-def running_engine(project: Project) -> Engine:
-    """Return the engine whose server runs.
-
-    Raises:
-        EngineNotRunningError: none does.
-    """
-    from mardock.engines import select
-
-    return select.needed(project)
-
-
-def endpoint(project: Project) -> Endpoint:
-    """Return where the project's running TorchServe listens."""
-    return running_engine(project).endpoint()
-
-
-def torch_engine(project: Project) -> Engine:
-    """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
-    from mardock import place
-    from mardock.engines import select
-
-    if project.settings.machine.engine == "auto" and not place.inside():
-        return engine(project)
-    return select.create(project, console)
-
-
 def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
@@ -147,7 +102,9 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     """
     if project.settings.machine.engine == "native":
         return
-    chosen = torch_engine(project)
+    from mardock.engines import select
+
+    chosen = select.where_torch_is(project, console)
     if not chosen.torch_is_here:
         name, *arguments = _without_engine(_asked)
         argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]

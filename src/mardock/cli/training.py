@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 import typer
 
 from mardock.cli import console, context
+from mardock.engines import select
 from mardock.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
         console.note(f"{', '.join(training.outputs)}: up to date")
         return name
     console.note(f"training {name}: {' '.join(training.command)}")
-    engine = context.torch_engine(project)
+    engine = select.where_torch_is(project, console)
     outputs = [project.root / output for output in training.outputs]
     code = engine.exec(training.command, interactive=context.on_a_terminal(), writes=outputs)
     if code in ENDED_BY_SIGNAL:

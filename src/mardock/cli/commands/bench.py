@@ -144,10 +144,11 @@ def compare(
 
 def _endpoint(project: Project, found: Optional[Served], url: Optional[str]) -> Endpoint:
     from mardock.endpoint import Endpoint
+    from mardock.engines import select
 
     if found is not None:
         return found.endpoint
-    return Endpoint(url.rstrip("/")) if url else context.endpoint(project)
+    return Endpoint(url.rstrip("/")) if url else select.needed(project).endpoint()
 
 
 def _carry_out(

@@ -32,10 +32,11 @@ def debug(
     One worker runs the project's files as they are now. It may stand still for a day before TorchServe gives it up.
     """
     from mardock.debugging import Session
+    from mardock.engines import select
 
     project = context.project()
     _, settings = project.settings.model(model)
-    session = Session(project, settings, context.running_engine(project), console)
+    session = Session(project, settings, select.needed(project), console)
 
     def listening(debugged: Debugged) -> None:
         console.success(f"attach a debugger to 127.0.0.1:{debugged.port}")

@@ -97,12 +97,12 @@ def invoke(
     target: Target = None,
 ) -> None:
     """Send a file to a deployed model; its answer goes to stdout untouched."""
-    from mardock.cli import predicting
     from mardock.client.inference import InferenceClient
     from mardock.deploy import destination, served
     from mardock.deploy.base import DeploymentName
+    from mardock.tasks import samples
 
-    project, body = context.project(), predicting.read(file)
+    project, body = context.project(), samples.read(file)
     to = destination.choose(project, target)
     found = to.target.served(to.site, DeploymentName(endpoint, deployment))
     called = model or served.names(project, found, None)[1]

@@ -37,7 +37,6 @@ def rehearse(
 ) -> None:
     """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
     from mardock.cli import scratch
-    from mardock.cli.registering import sources_of
     from mardock.deploy import destination, experiment
     from mardock.deploy.rehearsal.rehearse import rehearse as run
 
@@ -46,7 +45,7 @@ def rehearse(
     found = experiment.load(project, exp, version=version, allow_dirty=allow_dirty)
     sample = _sample(project, found.name, data)
     agreed = to.target.contract(to.site, found, console)
-    sources = sources_of(project, found.archive.name)
+    sources = project.settings.models[found.name].archive.python_sources(project.root)
     with scratch.folder(project, "rehearsal-") as folder:
         report = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
     _show(report, as_json=as_json)
@@ -60,10 +59,10 @@ def rehearse(
 
 def _sample(project: Project, name: str, given: Optional[Path]) -> Optional[bytes]:
     """Return what to predict: the file given, else the first of the model's samples, else nothing."""
-    from mardock.cli import predicting
+    from mardock.tasks import samples
 
     file = given or project.first_sample(project.settings.model(name)[1])
-    return predicting.read(file) if file is not None else None
+    return samples.read(file) if file is not None else None
 
 
 def _show(report: Report, *, as_json: bool) -> None:

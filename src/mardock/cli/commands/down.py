@@ -14,10 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 def down() -> None:
     """Stop everything that was started; nothing running is no error."""
-    from mardock.engines import select
+    from mardock.tasks import lifecycle
 
-    started = select.started(context.project())
-    for engine in started:
-        with console.waiting(f"stopping what runs on the {engine.name} engine"):
-            engine.down()
-    console.success("stopped" if started else "nothing is running", then="mardock up")
+    stopped = lifecycle.stop(context.project(), listener=console)
+    console.success("stopped" if stopped else "nothing is running", then="mardock up")

@@ -21,8 +21,6 @@ def explain(
     version: context.VersionOption = None,
 ) -> None:
     """Ask a model's handler to explain its answer to one file."""
-    from mardock.cli import predicting
-    from mardock.client.inference import InferenceClient
+    from mardock.tasks import predict
 
-    with InferenceClient(context.endpoint(context.project())) as client:
-        console.data_bytes(client.explain(model, predicting.read(file), version=version).body)
+    console.data_bytes(predict.explain(context.project(), model, file, version=version))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mardock.cli import console, context, panels, registering
-from mardock.cli.commands import up
+from mardock.cli import console, context, panels
 from mardock.defaults import START_TIMEOUT_S
-
-SERVED_AS = "model"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,21 +19,12 @@ def local(
     timeout: context.Timeout = START_TIMEOUT_S,
 ) -> None:
     """Serve one archived model as /predictions/model, its log in this terminal, until Ctrl-C."""
-    from mardock.engines import select
-    from mardock.serving import Server, unregister
+    from mardock.cli.show import registrations
+    from mardock.tasks import local as task
 
-    project = context.project(engine=engine)
-    name, _ = project.settings.model(model)
-    ours = select.running(project) is None
-    endpoint = up.start(project, timeout)
-    running = context.running_engine(project)
-    try:
-        registering.one(project, Server.of(project, running), name, served_as=SERVED_AS, replace=True)
-        console.note(f"try: curl {endpoint.inference_url}/predictions/{SERVED_AS} -T FILE    (Ctrl-C ends it)")
-        for line in running.logs(follow=True, tail=0):
+    with task.serve(context.project(engine=engine), model, timeout=timeout, listener=console) as served:
+        registrations.show([served.registration])
+        inference = f"{served.endpoint.inference_url}/predictions/{task.SERVED_AS}"
+        console.note(f"try: curl {inference} -T FILE    (Ctrl-C ends it)")
+        for line in served.engine.logs(follow=True, tail=0):
             console.data(line, flush=True)
-    finally:
-        if ours:
-            running.down()
-        elif running.status().running:
-            unregister(Server.of(project, running), SERVED_AS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import context, panels
 from mardock.cli.deploy_options import Elsewhere, Target
+
+if TYPE_CHECKING:
+    from mardock.endpoint import Endpoint
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,16 +30,21 @@ def metrics(
 ) -> None:
     """Show requests, mean inference latency and mean queue latency of each model."""
     from mardock.cli.show import model_metrics
+    from mardock.tasks import metrics as task
 
     if compare is not None:
-        before, after = (model_metrics.read_capture(path) for path in compare)
+        before, after = (task.read_capture(path) for path in compare)
         model_metrics.show_comparison(compare, before, after, as_json=as_json)
         return
-    project = context.project()
-    if endpoint is None:
-        where = context.endpoint(project)
-    else:
-        from mardock.deploy import destination, served
+    model_metrics.show(task.scrape(_endpoint(endpoint, target)), as_json=as_json)
 
-        where = served.metrics_endpoint(destination.choose(project, target), endpoint)
-    model_metrics.show(where, as_json=as_json)
+
+def _endpoint(deployed: Optional[str], target: Optional[str]) -> Endpoint:
+    project = context.project()
+    if deployed is None:
+        from mardock.engines import select
+
+        return select.needed(project).endpoint()
+    from mardock.deploy import destination, served
+
+    return served.metrics_endpoint(destination.choose(project, target), deployed)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import console, context, panels
-from mardock.cli.show import thread_notes
 from mardock.defaults import DRAIN_S, MAX_WORKERS
-from mardock.errors import EngineError
 
 if TYPE_CHECKING:
     from mardock.client.management import ManagementClient
@@ -33,8 +30,9 @@ OneVersion = Annotated[Optional[str], typer.Option("--version", help="One versio
 
 def _client() -> ManagementClient:
     from mardock.client.management import ManagementClient
+    from mardock.engines import select
 
-    return ManagementClient(context.endpoint(context.project()))
+    return ManagementClient(select.needed(context.project()).endpoint())
 
 
 @models.command("list")
@@ -77,18 +75,15 @@ def scale(
     version: context.VersionOption = None,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
-    from mardock.client.management import ManagementClient
+    from mardock.cli.show import thread_note
+    from mardock.tasks import models as tasks
 
-    project = context.project()
-    engine = context.running_engine(project)
-    with ManagementClient(engine.endpoint()) as client, console.waiting(f"scaling {model} to {min_worker}"):
-        before = client.describe(model, version)[0] if version else client.describe_default(model)
-        with suppress(EngineError):  # they start all the same
-            engine.share_cores(model, min_worker)
-        status = client.scale(model, min_worker, min_worker if max_worker is None else max_worker, version)
+    done = tasks.scale(context.project(), model, min_worker, most=max_worker, version=version, listener=console)
+    status = done.status
     workers = "1 worker" if status.ready_workers == 1 else f"{status.ready_workers} workers"
     console.success(f"{model} {status.version}: {workers} READY", f"mardock models describe {model}")
-    thread_notes.show(project, engine, model, status.url, status.ready_workers, before.min_workers)
+    if done.threads is not None:
+        console.warn(thread_note.sentence(done.threads))
 
 
 @models.command("set-default")
@@ -102,14 +97,8 @@ def set_default(model: Registered, version: Version) -> None:
 @models.command()
 def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = DRAIN_S) -> None:
     """Remove a model, or one version of it, when its requests are answered; the archive stays in the model store."""
-    from mardock import serving
-    from mardock.cli.registering import sample_of
+    from mardock.tasks import models as tasks
 
-    project = context.project()
-    server = serving.Server.of(project, context.running_engine(project))
-    with console.waiting(f"unregistering {model}"):
-        sample = sample_of(project, model)
-        drained = serving.unregister(server, model, version, sample=sample, patience=drain)
-    if not drained:
+    if not tasks.unregister(context.project(), model, version, patience=drain, listener=console):
         console.warn(f"requests of {model} were cut off; give them more time: --drain SECONDS")
     console.success(f"{model} is no longer served", f"mardock register {model}")

@@ -46,28 +46,31 @@ def predict(
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
-    from mardock.cli import deploy_options, predicting
+    from mardock.cli import deploy_options
+    from mardock.cli.show import answers as shown
     from mardock.deploy import served
+    from mardock.tasks import predict as task
+    from mardock.tasks import samples
 
     project = context.project()
     found = deploy_options.served(project, target, endpoint, deployment)
     asked, called = served.names(project, found, model)
-    job = predicting.Job(
-        project=project,
-        model=called,
-        endpoint=found.endpoint if found else None,
-        files=predicting.sources(project, asked, files or [], pick),
+    answers = task.predict(
+        project,
+        called,
+        samples.some(samples.to_send(project, asked, files or []), pick),
         version=version,
         content_type=content_type,
         concurrency=concurrency,
         timeout=timeout,
-        protocol="grpc" if grpc else "http",
+        grpc=grpc,
+        endpoint=found.endpoint if found else None,
+        listener=console,
     )
-    answers = job.run()
     if as_json:
         console.data_json([answer.to_dict() for answer in answers])
     elif labels:
-        predicting.show_labels(answers)
+        shown.show_labels(answers)
     else:
-        predicting.show(answers)
-    predicting.raise_first_failure(answers)
+        shown.show(answers)
+    shown.raise_first_failure(answers)

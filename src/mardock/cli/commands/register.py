@@ -6,9 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import context, panels
+from mardock.cli import console, context, panels
 from mardock.defaults import DRAIN_S, MAX_WORKERS
-from mardock.errors import ConfigError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,24 +45,21 @@ def register(
     engine: context.EngineOption = None,
 ) -> None:
     """Register a model and return when its workers are READY."""
-    from mardock.cli import registering
+    from mardock.cli.show import registrations
+    from mardock.tasks import register as task
 
     project = context.project(engine=engine)
-    server = registering.server(project, tserve_url, models_port)
-    if unpacked and (every or model_url or server.engine is None):
-        raise ConfigError(
-            "--unpacked is for one model's own files and this project's own server", hint="mardock register --help"
-        )
-    if every:
-        registering.every(project, server, replace=replace, patience=drain)
-        return
-    registering.one(
+    done = task.register(
         project,
-        server,
         model,
-        url=model_url,
+        every=every,
+        server_url=tserve_url,
+        management_port=models_port,
+        archive=model_url,
         workers=num_workers,
+        unpacked=unpacked,
         replace=replace,
         patience=drain,
-        unpacked=unpacked,
+        listener=console,
     )
+    registrations.show(done)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,7 +10,7 @@ from mardock.cli import console, context, panels
 
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
-    from mardock.engines.base import Engine, EngineStatus
+    from mardock.engines.base import Engine
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -32,14 +31,15 @@ def status(as_json: context.Json = False) -> None:
             raise select.not_running(context.project())
         console.data_json({"running": False, "engine": None, "endpoint": None, "details": {}, "models": []})
         raise typer.Exit(EngineNotRunningError.exit_code)
+    from mardock.cli.show import server_status
     from mardock.client import probe
 
     found = running.status()
     models = probe.models(found.endpoint, timeout=PROBE_TIMEOUT_S) if found.endpoint else []
     if as_json:
-        console.data_json(_as_json(found, models))
+        console.data_json(server_status.as_json(found, models))
     else:
-        _show(found, models)
+        server_status.show(found, models)
         _tell_of_crash_loops(running, models)
     if not all(model.ready for model in models):
         raise typer.Exit(WorkerFailedError.exit_code)
@@ -55,54 +55,3 @@ def _tell_of_crash_loops(engine: Engine, models: list[ModelStatus]) -> None:
         cause = crash_loop.find(engine, model, {})
         if cause is not None:
             console.error(cause)
-
-
-def _as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:
-    endpoint = status.endpoint
-    return {
-        "running": status.running,
-        "engine": status.engine,
-        "endpoint": {
-            "inference_url": endpoint.inference_url,
-            "management_url": endpoint.management_url,
-            "metrics_url": endpoint.metrics_url,
-        }
-        if endpoint
-        else None,
-        "details": status.details,
-        "models": [
-            {**dataclasses.asdict(model), "ready": model.ready, "ready_workers": model.ready_workers}
-            for model in models
-        ],
-    }
-
-
-def _show(status: EngineStatus, models: list[ModelStatus]) -> None:
-    rows: list[tuple[str, Optional[str]]] = [("engine", status.engine), *status.details.items()]
-    if status.endpoint:
-        rows += [
-            ("inference", status.endpoint.inference_url),
-            ("management", status.endpoint.management_url),
-            ("metrics", status.endpoint.metrics_url),
-        ]
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        console.data(f"{name.ljust(width)}  {value}")
-    console.data("")
-    if not models:
-        console.data("no models registered")
-        return
-    console.table(
-        ("MODEL", "VERSION", "READY", "WORKERS", "BATCH", "QUEUED"),
-        [
-            (
-                model.name,
-                model.version,
-                "yes" if model.ready else "NO",
-                f"{model.ready_workers}/{max(model.min_workers, 1)}",
-                model.batch_size,
-                "-" if model.pending_requests is None else model.pending_requests,
-            )
-            for model in models
-        ],
-    )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock import extras
-from mardock.cli import console, context, predicting
+from mardock.cli import console, context
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError, EngineNotFoundError, ServingError
+from mardock.tasks import samples
 
 if TYPE_CHECKING:
     from mardock.handler.child import Child
@@ -90,10 +91,10 @@ def _require_torchserve() -> None:
 
 def _files(project: Project, name: str, given: Sequence[Path], expected: Optional[Golden]) -> list[Path]:
     if given:
-        return predicting.sources(project, name, given)
+        return samples.to_send(project, name, given)
     if expected:
         return [project.root / sample for sample in expected.samples]
-    return predicting.sources(project, name, [])[:1]
+    return samples.to_send(project, name, [])[:1]
 
 
 def _requests(
@@ -109,7 +110,7 @@ def _requests(
         root = project.root.resolve()
         label = str(path.relative_to(root)) if root in path.parents else str(path)
         sent_as = content_type or (kept[label].content_type if label in kept else None)
-        requests[label] = Request(predicting.read(file), sent_as)
+        requests[label] = Request(samples.read(file), sent_as)
     return requests
 
 
@@ -143,9 +144,9 @@ def _save(path: Path, requests: Mapping[str, Request], replies: Sequence[Reply])
     from mardock.handler.comparison import Tolerance
 
     known = golden.load(path).tolerance if path.exists() else Tolerance()
-    samples = {
+    answers = {
         label: golden.expect(request.body, reply, request.content_type)
         for (label, request), reply in zip(requests.items(), replies)
     }
-    golden.save(path, golden.Golden(samples, known))
-    console.success(f"kept {len(samples)} expected answers in {path.name}", then="mardock try --check-golden")
+    golden.save(path, golden.Golden(answers, known))
+    console.success(f"kept {len(answers)} expected answers in {path.name}", then="mardock try --check-golden")

@@ -57,6 +57,7 @@ def tune(
     unless it is faster beyond the noise.
     """
     from mardock.cli import bench_options
+    from mardock.engines import select
     from mardock.tuning.measurer import Load
     from mardock.tuning.tuner import TunePlan, Tuner
 
@@ -68,7 +69,7 @@ def tune(
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
     bench_options.check_writable(page)
     plan = TunePlan(load, limit_ms, budget, specs)
-    tuner = Tuner(context.running_engine(project), project, settings, plan, listener=console)
+    tuner = Tuner(select.needed(project), project, settings, plan, listener=console)
     failure = _run(tuner, page, as_json=as_json)
     report = tuner.report
     if failure is None and report is not None:
@@ -120,10 +121,11 @@ def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool)
 
 
 def _edit(project: Project, name: str, report: TuneReport) -> Edit:
+    from mardock.engines import select
     from mardock.tuning.write_back import edit_for
 
     assert report.winner is not None
-    threads = context.running_engine(project).status().threads
+    threads = select.needed(project).status().threads
     with_threads = threads is not None and threads.per_model
     return edit_for(report.winner, project.root, name, project.settings.models[name], with_threads=with_threads)
 

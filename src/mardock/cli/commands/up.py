@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mardock.cli import console, context, panels
 from mardock.defaults import START_TIMEOUT_S
-
-if TYPE_CHECKING:
-    from mardock.endpoint import Endpoint
-    from mardock.settings.project import Project
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,18 +23,17 @@ def up(
     timeout: context.Timeout = START_TIMEOUT_S,
 ) -> None:
     """Start TorchServe and register the archived models."""
-    from mardock.cli import registering
+    from mardock.cli.show import registrations
+    from mardock.tasks import lifecycle
 
     project = context.project(engine=engine)
     project.settings.models  # noqa: B018 - a mistake in the settings is told before anything is started
-    endpoint = start(project, timeout)
+    started = lifecycle.start(project, timeout=timeout, listener=console)
+    endpoint = started.endpoint()
     if models:
-        registering.archived(project)
+        from mardock.serving import Server
+        from mardock.tasks.register import Registrar
+
+        server = Server.of(project, started)
+        registrations.show(Registrar(project, server, replace=True, listener=console).archived())
     console.success(f"TorchServe listens on {endpoint.inference_url}", then="mardock status")
-
-
-def start(project: Project, timeout: float) -> Endpoint:
-    """Start the project's server, or find it running."""
-    chosen = context.engine(project)
-    with console.waiting(f"starting TorchServe ({chosen.name})"):
-        return chosen.up(timeout=timeout)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.cli import console
-from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.client.metrics import ModelMetrics
-    from mardock.endpoint import Endpoint
 
 Capture = Sequence["ModelMetrics"]
 
 
-def show(endpoint: Endpoint, *, as_json: bool) -> None:
+def show(found: Capture, *, as_json: bool) -> None:
     """Print requests and mean latencies of each model."""
-    from mardock.client.metrics import MetricsClient, model_metrics
-
-    with MetricsClient(endpoint) as client:
-        found = model_metrics(client.scrape())
     if as_json:
         console.data_json([model.to_dict() for model in found])
         return
@@ -35,23 +28,6 @@ def show(endpoint: Endpoint, *, as_json: bool) -> None:
             for m in found
         ],
     )
-
-
-def read_capture(path: Path) -> Capture:
-    """Read what `mardock metrics --json` printed.
-
-    Raises:
-        ConfigError: it is no such file.
-    """
-    from mardock.client.metrics import ModelMetrics
-
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return [ModelMetrics.from_dict(entry) for entry in entries]
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock metrics --json > CAPTURE") from error
-    except (ConfigError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is no capture of metrics", hint="mardock metrics --json > CAPTURE") from error
 
 
 def show_comparison(names: Sequence[Path], before: Capture, after: Capture, *, as_json: bool) -> None:

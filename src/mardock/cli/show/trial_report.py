@@ -116,10 +116,9 @@ def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[Mardock
 
 
 def _raised(project: Project, name: str, raised: Raised) -> MardockError:
-    from mardock.cli.registering import sources_of
     from mardock.handler.explained import explain
 
-    failure = explain(raised, sources_of(project, project.settings.models[name].archive.model_name))
+    failure = explain(raised, project.settings.models[name].archive.python_sources(project.root))
     kind = WorkerFailedError if raised.stage in ("load", "initialize") else ServingError
     return kind(
         f"{name} failed in {raised.stage}: {failure.summary}",

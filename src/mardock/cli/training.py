@@ -1,71 +1,23 @@
-"""Train a model only when its weights are older than what they are made from."""
+"""Train a model, with this terminal for its command."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 import typer
 
 from mardock.cli import console, context
-from mardock.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
-    from mardock.settings.schema import Training
-
-# What a command ends with that Ctrl-C, SIGTERM or a closed terminal ended: nothing to tell the user.
-ENDED_BY_SIGNAL = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
 def train(project: Project, model: Optional[str], *, force: bool) -> str:
-    """Bring a model's weights up to date and return the model's name.
+    """Bring a model's weights up to date and return the model's name; see `tasks.train`."""
+    from mardock.tasks.train import train as bring_up_to_date
 
-    Raises:
-        ConfigError: mardock.toml does not say how to train it, or one of the inputs is missing.
-        EngineError: the training command failed.
-    """
-    name, settings = project.settings.model(model)
-    training = settings.train
-    if training is None:
-        raise ConfigError(
-            f"mardock.toml does not say how to train {name}",
-            hint=f"add a [models.{name}.train] table with command and outputs",
-        )
-    if not force and up_to_date(project.root, training):
-        console.note(f"{', '.join(training.outputs)}: up to date")
-        return name
-    console.note(f"training {name}: {' '.join(training.command)}")
-    engine = context.torch_engine(project)
-    outputs = [project.root / output for output in training.outputs]
-    code = engine.exec(training.command, interactive=context.on_a_terminal(), writes=outputs)
-    if code in ENDED_BY_SIGNAL:
+    name, _ = project.settings.model(model)
+    code = bring_up_to_date(project, name, force=force, interactive=context.on_a_terminal(), listener=console)
+    if code:
         raise typer.Exit(code)
-    if code != 0:
-        raise EngineError(f"training {name} failed with exit code {code}", hint="its own message stands above")
-    missing = [output for output, path in zip(training.outputs, outputs) if not path.exists()]
-    if missing:
-        raise EngineError(
-            f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]"
-        )
     return name
-
-
-def up_to_date(root: Path, training: Training) -> bool:
-    """Say whether every output exists and is newer than every input."""
-    outputs = [root / output for output in training.outputs]
-    if not all(output.exists() for output in outputs):
-        return False
-    oldest = min(output.stat().st_mtime for output in outputs)
-    return all(file.stat().st_mtime <= oldest for name in training.inputs for file in _files(root / name))
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    elif path.is_dir():
-        yield from (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    else:
-        raise ConfigError(f"training reads {path}, which does not exist", hint="mend inputs in mardock.toml")

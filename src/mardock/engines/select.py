@@ -52,6 +52,28 @@ def needed(project: Project) -> Engine:
     return found
 
 
+def chosen(project: Project, listener: Listener) -> Engine:
+    """Return the engine that runs the project, or is to run it; see `create`.
+
+    Raises:
+        EngineError: another engine than the one asked for runs it.
+    """
+    found = running(project)
+    if found is None:
+        return create(project, listener)
+    asked = project.overrides.get("engine")
+    if asked not in (None, "auto", found.name):
+        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
+    return found
+
+
+def where_torch_is(project: Project, listener: Listener) -> Engine:
+    """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
+    if project.settings.machine.engine == "auto" and not place.inside():
+        return chosen(project, listener)
+    return create(project, listener)
+
+
 def not_running(project: Project) -> EngineNotRunningError:
     """Return the error that says that no server runs for the project, and how one in a container came to its end."""
     if place.inside():

@@ -74,7 +74,7 @@ def all_checks(project: Project, *, fix: bool) -> list[Check]:
     return visit.found
 
 
-def _check(name: str, *, engine: bool = False, needs: Optional[str] = None) -> Callable[[Callable[[Visit], str]], Look]:
+def check(name: str, *, engine: bool = False, needs: Optional[str] = None) -> Callable[[Callable[[Visit], str]], Look]:
     """Make one check of a function that returns its finding, or raises what is to be mended.
 
     Args:
@@ -97,12 +97,12 @@ def _check(name: str, *, engine: bool = False, needs: Optional[str] = None) -> C
     return make
 
 
-@_check("python")
+@check("python")
 def _python(visit: Visit) -> str:
     return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
-@_check("settings")
+@check("settings")
 def _settings(visit: Visit) -> str:
     models = ", ".join(visit.project.settings.models) or "no models"
     return f"mardock.toml and .env can be read: {models}"
@@ -133,21 +133,21 @@ def _disk(visit: Visit) -> Iterator[Check]:
     yield Check("disk", ok=free >= LEAST_FREE_BYTES, finding=finding, hint="archives and images need room: free some")
 
 
-@_check("torch and TorchServe", engine=True)
+@check("torch and TorchServe", engine=True)
 def _torchserve(visit: Visit) -> str:
     from mardock.engines.native.installation import find_torchserve
 
     return f"TorchServe {find_torchserve().version} and torch, for archive, compile and try"
 
 
-@_check("server")
+@check("server")
 def _server(visit: Visit) -> str:
     from mardock.engines import select
 
     return f"TorchServe answers at {select.needed(visit.project).endpoint().inference_url}"
 
 
-@_check("native engine", engine=True)
+@check("native engine", engine=True)
 def _native(visit: Visit) -> str:
     from mardock.engines.native.installation import find_java, find_torchserve
 
@@ -156,11 +156,11 @@ def _native(visit: Visit) -> str:
     return f"TorchServe {torchserve.version}, Java {java.version}"
 
 
-@_check("docker engine", engine=True)
+@check("docker engine", engine=True)
 def _docker(visit: Visit) -> str:
-    from mardock.engines.docker.daemon import check
+    from mardock.engines.docker import daemon
 
-    check()
+    daemon.check()
     return "Docker and Compose answer"
 
 
@@ -177,14 +177,14 @@ def _images(visit: Visit) -> Iterator[Check]:
         yield Check("images", ok=False, finding=error.message, hint=error.hint)
 
 
-@_check("gpu", needs="docker engine")
+@check("gpu", needs="docker engine")
 def _gpu(visit: Visit) -> str:
     from mardock.engines.docker import survey
 
     return survey.gpu(visit.project)
 
 
-@_check("ports")
+@check("ports")
 def _ports(visit: Visit) -> str:
     from mardock.engines import select
     from mardock.engines.native.preflight import check_ports

@@ -19,14 +19,13 @@ import time
 from pathlib import Path
 
 from benchmarks import results
-from mardock.cli import trial_plan
 from mardock.handler import ending, trial
 from mardock.handler.child import Child
 from mardock.handler.notes import Notes
 from mardock.handler.outcome import Trial
 from mardock.handler.wire import Request
 from mardock.settings.project import Project
-from mardock.tasks import samples
+from mardock.tasks import samples, trial_plan
 
 REPOSITORY = Path(__file__).parents[1]
 ROUNDS = 11

@@ -1,48 +1,45 @@
-"""Which files are sent to a model."""
+"""What is sent to a model."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import pytest
 
 from mardock.errors import ConfigError
 from mardock.settings.project import Project
-from mardock.tasks.samples import read, some, to_send
+from mardock.tasks import samples
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "mardock.toml").write_text(
-        '[models.digits]\nsample = "samples"\n[models.digits.archive]\nhandler = "handler.py"\n', encoding="utf-8"
-    )
-    return tmp_path
+def test_it_is_the_models_sample_unless_files_are_named_and_folders_are_opened(project: Project) -> None:
+    assert samples.to_send(project, None, []) == [project.root / "sample.txt"]
+    folder = project.root / "more"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("b", "a", ".hidden"):
+        (folder / name).write_text(name)
+    assert samples.to_send(project, None, [folder]) == [folder / "a", folder / "b"]
+    assert samples.bodies(project, "doubler", [folder, project.root / "sample.txt"]) == (b"a", b"b", b"21")
 
 
-@pytest.fixture
-def samples(root: Path) -> Path:
-    folder = root / "samples"
+def test_some_are_picked_and_never_one_twice(project: Project) -> None:
+    folder = project.root / "more"
     folder.mkdir()
-    return folder
-
-
-def test_a_folder_gives_its_files_in_order_without_hidden_ones_and_folders(root: Path, samples: Path) -> None:
-    (samples / "deeper").mkdir()
-    for name in ("b_2.png", "a_1.png", ".DS_Store"):
-        (samples / name).touch()
-    assert to_send(Project(root), "digits", []) == [samples / "a_1.png", samples / "b_2.png"]
-
-
-def test_some_are_picked_and_never_one_twice(root: Path, samples: Path) -> None:
-    files = [samples / f"{number}.png" for number in range(20)]
+    files = [folder / f"{number}.png" for number in range(20)]
     for file in files:
         file.touch()
-    picked = some(to_send(Project(root), "digits", [samples]), 10)
+    picked = samples.some(samples.to_send(project, None, [folder]), 10)
     assert len(set(picked)) == 10
     assert set(picked) < set(files)
-    assert len(some(to_send(Project(root), "digits", [samples]), 50)) == 20
+    assert len(samples.some(files, 50)) == 20
+    assert samples.some(files, None) == files
 
 
-def test_a_file_that_cannot_be_read_is_named(samples: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read .*samples: Is a directory"):
-        read(samples)
+def test_a_file_that_cannot_be_read_is_named(project: Project) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
+        samples.read(project.root)
+
+
+def test_what_is_too_large_to_be_held_is_refused(project: Project) -> None:
+    os.truncate(project.root / "sample.txt", (256 << 20) + 1)
+    with pytest.raises(ConfigError, match="larger than 256 MiB"):
+        samples.bodies(project, "doubler", [])

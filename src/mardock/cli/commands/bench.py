@@ -12,14 +12,10 @@ from mardock.benchmark.plan import BenchPlan
 from mardock.cli import console, context, panels
 from mardock.cli.deploy_options import Behind, Elsewhere, Target
 from mardock.defaults import MAX_WORKERS
-from mardock.errors import MardockError, ServingError
+from mardock.errors import MardockError
 
 if TYPE_CHECKING:
     from mardock.benchmark.bench import Bench
-    from mardock.benchmark.report import BenchReport
-    from mardock.deploy.base import Served
-    from mardock.endpoint import Endpoint
-    from mardock.settings.project import Project
 
 _OPEN_LOOP_CONNECTIONS = (100,)  # what TorchServe lets wait in a model's queue, unless told otherwise
 
@@ -101,6 +97,8 @@ def run(
     from mardock.benchmark.bench import Bench
     from mardock.cli import bench_options, deploy_options
     from mardock.deploy import served
+    from mardock.tasks import bench as task
+    from mardock.tasks import samples
 
     bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
     bench_options.check_writable(csv, html)
@@ -111,7 +109,7 @@ def run(
     connections = _OPEN_LOOP_CONNECTIONS if rate else BenchPlan.concurrency
     plan = BenchPlan(
         model=called,
-        bodies=bench_options.bodies(project, asked, files or []),
+        bodies=samples.bodies(project, asked, files or []),
         version=version,
         content_type=content_type,
         concurrency=bench_options.numbers("--concurrency", concurrency, most=10_000) if concurrency else connections,
@@ -124,7 +122,7 @@ def run(
         protocol=bench_options.protocol(protocol),
     )
     ours = found is None and url is None  # may be loaded, though from the dev container it is another machine's
-    job = Bench(_endpoint(project, found, url), plan, allow_remote=yes or ours, listener=console)
+    job = Bench(task.endpoint(project, found, url), plan, allow_remote=yes or ours, listener=console)
     logs = f"mardock deploy logs --endpoint {endpoint}" if endpoint else "mardock logs"
     _carry_out(job, max_error_rate, logs, as_json=as_json, csv=csv, html=html)
 
@@ -142,20 +140,12 @@ def compare(
     bench_report.show_comparison((before, after), read_report(before), read_report(after), as_json=as_json)
 
 
-def _endpoint(project: Project, found: Optional[Served], url: Optional[str]) -> Endpoint:
-    from mardock.endpoint import Endpoint
-    from mardock.engines import select
-
-    if found is not None:
-        return found.endpoint
-    return Endpoint(url.rstrip("/")) if url else select.needed(project).endpoint()
-
-
 def _carry_out(
     job: Bench, max_error_rate: float, logs: str, *, as_json: bool, csv: Optional[Path], html: Optional[Path]
 ) -> None:
     """Run a benchmark and report it, also when the server died or the user had seen enough."""
     from mardock.cli.show import bench_report
+    from mardock.tasks import bench as task
 
     failure: Optional[MardockError] = None
     try:
@@ -167,20 +157,6 @@ def _carry_out(
         if report.runs:
             bench_report.show(report, as_json=as_json)
             bench_report.write(report, csv=csv, html=html)
-    failure = failure or _verdict(report, max_error_rate, logs)
+    failure = failure or task.failure(report, max_error_rate, logs)
     if failure is not None:
         raise failure
-
-
-def _verdict(report: BenchReport, max_error_rate: float, logs: str) -> Optional[ServingError]:
-    """Return the failure to end with when the server died or too many requests failed."""
-    for run in report.runs:
-        if run.cut_short:
-            return ServingError(f"{report.model}: {run.cut_short}; what was measured until then is kept", hint=logs)
-        if run.error_rate > max_error_rate:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in run.errors.items())
-            return ServingError(
-                f"{report.model}, {run.label}: {run.error_rate:.2%} of the requests failed ({kinds})",
-                hint=f"{logs}; to put up with some: --max-error-rate",
-            )
-    return None

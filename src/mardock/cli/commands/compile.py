@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock import extras
 from mardock.cli import console, context
-from mardock.cli.candidate_option import ALL, WINNER, NamesCandidate
+from mardock.cli.candidate_option import NamesCandidate
 from mardock.cli.panels import BEFORE_SERVED
-from mardock.compile.report import Tolerance
+from mardock.compile.report import ALL, WINNER, Tolerance
 from mardock.defaults import MAX_THREADS
-from mardock.errors import ConfigError, EngineNotFoundError
+from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.compile.report import CompileReport
@@ -61,17 +59,16 @@ def compile_model(
 
     Under Docker it runs in the dev container.
     """
-    from mardock.cli import compile_job, compiled
     from mardock.cli.show import compile_report
+    from mardock.tasks import compile as task
+    from mardock.tasks import compiled
 
     if not all(map(math.isfinite, (rtol, atol, timeout))):
         raise ConfigError("--rtol, --atol and --timeout must be finite", hint="mardock compile --help")
     project = context.project(engine=engine)
     name, settings = _model(project, model, module)
     context.forward_to_torch(project, writes=[compiled.report_file(project, name)] if save else [])
-    if find_spec("torch") is None:
-        raise EngineNotFoundError("compiling needs torch, not installed here", hint=extras.how_to_add("native"))
-    plan = compile_job.Options(
+    plan = task.CompilePlan(
         module=module,
         shapes=tuple(input_shape or []),
         dtypes=tuple(dtype or []),
@@ -84,9 +81,9 @@ def compile_model(
         rounds=rounds,
         timeout=timeout,
     )
-    report = compile_job.run(project, name, settings, plan)
+    report = task.compile_model(project, name, settings, plan, listener=console)
     compile_report.show(report, as_json=as_json)
-    failure = _refusal(report, save)
+    failure = task.refusal(report, plan)
     if failure is not None:
         raise failure
     _tell_saved(project, name, report, save)
@@ -101,13 +98,6 @@ def _model(project: Project, model: Optional[str], module: Optional[str]) -> tup
 
 def _names(text: Optional[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
-
-
-def _refusal(report: CompileReport, save: Optional[str]) -> Optional[ConfigError]:
-    """Return why the candidate that was to be kept by its name was not."""
-    from mardock.cli import compiled
-
-    return None if save in (None, WINNER, ALL) else compiled.refusal(report, report.candidate(save))
 
 
 def _tell_saved(project: Project, name: str, report: CompileReport, save: Optional[str]) -> None:

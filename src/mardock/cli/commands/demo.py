@@ -24,16 +24,18 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(model: context.ModelArgument = None, engine: context.EngineOption = None) -> None:
     """Train, archive, serve, register and predict: the whole way of one model, skipping what is up to date."""
-    from mardock.cli import training
     from mardock.cli.show import registrations
     from mardock.serving import Server
     from mardock.tasks import lifecycle
     from mardock.tasks.register import Registrar
+    from mardock.tasks.train import train
 
     project = context.project(engine=engine)
     name, settings = project.settings.model(model)
     if settings.train:
-        training.train(project, name, force=False)
+        code = train(project, name, interactive=context.on_a_terminal(), listener=console)
+        if code:
+            raise typer.Exit(code)
     _archive(project, name)
     server = Server.of(project, lifecycle.start(project, timeout=_START_TIMEOUT_S, listener=console))
     registrations.show([Registrar(project, server, replace=True, listener=console).one(name)])
@@ -43,9 +45,9 @@ def demo(model: context.ModelArgument = None, engine: context.EngineOption = Non
 
 def _archive(project: Project, name: str) -> None:
     """Archive a model where torch is."""
-    from mardock.cli.commands import archive
     from mardock.engines import select
     from mardock.errors import ServingError
+    from mardock.tasks.archive import archive
 
     engine = select.where_torch_is(project, console)
     if not engine.torch_is_here:
@@ -54,9 +56,9 @@ def _archive(project: Project, name: str) -> None:
         if code != 0:
             raise ServingError(f"archiving {name} in the dev container failed", hint="its own message stands above")
         return
-    result = archive.build(project, name)
-    shown = result.archive.path.relative_to(project.root)
-    console.note(f"{shown}: {'written' if result.changed else 'up to date'}")
+    done = archive(project, name, listener=console)
+    shown = done.archive.path.relative_to(project.root)
+    console.note(f"{shown}: {'written' if done.changed else 'up to date'}")
 
 
 def _predict(project: Project, name: str, endpoint: Endpoint) -> None:

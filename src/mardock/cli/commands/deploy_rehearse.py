@@ -36,9 +36,9 @@ def rehearse(
     as_json: context.Json = False,
 ) -> None:
     """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
-    from mardock.cli import scratch
     from mardock.deploy import destination, experiment
     from mardock.deploy.rehearsal.rehearse import rehearse as run
+    from mardock.temp_folder import temp_folder
 
     project = context.project()
     to = destination.able(project, target, Rehearsable)
@@ -46,7 +46,7 @@ def rehearse(
     sample = _sample(project, found.name, data)
     agreed = to.target.contract(to.site, found, console)
     sources = project.settings.models[found.name].archive.python_sources(project.root)
-    with scratch.folder(project, "rehearsal-") as folder:
+    with temp_folder(project.state, "rehearsal-") as folder:
         report = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
     _show(report, as_json=as_json)
     if report.failure is not None:

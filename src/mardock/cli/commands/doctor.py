@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import console, context, host_only, panels
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,16 +19,17 @@ def doctor(
     as_json: context.Json = False,
 ) -> None:
     """Check this machine and this project, and say how to mend what is missing; exits with 3 when no engine can run."""
-    from mardock.cli import checks
     from mardock.errors import EngineNotFoundError
+    from mardock.tasks.doctor import all_checks
 
-    found = checks.all_checks(context.project(), fix=fix)
+    found = all_checks(context.project(), fix=fix)
+    hints = [check.hint and host_only.told(check.hint) for check in found]
     if as_json:
-        console.data_json([check.to_dict() for check in found])
+        console.data_json([{**check.to_dict(), "hint": hint} for check, hint in zip(found, hints)])
     else:
-        for check in found:
+        for check, hint in zip(found, hints):
             console.data(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.finding}")
-            if check.hint and not check.ok:
-                console.data(f"      {check.hint}")
+            if hint and not check.ok:
+                console.data(f"      {hint}")
     if not any(check.ok for check in found if check.engine):
         raise typer.Exit(EngineNotFoundError.exit_code)

@@ -6,23 +6,24 @@ import dataclasses
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mardock.cli import console, context, panels, sboms
+from mardock.cli import console, context, panels
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
     from mardock.archive.checkpoint import Checkpoint
     from mardock.archive.contents import Contents
     from mardock.archive.diff import Change, Difference
+    from mardock.compile.report import CandidateReport, CompileReport
+    from mardock.tasks.inspect import Inspected
 
 DIFFERS = 7
 """The exit code of `diff --exit-code` when there is a difference; 1 is kept for bugs, and those up to 6 for errors."""
 
 _SHOWN = 20
-_LONGEST_REPORT = 1 << 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,45 +38,17 @@ def inspect(
     as_json: context.Json = False,
 ) -> None:
     """Show an archive's manifest, members, requirements, what saved its weights and how they were compiled."""
-    from mardock.archive.contents import of_archive
-    from mardock.archive.read import read
+    from mardock.tasks import inspect as job
+    from mardock.tasks import sbom as sboms
 
     if sbom:
         console.data(sboms.text(archive).rstrip())
         return
-    found = read(archive)
-    contents = of_archive(archive)
-    weights = _checkpoints(contents)
-    compiled = _compiled(contents)
-    requirements = _requirements(contents)
+    found = job.inspect(archive)
     if as_json:
-        names = ("name", "size", "packed", "compression")
-        console.data_json(
-            {
-                "name": found.name,
-                "version": found.version,
-                "sha256": found.sha256,
-                "manifest": found.manifest,
-                "members": [{name: getattr(member, name) for name in names} for member in found.members],
-                "weights": [{"name": name, **_told(one)} for name, one in weights.items()],
-                "compiled": compiled,
-                "requirements": requirements,
-            }
-        )
-        return
-    console.data(f"{found.name} {found.version}  sha256 {found.sha256}")
-    for key, value in found.manifest["model"].items():
-        console.data(f"  {key}: {value}")
-    for name, one in weights.items():
-        told = f"format version {one.format_version}, {len(one.entries)} entries, saved by torch {one.torch_version}"
-        console.data(f"  {name}: {one.form}, {told}")
-    if compiled:
-        console.data(f"  compiled: {_printable(_verdict(compiled))}")
-    for line in requirements:
-        console.data(f"  requires {line}")
-    console.data("")
-    rows = [(one.name, f"{one.size:,}", f"{one.packed:,}", one.compression) for one in found.members]
-    console.table(("MEMBER", "BYTES", "PACKED", "COMPRESSION"), rows)
+        console.data_json(_to_dict(found))
+    else:
+        _show_archive(found)
 
 
 def diff(
@@ -111,15 +84,35 @@ def _contents(given: str) -> Contents:
     return contents.of_project(settings.archive, project.root)
 
 
-def _checkpoints(contents: Contents) -> dict[str, Checkpoint]:
-    from mardock.archive import checkpoint
+def _to_dict(found: Inspected) -> dict[str, Any]:
+    names = ("name", "size", "packed", "compression")
+    return {
+        "name": found.archive.name,
+        "version": found.archive.version,
+        "sha256": found.archive.sha256,
+        "manifest": found.archive.manifest,
+        "members": [{name: getattr(member, name) for name in names} for member in found.archive.members],
+        "weights": [{"name": name, **_told(one)} for name, one in found.weights.items()],
+        "compiled": found.compiled and _compiled(*found.compiled),
+        "requirements": [_printable(line) for line in found.requirements],
+    }
 
-    found: dict[str, Optional[Checkpoint]] = {}
-    for name in contents.members:
-        if name.endswith(checkpoint.SUFFIXES):
-            with contents.members[name]() as file:
-                found[name] = checkpoint.look(file)
-    return {name: one for name, one in found.items() if one is not None}
+
+def _show_archive(found: Inspected) -> None:
+    archive = found.archive
+    console.data(f"{archive.name} {archive.version}  sha256 {archive.sha256}")
+    for key, value in archive.manifest["model"].items():
+        console.data(f"  {key}: {value}")
+    for name, one in found.weights.items():
+        told = f"format version {one.format_version}, {len(one.entries)} entries, saved by torch {one.torch_version}"
+        console.data(f"  {name}: {one.form}, {told}")
+    if found.compiled:
+        console.data(f"  compiled: {_printable(_verdict(_compiled(*found.compiled)))}")
+    for line in found.requirements:
+        console.data(f"  requires {_printable(line)}")
+    console.data("")
+    rows = [(one.name, f"{one.size:,}", f"{one.packed:,}", one.compression) for one in archive.members]
+    console.table(("MEMBER", "BYTES", "PACKED", "COMPRESSION"), rows)
 
 
 def _told(one: Checkpoint) -> dict[str, Any]:
@@ -131,23 +124,8 @@ def _told(one: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _compiled(contents: Contents) -> Optional[dict[str, Any]]:
-    """Return what the report in an archive says of the candidate that is its model; None without such a report."""
-    from mardock.compile.report import parse_report
-    from mardock.compile.saving import REPORT_NAME
-
-    model = contents.manifest["model"].get("serializedFile", "")
-    if REPORT_NAME not in contents.members:
-        return None
-    with contents.members[REPORT_NAME]() as file:
-        text = file.read(_LONGEST_REPORT)
-    try:
-        report = parse_report(text)
-    except ValueError:  # another file of that name
-        return None
-    found = next((candidate for candidate in report.candidates if candidate.name == Path(model).stem), None)
-    if found is None or found.sha256 != contents.digest(model):
-        return None
+def _compiled(found: CandidateReport, report: CompileReport) -> dict[str, Any]:
+    """Return what a report says of the candidate that is an archive's model."""
     return {
         "candidate": found.name,
         "status": found.status,
@@ -167,15 +145,6 @@ def _verdict(compiled: dict[str, Any]) -> str:
         faster = f", {gain:+.0%} calls per second" if is_real else ", no gain beyond noise"
     made = "torch {torch}, {machine}, threads: {threads}".format(**compiled)
     return f"{compiled['candidate']}, {compiled['status']}{faster}; {made}"
-
-
-def _requirements(contents: Contents) -> list[str]:
-    """Return the lines of an archive's requirements file that ask for something."""
-    name = contents.manifest["model"].get("requirementsFile")
-    if not name:
-        return []
-    lines = b"".join(contents.chunks(name)).decode(errors="replace").splitlines()
-    return [_printable(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _show(found: Difference) -> None:

@@ -20,8 +20,11 @@ def train(
     engine: context.EngineOption = None,
 ) -> None:
     """Run the model's training command where torch is, unless its outputs are newer than its inputs."""
-    from mardock.cli import training
+    from mardock.tasks import train as task
 
     project = context.project(engine=engine)
-    name = training.train(project, model, force=force)
+    name, _ = project.settings.model(model)
+    code = task.train(project, name, force=force, interactive=context.on_a_terminal(), listener=console)
+    if code:
+        raise typer.Exit(code)
     console.success(f"{name} is trained", then=f"mardock archive {name}")

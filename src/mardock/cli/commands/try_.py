@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from mardock import extras
 from mardock.cli import console, context
 from mardock.cli.panels import BEFORE_SERVED
-from mardock.errors import ConfigError, EngineNotFoundError, ServingError
-from mardock.tasks import samples
-
-if TYPE_CHECKING:
-    from mardock.handler.child import Child
-    from mardock.handler.golden import Golden
-    from mardock.handler.outcome import Reply, Trial
-    from mardock.handler.trial import TrialSpec
-    from mardock.handler.wire import Request
-    from mardock.settings.project import Project
+from mardock.errors import ConfigError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,102 +39,38 @@ def try_model(
 
     Every file is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
-    from mardock.cli import trial_plan
     from mardock.cli.show import trial_report
-    from mardock.handler import golden, trial
-    from mardock.handler.child import Child
+    from mardock.tasks import try_model as task
+    from mardock.tasks.trial_verdict import raise_failure, warnings
 
     if save_golden and check_golden:
         raise ConfigError("--save-golden and --check-golden exclude each other", hint="leave out one of them")
-    with Child(trial.import_torchserve, trial.run) as child:  # torch is imported while the settings are read
+    with task.begin() as child:  # torch is imported while the settings are read
         project = context.project(engine=engine)
-        name, settings = project.settings.model(model)
-        golden_file = project.root / "torchserve" / name / "golden.json"
+        name, _ = project.settings.model(model)
+        golden_file = task.golden_file(project, name)
         context.forward_to_torch(project, writes=[golden_file] if save_golden else [])
-        _require_torchserve()
-        expected = golden.load(golden_file) if check_golden else None
-        files = _files(project, name, [*(data or []), *(more or [])], expected)
-        requests = _requests(project, files, content_type, expected)
-        spec = trial_plan.plan(project, settings, requests, batch=batch, timeout=timeout, debug=pdb)
-        found = _attempt(child, spec, project)
+        found = task.try_model(
+            child,
+            project,
+            name,
+            [*(data or []), *(more or [])],
+            batch=batch,
+            content_type=content_type,
+            timeout=timeout,
+            debug=pdb,
+            against_golden=check_golden,
+        )
+    labels = list(found.requests)
     if not as_json:
-        trial_report.show_stages(found, list(requests))
-    trial_report.raise_failure(project, name, found, batched=spec.batch_size > 1, interrupted=child.interrupted)
-    trial_report.warn(project, name, found)
-    trial_report.show_replies(name, found, list(requests), as_json=as_json)
-    replies = [run.replies[0] for run in found.singles]
-    if expected:
-        _compare(name, expected, requests, replies)
+        trial_report.show_stages(found.trial, labels)
+    raise_failure(found.failure, interrupted=found.interrupted, listener=console)
+    for warning in warnings(project, name, found.trial):
+        console.warn(warning)
+    trial_report.show_replies(name, found.trial, labels, as_json=as_json)
+    if check_golden:
+        found.check()
+        console.success(f"{name} gives the {len(labels)} expected answers")
     elif save_golden:
-        _save(golden_file, requests, replies)
-
-
-def _require_torchserve() -> None:
-    missing = [package for package in ("torch", "ts") if find_spec(package) is None]
-    if missing:
-        raise EngineNotFoundError(
-            f"a handler needs {' and '.join(missing)}, not installed here", hint=extras.how_to_add("native")
-        )
-
-
-def _files(project: Project, name: str, given: Sequence[Path], expected: Optional[Golden]) -> list[Path]:
-    if given:
-        return samples.to_send(project, name, given)
-    if expected:
-        return [project.root / sample for sample in expected.samples]
-    return samples.to_send(project, name, [])[:1]
-
-
-def _requests(
-    project: Project, files: Sequence[Path], content_type: Optional[str], expected: Optional[Golden]
-) -> dict[str, Request]:
-    """Read the files, each under its path relative to the project."""
-    from mardock.handler.wire import Request
-
-    kept = expected.samples if expected else {}
-    requests = {}
-    for file in files:
-        path = file.resolve()
-        root = project.root.resolve()
-        label = str(path.relative_to(root)) if root in path.parents else str(path)
-        sent_as = content_type or (kept[label].content_type if label in kept else None)
-        requests[label] = Request(samples.read(file), sent_as)
-    return requests
-
-
-def _attempt(child: Child, spec: TrialSpec, project: Project) -> Trial:
-    from mardock.cli import scratch
-    from mardock.handler import ending
-    from mardock.handler.notes import Notes
-
-    with scratch.folder(project, "try-") as folder:
-        notes = Notes(folder)
-        return ending.conclude(spec, notes, child.run(spec, notes))
-
-
-def _compare(name: str, expected: Golden, requests: Mapping[str, Request], replies: Sequence[Reply]) -> None:
-    found = [
-        line
-        for (label, request), reply in zip(requests.items(), replies)
-        for line in expected.check(label, request.body, reply)
-    ]
-    if found:
-        raise ServingError(
-            f"{name} does not give the expected answers",
-            details="\n".join(found),
-            hint=f"mend it, or take the new answers for right: mardock try {name} --save-golden",
-        )
-    console.success(f"{name} gives the {len(requests)} expected answers")
-
-
-def _save(path: Path, requests: Mapping[str, Request], replies: Sequence[Reply]) -> None:
-    from mardock.handler import golden
-    from mardock.handler.comparison import Tolerance
-
-    known = golden.load(path).tolerance if path.exists() else Tolerance()
-    answers = {
-        label: golden.expect(request.body, reply, request.content_type)
-        for (label, request), reply in zip(requests.items(), replies)
-    }
-    golden.save(path, golden.Golden(answers, known))
-    console.success(f"kept {len(answers)} expected answers in {path.name}", then="mardock try --check-golden")
+        found.keep(golden_file)
+        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")

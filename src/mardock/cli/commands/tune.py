@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock.cli import console, context, panels
-from mardock.errors import ConfigError, MardockError, ServingError
+from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
-    from mardock.archive.spec import ArchiveSpec
     from mardock.settings.project import Project
     from mardock.tuning.report import TuneReport
     from mardock.tuning.tuner import Tuner
-    from mardock.tuning.write_back import Edit
 
 _UNITS = {"ms": 1.0, "s": 1000.0}
 
@@ -58,17 +56,24 @@ def tune(
     """
     from mardock.cli import bench_options
     from mardock.engines import select
-    from mardock.tuning.measurer import Load
-    from mardock.tuning.tuner import TunePlan, Tuner
+    from mardock.tasks import tune as task
+    from mardock.tuning.tuner import Tuner
 
     project = context.project()
     name, settings = project.settings.model(model)
     limit_ms = None if p99 is None else _milliseconds(p99)
-    specs = _variants(project, name) if variants else {}
-    load = Load(bench_options.bodies(project, name, data or []), concurrency, content_type)
+    plan = task.plan(
+        project,
+        name,
+        data or [],
+        limit_ms=limit_ms,
+        budget=budget,
+        concurrency=concurrency,
+        content_type=content_type,
+        variants=variants,
+    )
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
     bench_options.check_writable(page)
-    plan = TunePlan(load, limit_ms, budget, specs)
     tuner = Tuner(select.needed(project), project, settings, plan, listener=console)
     failure = _run(tuner, page, as_json=as_json)
     report = tuner.report
@@ -96,15 +101,17 @@ def _run(tuner: Tuner, page: Path, *, as_json: bool) -> Optional[MardockError]:
 
 def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool) -> Optional[MardockError]:
     """Write the winner down; returns the failure to end with when no setting keeps the limit."""
+    from mardock.tasks import tune as task
     from mardock.tuning.html_report import verdict
 
-    if report.nearest is not None:
-        return ServingError(verdict(report), hint="allow a higher --p99, or fewer requests at once: --concurrency")
+    failure = task.failure(report)
+    if failure is not None:
+        return failure
     if report.winner is None:
         console.success(verdict(report), then=f"mardock bench {report.model}")
         return None
     console.success(verdict(report))
-    edit = _edit(project, name, report)
+    edit = task.winning_edit(project, name, report)
     for line in edit.diff():
         console.note(f"  {line}")
     if dry_run:
@@ -118,16 +125,6 @@ def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool)
         then=f"{restart}mardock archive {name}{compiled} && mardock register {name} --replace",
     )
     return None
-
-
-def _edit(project: Project, name: str, report: TuneReport) -> Edit:
-    from mardock.engines import select
-    from mardock.tuning.write_back import edit_for
-
-    assert report.winner is not None
-    threads = select.needed(project).status().threads
-    with_threads = threads is not None and threads.per_model
-    return edit_for(report.winner, project.root, name, project.settings.models[name], with_threads=with_threads)
 
 
 def _milliseconds(text: str) -> float:
@@ -144,19 +141,3 @@ def _milliseconds(text: str) -> float:
     if not 0 < value < math.inf:
         raise ConfigError(f"--p99 {text!r} is no time", hint="e.g. --p99 50ms")
     return value
-
-
-def _variants(project: Project, name: str) -> dict[str, ArchiveSpec]:
-    """Return the model's archive as each compiled candidate that was saved, is servable and answers as eager does."""
-    from mardock.cli import compiled
-    from mardock.compile.report import read_report
-    from mardock.compile.saving import REPORT_NAME
-
-    kept = compiled.folder(project, name) / REPORT_NAME
-    if not kept.exists():
-        raise ConfigError(f"{name} was not compiled yet", hint=f"mardock compile {name} --save all")
-    candidates = read_report(kept).candidates
-    usable = [c.name for c in candidates if c.verified and c.servable and c.file is not None]
-    if not usable:
-        raise ConfigError(f"no compiled candidate of {name} was saved", hint=f"mardock compile {name} --save all")
-    return {candidate: compiled.spec_of(project, name, candidate) for candidate in usable}

@@ -1,17 +1,14 @@
-"""What `mardock try` shows: the stages on stderr, the predictions on stdout, and what TorchServe would not serve."""
+"""What `mardock try` shows: the stages on stderr, the predictions on stdout."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from mardock.cli import console
-from mardock.errors import MardockError, ServingError, WorkerFailedError
-from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:
-    from mardock.handler.outcome import BatchRun, Raised, Stage, Trial
-    from mardock.settings.project import Project
+    from mardock.handler.outcome import Stage, Trial
 
 
 def show_stages(trial: Trial, labels: Sequence[str]) -> None:
@@ -37,41 +34,6 @@ def _rows(stages: Sequence[Stage]) -> Iterator[tuple[str, ...]]:
         yield name, f"{stage.seconds * 1000:,.1f}", stage.took, stage.gave
 
 
-def raise_failure(project: Project, name: str, trial: Trial, *, batched: bool, interrupted: bool) -> None:
-    """Raise what the model would fail with in TorchServe, as it is to be served.
-
-    Args:
-        batched: whether it is served more than one request at once.
-
-    Raises:
-        WorkerFailedError: it does not load.
-        ServingError: it raises, or TorchServe would refuse what it returns.
-        KeyboardInterrupt: it was interrupted; where, is printed.
-    """
-    as_served = [trial.batch] if trial.batch and batched else []
-    failure = _first_failure(project, name, trial, [*trial.singles, *as_served])
-    if interrupted:
-        if failure:
-            console.note(failure.message)
-        raise KeyboardInterrupt
-    if failure:
-        raise failure
-
-
-def warn(project: Project, name: str, trial: Trial) -> None:
-    """Print what would be served, but not as it should be."""
-    for warning in trial.warnings:
-        console.warn(warning)
-    limit = as_served(project.settings.models[name], project.root).response_timeout
-    runs = [*trial.singles, *([trial.batch] if trial.batch else [])]
-    slowest = max((stage.seconds for run in runs for stage in run.stages if stage.name == "handle"), default=0.0)
-    if slowest > limit:
-        console.warn(f"a batch took {slowest:.1f} s: TorchServe ends its worker after {limit} s, the response_timeout")
-    failure = _run_failure(project, name, trial.batch) if trial.batch else None
-    if failure:
-        console.warn(f"{failure.message}; that is no failure as long as batch_size is 1")
-
-
 def show_replies(name: str, trial: Trial, labels: Sequence[str], *, as_json: bool) -> None:
     """Print the answers: a single one untouched, several one per line, or all as JSON."""
     replies = [run.replies[0] for run in trial.singles]
@@ -94,34 +56,3 @@ def _to_dict(name: str, trial: Trial, labels: Sequence[str]) -> dict[str, Any]:
         "batch": to_dict(trial.batch) if trial.batch else None,
         "warnings": list(trial.warnings),
     }
-
-
-def _first_failure(project: Project, name: str, trial: Trial, runs: Sequence[BatchRun]) -> Optional[MardockError]:
-    if trial.raised:
-        return _raised(project, name, trial.raised)
-    return next(filter(None, (_run_failure(project, name, run) for run in runs)), None)
-
-
-def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[MardockError]:
-    from mardock.handler.mends import mend_for
-
-    if run.raised:
-        return _raised(project, name, run.raised)
-    if run.refusal:
-        return ServingError(
-            f"TorchServe would refuse what {name} answers to a batch of {run.size}: {run.refusal}",
-            hint=mend_for(run.refusal),
-        )
-    return None
-
-
-def _raised(project: Project, name: str, raised: Raised) -> MardockError:
-    from mardock.handler.explained import explain
-
-    failure = explain(raised, project.settings.models[name].archive.python_sources(project.root))
-    kind = WorkerFailedError if raised.stage in ("load", "initialize") else ServingError
-    return kind(
-        f"{name} failed in {raised.stage}: {failure.summary}",
-        details=failure.traceback or None,
-        hint=failure.hint or f"stop there and look: mardock try {name} --pdb",
-    )

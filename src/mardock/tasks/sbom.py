@@ -12,8 +12,8 @@ from mardock.errors import ArchiveError
 _SERVED_BY = ("torch", "torchserve")
 
 
-def needs_extra() -> None:
-    """Ask for what an SBOM takes before any work is done.
+def check_extra() -> None:
+    """Ask for what an SBOM takes, before any work is done.
 
     Raises:
         ArchiveError: the extra `sbom` is not installed.

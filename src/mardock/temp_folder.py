@@ -1,4 +1,4 @@
-"""Scratch folders of a project's commands: gone at their end, and swept by the next one when a command was killed."""
+"""Temporary folders inside a project: gone with their job, and swept by the next one when a job was killed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from mardock import locks, ownership
 
-if TYPE_CHECKING:
-    from mardock.settings.project import Project
-
 
 @contextlib.contextmanager
-def folder(project: Project, prefix: str) -> Iterator[Path]:
-    """Yield an empty folder of the project, whose files can be hard links there; `prefix` is the command's own.
+def temp_folder(state: Path, prefix: str) -> Iterator[Path]:
+    """Yield an empty folder of the project, whose files can be hard links there.
 
     Its owner holds a lock on it, which the kernel lets go of when the owner dies, however it dies. Where this user may
     not write to the project, as in the dev container of one that belongs to root, the folder is the system's.
+
+    Args:
+        state: `Project.state`, made if need be.
+        prefix: of the folder's name, the kind of job's own.
     """
-    parent = _state(project)
+    parent = _writable(state)
     with contextlib.ExitStack() as stack:
         alone = locks.attempt(parent, timeout=math.inf, make=False) if parent else contextlib.nullcontext()
         with alone:  # nobody sweeps a new one
@@ -35,12 +36,12 @@ def folder(project: Project, prefix: str) -> Iterator[Path]:
         yield made.resolve()
 
 
-def _state(project: Project) -> Optional[Path]:
+def _writable(state: Path) -> Optional[Path]:
     with contextlib.suppress(OSError):
-        project.state.mkdir(exist_ok=True)
-        ownership.adopt([project.state])
-        if os.access(project.state, os.W_OK):
-            return project.state.resolve()
+        state.mkdir(exist_ok=True)
+        ownership.adopt([state])
+        if os.access(state, os.W_OK):
+            return state.resolve()
     return None
 
 

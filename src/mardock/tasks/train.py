@@ -5,13 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
-import typer
-
-from mardock.cli import console, context
 from mardock.engines import select
 from mardock.errors import ConfigError, EngineError
+from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -21,29 +19,38 @@ if TYPE_CHECKING:
 ENDED_BY_SIGNAL = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
-def train(project: Project, model: Optional[str], *, force: bool) -> str:
-    """Bring a model's weights up to date and return the model's name.
+def train(
+    project: Project, name: str, *, force: bool = False, interactive: bool = False, listener: Listener = SILENT
+) -> int:
+    """Bring a model's weights up to date, where torch is.
+
+    Args:
+        name: the model's in mardock.toml.
+        force: train even if they are.
+        interactive: whether the training command may use this process's terminal.
+
+    Returns:
+        0; or what the training command ended with when a signal of the user's ended it, who knows then.
 
     Raises:
         ConfigError: mardock.toml does not say how to train it, or one of the inputs is missing.
         EngineError: the training command failed.
     """
-    name, settings = project.settings.model(model)
-    training = settings.train
+    training = project.settings.models[name].train
     if training is None:
         raise ConfigError(
             f"mardock.toml does not say how to train {name}",
             hint=f"add a [models.{name}.train] table with command and outputs",
         )
     if not force and up_to_date(project.root, training):
-        console.note(f"{', '.join(training.outputs)}: up to date")
-        return name
-    console.note(f"training {name}: {' '.join(training.command)}")
-    engine = select.where_torch_is(project, console)
+        listener.note(f"{', '.join(training.outputs)}: up to date")
+        return 0
+    listener.note(f"training {name}: {' '.join(training.command)}")
     outputs = [project.root / output for output in training.outputs]
-    code = engine.exec(training.command, interactive=context.on_a_terminal(), writes=outputs)
+    engine = select.where_torch_is(project, listener)
+    code = engine.exec(training.command, interactive=interactive, writes=outputs)
     if code in ENDED_BY_SIGNAL:
-        raise typer.Exit(code)
+        return code
     if code != 0:
         raise EngineError(f"training {name} failed with exit code {code}", hint="its own message stands above")
     missing = [output for output, path in zip(training.outputs, outputs) if not path.exists()]
@@ -51,11 +58,15 @@ def train(project: Project, model: Optional[str], *, force: bool) -> str:
         raise EngineError(
             f"training {name} did not write {', '.join(missing)}", hint=f"mend outputs under [models.{name}.train]"
         )
-    return name
+    return 0
 
 
 def up_to_date(root: Path, training: Training) -> bool:
-    """Say whether every output exists and is newer than every input."""
+    """Say whether every output exists and is newer than every input.
+
+    Raises:
+        ConfigError: one of the inputs is missing.
+    """
     outputs = [root / output for output in training.outputs]
     if not all(output.exists() for output in outputs):
         return False

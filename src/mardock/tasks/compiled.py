@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock.cli.candidate_option import WINNER
-from mardock.compile.report import CandidateReport, CompileReport, read_report
+from mardock.compile.report import WINNER, CandidateReport, CompileReport, read_report
 from mardock.compile.saving import REPORT_NAME, sha256
 from mardock.errors import ConfigError
 
@@ -51,11 +50,11 @@ def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:
         ConfigError: it was not saved, did not answer as eager does, or was made from other weights or code.
     """
     spec = project.settings.models[model].archive
-    kept = folder(project, model)
+    kept = report_file(project, model)
     again = f"mardock compile {model} --save{'' if name == WINNER else f' {name}'}"
-    if not (kept / REPORT_NAME).exists():
+    if not kept.exists():
         raise ConfigError(f"{model} was not compiled yet", hint=again)
-    report = read_report(kept / REPORT_NAME)
+    report = read_report(kept)
     if report.sources != digests(project.root, list(report.sources)):
         raise ConfigError(f"{model} was compiled from other weights or code than there are now", hint=again)
     chosen = _chosen(report, name)
@@ -64,9 +63,24 @@ def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:
     if digests(project.root, [chosen.file])[chosen.file] != chosen.sha256:
         raise ConfigError(f"{chosen.file} is not the file that was verified", hint=again)
     if chosen.file.endswith(".so"):
-        spec = dataclasses.replace(spec, config_file=_config_for_library(project.root, spec.config_file, kept))
-    extra = (*spec.extra_files, str((kept / REPORT_NAME).relative_to(project.root)))
+        spec = dataclasses.replace(spec, config_file=_config_for_library(project.root, spec.config_file, kept.parent))
+    extra = (*spec.extra_files, str(kept.relative_to(project.root)))
     return dataclasses.replace(spec, model_file=None, serialized_file=chosen.file, extra_files=extra)
+
+
+def servable(project: Project, model: str) -> dict[str, ArchiveSpec]:
+    """Return the model's archive as each compiled candidate that was saved, is servable and answers as eager does.
+
+    Raises:
+        ConfigError: there is none; see `spec_of`.
+    """
+    kept = report_file(project, model)
+    if not kept.exists():
+        raise ConfigError(f"{model} was not compiled yet", hint=f"mardock compile {model} --save all")
+    usable = [c.name for c in read_report(kept).candidates if c.verified and c.servable and c.file is not None]
+    if not usable:
+        raise ConfigError(f"no compiled candidate of {model} was saved", hint=f"mardock compile {model} --save all")
+    return {candidate: spec_of(project, model, candidate) for candidate in usable}
 
 
 def _config_for_library(root: Path, config_file: Optional[str], kept: Path) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mardock.cli import trial_plan
-from mardock.cli.show import trial_report
 from mardock.errors import ConfigError, MardockError
-from mardock.tasks import samples
+from mardock.tasks import samples, trial_plan, trial_verdict
 
 if TYPE_CHECKING:
+    from mardock.listener import Listener
     from mardock.settings.project import Project
     from mardock.settings.schema import ModelSettings
 
 _HINT = "give a shape: --input-shape 1x3x224x224 [--dtype int64]"
 
 
-def of_handler(project: Project, name: str, settings: ModelSettings, folder: Path, batch: int) -> Path:
+def of_handler(
+    project: Project, name: str, settings: ModelSettings, folder: Path, batch: int, listener: Listener
+) -> Path:
     """Let the model's handler answer `batch` requests with its sample, and return where it left the model's inputs.
 
     Args:
@@ -41,7 +42,8 @@ def of_handler(project: Project, name: str, settings: ModelSettings, folder: Pat
     with Child(trial.import_torchserve, sampling.run) as child:
         found = ending.conclude(spec, notes, child.run(spec, notes, target))
     try:
-        trial_report.raise_failure(project, name, found, batched=spec.batch_size > 1, interrupted=child.interrupted)
+        failure = trial_verdict.failure(project, name, found, batched=spec.batch_size > 1)
+        trial_verdict.raise_failure(failure, interrupted=child.interrupted, listener=listener)
     except MardockError as error:
         error.hint = f"{error.hint}; or {_HINT}" if error.hint else _HINT
         raise

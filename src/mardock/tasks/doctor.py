@@ -56,7 +56,7 @@ class Visit:
 
     def ok(self, name: str) -> bool:
         """Say whether a check was made and had nothing to mend."""
-        return any(check.ok for check in self.found if check.name == name)
+        return any(one.ok for one in self.found if one.name == name)
 
 
 Look = Callable[[Visit], Iterable[Check]]

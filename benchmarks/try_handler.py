@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 from benchmarks import results
-from mardock.handler import ending, trial
+from mardock.handler import trial
 from mardock.handler.child import Child
-from mardock.handler.notes import Notes
 from mardock.handler.outcome import Trial
+from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.wire import Request
 from mardock.settings.project import Project
 from mardock.tasks import samples, trial_plan
@@ -93,9 +93,9 @@ def measure_warm(project: Project, rounds: int) -> tuple[results.Side, results.S
     for _ in range(rounds):
         with tempfile.TemporaryDirectory(dir=project.root) as folder:
             started = time.perf_counter()
-            notes = Notes(Path(folder))
+            trial_folder = TrialFolder(Path(folder))
             with Child(trial.import_torchserve, trial.run) as child:
-                found = ending.conclude(spec, notes, child.run(spec, notes))
+                found = trial_folder.conclude(spec, child.run(spec, trial_folder))
             whole.append((time.perf_counter() - started) * 1000)
         own.append(own_time(found) * 1000)
         started = time.perf_counter()

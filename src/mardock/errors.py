@@ -23,7 +23,25 @@ no error's: 7 is what `diff --exit-code` found, 8 an output that could not be wr
 
 from __future__ import annotations
 
-from typing import Optional
+from enum import Enum
+from typing import Optional, TypeVar
+
+_E = TypeVar("_E", bound="MardockError")
+
+
+class Reason(Enum):
+    """Why a model could not be loaded or a request not be answered, for whoever has to act on it."""
+
+    RAISED = "raised"  # its code raised an exception
+    NOT_LOADED = "not loaded"  # within startup_timeout
+    NOT_ANSWERED = "not answered"  # within response_timeout
+    REFUSED = "refused"  # TorchServe would not take what the handler returned
+    TOO_LARGE = "too large"  # an answer over max_response_size
+    ENDED = "ended"  # its worker, and without an exception
+    KILLED = "killed"  # its worker, most likely because memory ran out
+    PIP_FAILED = "pip failed"  # to install its requirements_file
+    NOT_UNPACKED = "not unpacked"  # its archive, most likely because a disk is full
+    SERVER_ENDED = "server ended"  # all of TorchServe
 
 
 class MardockError(Exception):
@@ -42,6 +60,30 @@ class MardockError(Exception):
         self.message = message
         self.details = details
         self.hint = hint
+
+    def but(
+        self: _E,
+        *,
+        message: Optional[str] = None,
+        details: Optional[str] = None,
+        hint: Optional[str] = None,
+        more: Optional[str] = None,
+    ) -> _E:
+        """Return this error with other words; everything else about it, what caused it included, stays.
+
+        Args:
+            message, details, hint: in place of its own; kept where None.
+            more: a further line of details.
+        """
+        changed = type(self).__new__(type(self))
+        changed.__dict__.update(self.__dict__)
+        changed.message = self.message if message is None else message
+        changed.args = (changed.message,)
+        changed.details = "\n".join(filter(None, [self.details if details is None else details, more])) or None
+        changed.hint = self.hint if hint is None else hint
+        changed.__context__, changed.__cause__ = self.__context__, self.__cause__
+        changed.__suppress_context__ = self.__suppress_context__
+        return changed.with_traceback(self.__traceback__)
 
 
 class ConfigError(MardockError):
@@ -94,6 +136,7 @@ class ApiError(ServingError):
     Args:
         status: the HTTP status code.
         kind: the `type` field of TorchServe's error body, e.g. `ConflictStatusException`; empty when there is none.
+        reason: why, where the answer tells more than status and kind.
     """
 
     def __init__(
@@ -102,12 +145,14 @@ class ApiError(ServingError):
         *,
         status: int,
         kind: str = "",
+        reason: Optional[Reason] = None,
         details: Optional[str] = None,
         hint: Optional[str] = None,
     ) -> None:
         super().__init__(message, details=details, hint=hint)
         self.status = status
         self.kind = kind
+        self.reason = reason
 
 
 class ModelNotFoundError(ApiError):

@@ -40,6 +40,12 @@ _DIGEST = r"[0-9a-f]{12}"
 FOLDER = rf"\.[^/\\]+(?:{'|'.join(kind.pattern.replace('(', '(?:') for kind in Kind)}|-{_DIGEST})"
 """A regular expression of the folders mardock lays out in a store: of side versions, and of models served unpacked."""
 
+RELOADING_HANDLER = "mardock_reloading.py"
+DEBUG_HANDLER = "mardock_debug.py"
+
+OWN_HANDLERS = (RELOADING_HANDLER, DEBUG_HANDLER)
+"""Files in such a folder that are mardock's own and call the model's handler."""
+
 
 class SideName(NamedTuple):
     """A side version's name in its parts: the version it stands beside, its kind and its number (0 without one)."""

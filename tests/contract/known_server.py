@@ -100,7 +100,7 @@ def _read_request(connection: socket.socket) -> bool:
             return False
         data += part
     head, _, body = data.partition(b"\r\n\r\n")
-    missing = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]) - len(body)
+    missing = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0) - len(body)
     while missing > 0:
         part = connection.recv(65536)
         if not part:

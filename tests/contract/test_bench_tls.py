@@ -16,8 +16,9 @@ from tests.contract.known_server import OK, KnownServer, cut_off, every, say
 from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
+from mardock.client import probe
 from mardock.client.inference import InferenceClient
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ConfigError, ServingError
 
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
@@ -69,6 +70,24 @@ def test_a_connection_that_breaks_is_opened_again(authority: trustme.CA, trusted
         assert found.latency.count == server.requests - server.requests // 5
 
 
+def test_an_endpoint_may_have_certificates_of_its_own(authority: trustme.CA, tmp_path: Path) -> None:
+    own = tmp_path / "own.pem"
+    authority.cert_pem.write_to_path(str(own))
+    with KnownServer(say(OK), identity(authority)) as server:
+        endpoint = Endpoint(server.url, server.url, certificates=str(own))
+
+        assert not load(endpoint).errors
+        with InferenceClient(endpoint) as client:
+            assert client.predict("m", b"x").body
+        with pytest.raises(ServingError, match="JSON"):
+            probe.models(endpoint, timeout=5)
+        with pytest.raises(ServingError, match="no answer") as unknown:
+            probe.models(Endpoint(server.url, server.url), timeout=5)
+        assert "certificate verify failed" in str(unknown.value.details)
+        with pytest.raises(ConfigError, match=r"the certificates /nonexistent\.pem are no file"):
+            InferenceClient(Endpoint(server.url, certificates="/nonexistent.pem"))
+
+
 @pytest.mark.parametrize("name", ["other.example", None], ids=["another's-name", "unknown-authority"])
 def test_a_certificate_that_does_not_verify_gets_no_request(authority: trustme.CA, trusted: Path, name: str) -> None:
     tls = identity(authority, name) if name else identity(trustme.CA())
@@ -83,7 +102,7 @@ def test_a_certificate_that_does_not_verify_gets_no_request(authority: trustme.C
 
 def test_headers_of_the_endpoint_go_with_each_request(authority: trustme.CA, trusted: Path) -> None:
     endpoint = Endpoint(
-        "https://127.0.0.1:1/base", inference_token="s3cr3t", headers={"azureml-model-deployment": "blue"}
+        "https://127.0.0.1:1/base", credentials=Tokens("s3cr3t"), headers={"azureml-model-deployment": "blue"}
     )
 
     target = prediction_target(endpoint, "m", [b""])

@@ -25,7 +25,7 @@ from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.metrics import MetricsClient, model_metrics
 from mardock.client.refusals import INVALID_KEY, NO_CAPACITY
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import (
     ApiError,
     EngineNotRunningError,
@@ -464,7 +464,7 @@ def keys(server: Server) -> dict[str, str]:
 
 def with_tokens(server: Server) -> Endpoint:
     found = keys(server)
-    return replace(server.endpoint, inference_token=found["inference"], management_token=found["management"])
+    return replace(server.endpoint, credentials=Tokens(found["inference"], found["management"]))
 
 
 def test_tokens_are_sent(guarded: Server) -> None:

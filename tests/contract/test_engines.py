@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import urlsplit
@@ -24,6 +26,38 @@ from mardock.listener import SILENT
 from mardock.settings.project import Project
 
 TIMEOUT_S = 120.0
+READER = """
+def handle(data, context):
+    if data is None:  # TorchServe's question whether it is there
+        return None
+    path = bytes(data[0]["body"]).decode()
+    try:
+        with open(path, "rb") as file:
+            return [file.read()]
+    except FileNotFoundError:
+        return [b"nothing is there"]
+"""
+LISTENER = """
+import socket
+import threading
+
+server = socket.create_server(("127.0.0.1", 0))
+
+
+def answer():
+    while True:
+        peer = server.accept()[0]
+        for data in iter(lambda: peer.recv(100), b""):
+            peer.sendall(data.upper())
+        peer.close()
+
+
+threading.Thread(target=answer, daemon=True).start()
+
+
+def handle(data, context):
+    return [str(server.getsockname()[1])]
+"""
 
 
 @pytest.fixture(scope="module", params=["native", *KINDS])
@@ -38,12 +72,21 @@ def served(
         overrides = {"engine": "native"}
     else:
         overrides = {"engine": "docker", "torchserve_image": image(request.param, require)}
-    project = make_project(tmp_path_factory.mktemp(request.param) / "project", **overrides)
+    project = make_project(tmp_path_factory.mktemp(request.param) / f"a {request.param} project", **overrides)
+    move_to_another_disk(project.model_store)
     engine = select.create(project, SILENT)
     try:
         yield project, engine.up(timeout=TIMEOUT_S)
     finally:
         engine.down()
+
+
+def move_to_another_disk(folder: Path) -> None:
+    """Leave a link in a folder's place."""
+    disk = folder.rename(folder.parent.parent / "large disk")
+    folder.symlink_to(disk)
+    if os.getuid() == 0:
+        os.chown(disk, 1000, 1000)  # what is behind a link is nothing that root gives to containers by itself
 
 
 @pytest.fixture
@@ -110,6 +153,49 @@ def test_requests_leave_nothing_in_the_log_but_what_the_handler_says(
     ours = [line for line in lines if "said so" in line]
     assert ours
     assert len(lines) - len(ours) < 10  # metrics of the machine and the like
+
+
+def test_workers_see_what_the_engine_says_they_see(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    root = served[0].root
+    url = add_echo(served[0], "reader", READER)
+    folders = ("src", "torchserve", "artifacts", "logs", "datasets")
+    paths = [root / folder / "a file" for folder in folders]
+    for path in paths:
+        path.write_text(path.parent.name)
+    (root / "src" / "linked").symlink_to(root / "torchserve" / "a file")
+    with ManagementClient(engine.endpoint()) as management, InferenceClient(engine.endpoint()) as inference:
+        management.register(url, model_name="reader", initial_workers=1)
+        for path in (*paths, root / "src" / "linked", root / "src" / "none"):
+            seen = engine.sees(path)
+            expected = path.read_bytes() if seen and path.exists() else b"nothing is there"
+            assert inference.predict("reader", str(seen or path).encode()).body == expected
+        management.unregister("reader")
+    visible = {path.parent.name for path in paths if engine.sees(path)}
+    assert visible == {*folders} - ({"datasets"} if engine.sees(root) is None else set())
+    assert engine.sees(root) == (root.resolve() if engine.name == "native" else None)
+
+
+def test_dialling_reaches_a_port_of_the_servers_own_loopback(served: tuple[Project, Endpoint], engine: Engine) -> None:
+    url = add_echo(served[0], "listener", LISTENER)
+    with ManagementClient(engine.endpoint()) as management, InferenceClient(engine.endpoint()) as inference:
+        management.register(url, model_name="listener", initial_workers=1)
+        port = int(inference.predict("listener", b"").body)
+        for word in (b"hello", b"again"):
+            stream = engine.dial(port)
+            stream.sendall(word)
+            assert stream.recv(100) == word.upper()
+            stream.close()
+        management.unregister("listener")
+
+    def said(port: int) -> bytes:
+        try:
+            stream = engine.dial(port)
+        except OSError:
+            return b""
+        with closing(stream):
+            return stream.recv(100)
+
+    assert said(1) == b""
 
 
 def test_following_begins_with_the_tail(engine: Engine) -> None:

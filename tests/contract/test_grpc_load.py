@@ -21,14 +21,14 @@ from mardock.benchmark.grpc_load import GrpcLoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import grpc_target
 from mardock.client.management import ManagementClient
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.engines.native import NativeEngine
 
 MS = 1_000_000
 
 
 def endpoint(server: KnownGrpcServer) -> Endpoint:
-    return Endpoint("", grpc_inference_address=server.address, inference_token="s3cr3t", headers={"X-Blue": "1"})
+    return Endpoint("", grpc_inference_address=server.address, credentials=Tokens("s3cr3t"), headers={"X-Blue": "1"})
 
 
 def load(

@@ -13,8 +13,9 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ from tests.support.full_disk import disk_of
 from mardock import serving
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
-from mardock.engines import select
+from mardock.engines import key_file, select
 from mardock.engines.base import alone
 from mardock.engines.native import NativeEngine
 from mardock.engines.native.state import Home
@@ -262,24 +263,44 @@ def test_tokens_are_handed_over_and_renewed(project: Project) -> None:
     with ManagementClient(endpoint) as management, InferenceClient(endpoint) as inference:
         assert management.list_models() == []
         assert inference.ping() == "Healthy"
-    key_file = Home(project.state).key_file
-    keys = json.loads(key_file.read_text())
+    before = endpoint.credentials
+    inference_token, management_token = before.inference(), before.management()
+    path = Home(project.state).key_file
+    keys = json.loads(path.read_text())
     keys["management"]["expiration time"] = "2020-01-01T00:00:00.000000Z"
-    key_file.write_text(json.dumps(keys))
-    key_file.chmod(0o644)
+    path.write_text(json.dumps(keys))
+    path.chmod(0o644)
 
     renewed = engine.endpoint()
 
-    assert renewed.management_token != endpoint.management_token
-    assert renewed.inference_token == endpoint.inference_token
-    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert renewed.credentials.management() != management_token
+    assert renewed.credentials.inference() == inference_token
+    assert renewed == endpoint
+    assert str(renewed.credentials.management()) not in repr((renewed, renewed.credentials))
+    assert path.stat().st_mode & 0o777 == 0o600
     with ManagementClient(renewed) as management:
         assert management.list_models() == []
 
-    key_file.write_text("{")
+    path.write_text("{")
     assert engine.status().running
     with pytest.raises(EngineError, match="key file cannot be read"):
         engine.endpoint()
+
+
+def test_clients_outlive_tokens_that_last_a_minute(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (project.root / "torchserve" / "config.properties").open("a", encoding="ascii") as properties:
+        properties.write("token_expiration_min=1\n")
+    monkeypatch.setattr(key_file, "_EARLY", timedelta(minutes=1))  # so that each call finds its token at its end
+    engine = NativeEngine(Project(project.root, token_auth=True))
+    endpoint = engine.up(timeout=TIMEOUT_S)
+    tokens: set[Optional[str]] = set()
+    with ManagementClient(endpoint) as management, InferenceClient(endpoint) as inference:
+        for _ in range(3):
+            assert management.list_models() == []
+            assert inference.ping() == "Healthy"
+            keys = json.loads(Home(project.state).key_file.read_text())
+            tokens |= {keys["inference"]["key"], keys["management"]["key"]}
+    assert len(tokens) == 6
 
 
 def test_following_shows_what_is_logged_later_and_ends_with_the_server(project: Project, engine: NativeEngine) -> None:

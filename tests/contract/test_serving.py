@@ -18,6 +18,7 @@ from tests.contract.projects import make_project
 
 from mardock import serving
 from mardock.archive.read import read
+from mardock.causes.audience import Audience
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.endpoint import Endpoint
@@ -32,6 +33,7 @@ from mardock.errors import (
     WorkerFailedError,
 )
 from mardock.serving import LogPosition, Registered, Servable, Server
+from mardock.serving.draining import Drain
 from mardock.serving.served_model import ServedModel
 from mardock.serving.side_version import SideVersion
 from mardock.settings.schema import Serving
@@ -174,6 +176,16 @@ def test_requests_that_outlast_the_patience_are_told(bench: Bench) -> None:
         replaced = bench.register(bench.archive("patient", handle="return ['new']"), replace=True, patience=0.5)
     assert (replaced.outcome, replaced.drained) == ("replaced", False)
     assert bench.predict("patient") == b"new"
+
+
+def test_what_stood_in_is_waited_for_only_when_it_was_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.register(bench.archive("calm"), initial_workers=2)
+    assert bench.predict("calm") == b"ok"
+    waited: list[str] = []
+    run = Drain.run
+    monkeypatch.setattr(Drain, "run", lambda drain, status: waited.append(status.version) or run(drain, status))
+    bench.register(bench.archive("calm", module="NEW = 1"), initial_workers=2, replace=True)
+    assert waited == ["1.0"]
 
 
 def test_what_a_killed_replacement_left_goes_with_the_next_one(bench: Bench) -> None:
@@ -377,7 +389,7 @@ def test_a_failed_prediction_is_explained(bench: Bench, handle: str, told: str, 
     since = LogPosition.now(bench.engine)
     with pytest.raises(ApiError) as failed:
         bench.predict("failing")
-    error = serving.explain(bench.engine, "failing", since, failed.value, sources=SOURCES)
+    error = serving.explain(bench.engine, "failing", since, failed.value, audience=Audience(SOURCES))
     assert isinstance(error, ApiError)
     assert error.status == failed.value.status
     assert re.search(told, error.message)
@@ -396,7 +408,7 @@ def test_a_worker_that_keeps_dying_is_told_with_its_cause_and_loaded_again_once_
     with pytest.raises(ApiError):
         bench.predict("looping")
     await_line(bench.engine, since, "W-.*looping.*Retry worker: .* in [2-9]")
-    error = serving.explain(bench.engine, "looping", since, ServingError("silent"), sources=SOURCES)
+    error = serving.explain(bench.engine, "looping", since, ServingError("silent"), audience=Audience(SOURCES))
     assert "keeps dying: FileExistsError" in error.message
     assert str(error.details).startswith("torchserve/digits/handler.py:6 in initialize")
     loaded.unlink()

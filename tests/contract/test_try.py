@@ -14,11 +14,11 @@ from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.engines.native import NativeEngine
 from mardock.errors import ApiError, ServingError
-from mardock.handler import ending, trial
+from mardock.handler import trial
 from mardock.handler.child import Child
-from mardock.handler.notes import Notes
 from mardock.handler.outcome import BatchRun
 from mardock.handler.trial import MAX_RESPONSE_SIZE, TrialSpec
+from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.wire import Request
 
 NAME = "tried"
@@ -67,9 +67,9 @@ class Served:
         members = {"handler.py": self._folder / "handler.py"}
         manifest = (self._folder / "MAR-INF" / "MANIFEST.json").read_bytes()
         spec = TrialSpec(members, manifest, [request])
-        notes = Notes(self._folders.mktemp("trial"))
+        kept = TrialFolder(self._folders.mktemp("trial"))
         with Child(trial.import_torchserve, trial.run) as child:
-            found = ending.conclude(spec, notes, child.run(spec, notes))
+            found = kept.conclude(spec, child.run(spec, kept))
         assert found.raised is None, found.raised
         return found.singles[0]
 

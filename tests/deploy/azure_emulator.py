@@ -52,6 +52,7 @@ class Azure:
         calls: `METHOD path` of every call, in order.
         scored: the deployment that answered, for each prediction.
         key: what the endpoints' callers have to know.
+        refresh_after: when an endpoint's token is to be asked for again, in seconds since the epoch.
         looks: how many looks an operation takes to end; `None` for one that never does.
         outcome: how the next deployments end, with the reason.
         log: what a deployment's container wrote.
@@ -62,6 +63,7 @@ class Azure:
     calls: list[str] = field(default_factory=list)
     scored: list[str] = field(default_factory=list)
     key: str = ENDPOINT_KEY
+    refresh_after: float = 0.0
     faults: list[Fault] = field(default_factory=list)
     looks: Optional[int] = 1
     outcome: tuple[str, str, str] = ("Succeeded", "", "")
@@ -222,6 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/getLogs"):
             tail = json.loads(body).get("tail")
             return 200, {}, {"content": "\n".join(self.azure.log.splitlines()[-tail:])}
+        if path.endswith("/token"):
+            times = {"expiryTimeUtc": self.azure.refresh_after + 600, "refreshAfterTimeUtc": self.azure.refresh_after}
+            return 200, {}, {"accessToken": self.azure.key, "tokenType": "Bearer", **times}
         return 200, {}, {"primaryKey": ENDPOINT_KEY, "secondaryKey": ENDPOINT_KEY}
 
     def _look(self, path: str) -> None:

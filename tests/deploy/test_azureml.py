@@ -58,7 +58,7 @@ def test_blue_and_green_from_the_first_upload_to_the_last_deletion(
     azureml.set_traffic(store, "shop", {"blue": 90, "green": 10}, heard)
     assert traffic(azure) == {"blue": 90, "green": 10}
     assert list(azureml.logs(store, BLUE, tail=1)) == ["model-server started"]
-    assert azureml.served(store, BLUE).endpoint.inference_token == ENDPOINT_KEY
+    assert azureml.served(store, BLUE).endpoint.credentials.inference() == ENDPOINT_KEY
 
     with pytest.raises(DeployError, match="gets 90% of the traffic"):
         azureml.destroy(store, BLUE, heard, drain=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from tests.deploy.conftest import git
 from tests.deploy.tir_stub import API_KEY, TOKEN, Tir
 from tests.support.listeners import Heard
 
+from mardock.client.inference import InferenceClient
 from mardock.deploy import azureml
 from mardock.deploy.base import DeploymentName, Site
-from mardock.errors import ConfigError, DeployError
+from mardock.errors import ApiError, ConfigError, DeployError
 from mardock.settings.project import Project
 
 ON_AZURE = ("--target", "azureml", "--endpoint", "shop")
@@ -116,6 +118,26 @@ def test_a_key_that_is_refused_is_one_clear_error(shop: Project, azure: Azure, s
     told = mardock(shop, "bench", "digits", str(sample), *ON_AZURE, *BRIEFLY, code=5)
     assert "refuses the token" in told
     assert azure.scored == []
+
+
+def test_a_token_that_expires_is_replaced_while_its_client_lives(shop: Project, azure: Azure, site: Site) -> None:
+    def asked() -> int:
+        return sum(call.endswith("/onlineEndpoints/shop/token") for call in azure.calls)
+
+    azure.resources["/onlineEndpoints/shop"]["properties"]["authMode"] = "AMLToken"
+    azure.key, azure.refresh_after = SECRETS[0], time.time() - 1
+    endpoint = azureml.served(site, DeploymentName("shop")).endpoint
+    azure.key, azure.refresh_after = SECRETS[1], time.time() + 3600
+    with InferenceClient(endpoint) as client:
+        assert client.predict("model", b"x").content_type == "application/json"
+        client.predict("model", b"x")
+        assert asked() == 2
+        azure.key = SECRETS[2]  # before its time: the service itself revoked it
+        with pytest.raises(ApiError, match="HTTP 401"):
+            client.predict("model", b"x")
+        client.predict("model", b"x")
+    assert (asked(), len(azure.scored)) == (3, 3)
+    assert not any(secret in repr((endpoint, endpoint.credentials)) for secret in SECRETS)
 
 
 @pytest.mark.parametrize("cloud", ["azureml", "tir"])

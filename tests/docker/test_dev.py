@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import signal
@@ -84,7 +85,10 @@ def test_the_host_s_own_server_is_none_of_its_business(engine: DockerEngine, cap
 
 
 def test_mardock_is_mounted_read_only(engine: DockerEngine) -> None:
-    assert shell(engine, "touch /opt/mardock/mardock/x 2>/dev/null") != 0
+    package = "/opt/mardock/mardock"
+    digest = hashlib.sha256(Path(mardock.__file__).read_bytes()).hexdigest()
+    assert shell(engine, f"sha256sum {package}/__init__.py | grep -q ^{digest}") == 0
+    assert shell(engine, f"LC_ALL=C touch {package}/x 2>&1 | grep -q 'Read-only file system'") == 0
 
 
 def test_running_it_again_says_that_it_is_there(engine: DockerEngine) -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support.waiting import eventually
 
-from mardock.client import probe
+from mardock.client import probe, tokens
+from mardock.client.management import ManagementClient
+from mardock.endpoint import Tokens
 from mardock.engines import select
 from mardock.engines.docker import containers
 from mardock.engines.docker.daemon import sdk
@@ -184,9 +186,17 @@ def test_tokens(make_project: MakeProject) -> None:
     engine = DockerEngine(make_project(MARDOCK_TOKEN_AUTH="true"))
     endpoint = engine.up(timeout=120)
     assert probe.models(endpoint, 5) == []
-    assert endpoint.management_token not in repr(endpoint)
+    assert str(endpoint.credentials.management()) not in repr(endpoint)
     with pytest.raises(Exception, match=r"token|key"):
-        probe.models(replace(endpoint, management_token="wrong-key"), 5)
+        probe.models(replace(endpoint, credentials=Tokens(management_token="wrong-key")), 5)
+    with ManagementClient(endpoint) as client:
+        before = endpoint.credentials.management()
+        argv = ["docker", "exec", engine.status().details["container"], "cat", containers.KEY_FILE]
+        api_key = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["API"]["key"]
+        tokens.renew(endpoint, api_key, "management")  # as another command does
+        assert client.list_models() == []
+        assert endpoint.credentials.management() != before
+    assert engine.endpoint() == endpoint
     assert health(engine) == 0
 
 

@@ -39,7 +39,7 @@ class Bench:
         self._plan = plan
         self._listener = listener
         self._protocol = PROTOCOLS[plan.protocol]
-        self._target = self._protocol.target(endpoint, plan.model, plan.bodies, plan.version, plan.content_type)
+        self._target = self._aim()
         if not (self._target.is_loopback or allow_remote):
             raise ConfigError(
                 f"{self._target.name} is not this machine, and a benchmark can bring a server down",
@@ -93,6 +93,11 @@ class Bench:
             protocol=plan.protocol,
         )
 
+    def _aim(self) -> Target:
+        """Return the target with the token of now, which may expire before the next run."""
+        plan = self._plan
+        return self._protocol.target(self._endpoint, plan.model, plan.bodies, plan.version, plan.content_type)
+
     def _run_levels(self, workers: Optional[int]) -> bool:
         """Run every concurrency; returns whether the server still answered at the end."""
         plan = self._plan
@@ -120,7 +125,7 @@ class Bench:
         plan = self._plan
         load = f"{concurrency} at once" if plan.rate is None else f"{plan.rate:g}/s over {concurrency} connections"
         self._listener.note(f"{plan.model}: {load}, {plan.warmup:g} s to warm up, then {plan.duration:g} s")
-        with self._protocol.generator(self._target, concurrency, plan.timeout) as generator:
+        with self._protocol.generator(self._aim(), concurrency, plan.timeout) as generator:
             if plan.warmup:
                 measurement = Measurement()
                 generator.run(measurement, seconds=plan.warmup, rate=plan.rate)

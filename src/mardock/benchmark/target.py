@@ -52,7 +52,7 @@ def prediction_target(
     version: Optional[str] = None,
     content_type: Optional[str] = None,
 ) -> Target:
-    """Return the target that sends each of `bodies` to a model's handler.
+    """Return the target that sends each of `bodies` to a model's handler, with the token of now.
 
     Raises:
         ConfigError: the endpoint's address, token or headers, the model or the version cannot stand in a request.
@@ -61,7 +61,7 @@ def prediction_target(
     parts = split_address(endpoint.inference_url)
     secure = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    own = request_headers(endpoint.headers, endpoint.inference_token)
+    own = request_headers(endpoint.headers, endpoint.credentials.inference())
     headers = {"Host": parts.netloc.rpartition("@")[2], **own}
     if content_type is not None:
         if not content_type.isascii() or not content_type.isprintable():
@@ -70,7 +70,7 @@ def prediction_target(
     path = parts.path.rstrip("/") + inference_path("predictions", model, version)
     family, address = _resolve(host, port)
     requests = tuple(http_post(path, headers, body) for body in bodies)
-    return Target(f"{host}:{port}", family, address, requests, tls=_tls() if secure else None, host=host)
+    return Target(f"{host}:{port}", family, address, requests, tls=_tls(endpoint) if secure else None, host=host)
 
 
 def grpc_target(
@@ -81,7 +81,7 @@ def grpc_target(
     version: Optional[str] = None,
     content_type: Optional[str] = None,
 ) -> Target:
-    """Return the target that sends each of `bodies` to a model's handler over gRPC.
+    """Return the target that sends each of `bodies` to a model's handler over gRPC, with the token of now.
 
     Raises:
         ConfigError: the endpoint has no gRPC, or the token, model, version or a content type cannot be sent there.
@@ -95,7 +95,8 @@ def grpc_target(
     host, _, port = name.rpartition(":")
     family, address = _resolve(host, int(port))
     messages = (grpc.prediction_message(model, body, version=version, content_type=content_type) for body in bodies)
-    return Target(name, family, address, tuple(messages), grpc.call_metadata(endpoint))
+    metadata = grpc.call_metadata(endpoint, endpoint.credentials.inference())
+    return Target(name, family, address, tuple(messages), metadata)
 
 
 def http_post(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -104,9 +105,9 @@ def http_post(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode("ascii") + body
 
 
-def _tls() -> ssl.SSLContext:
+def _tls(endpoint: Endpoint) -> ssl.SSLContext:
     """Return what verifies a server's certificate and name, as requests does for other calls."""
-    return ssl.create_default_context(cafile=certificates())
+    return ssl.create_default_context(cafile=certificates(endpoint.certificates))
 
 
 def _resolve(host: str, port: int) -> tuple[int, Any]:

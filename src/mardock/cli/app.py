@@ -34,9 +34,8 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except MardockError as error:
-            if isinstance(error, OnHostError):
-                error.hint = host_only.on_host(context.asked())
-            console.error(error)
+            theirs = isinstance(error, OnHostError)
+            console.error(error.but(hint=host_only.on_host(context.asked())) if theirs else error)
             raise typer.Exit(error.exit_code) from error
         except _Terminated:
             raise typer.Exit(TERMINATED) from None

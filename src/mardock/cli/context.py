@@ -100,8 +100,6 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
         ConfigError: it names a file outside of the project, which is all the container sees.
         EngineError: the container cannot be had, or cannot write one of the files.
     """
-    if project.settings.machine.engine == "native":
-        return
     from mardock.engines import select
 
     chosen = select.where_torch_is(project, console)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mardock import extras
 from mardock.client.addressing import check_name, check_version, is_near, request_headers
+from mardock.client.bearer import Bearer
 from mardock.client.inference import Prediction
 from mardock.client.refusals import INVALID_KEY, sanitized
 from mardock.defaults import ANSWER_TIMEOUT_S
@@ -64,9 +65,9 @@ def grpc_address(endpoint: Endpoint) -> str:
     return endpoint.grpc_inference_address
 
 
-def call_metadata(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
-    """Return what goes with each call: the endpoint's headers and its token, under lower-case names as gRPC wants."""
-    headers = request_headers(endpoint.headers, endpoint.inference_token)
+def call_metadata(endpoint: Endpoint, token: Optional[str]) -> tuple[tuple[str, str], ...]:
+    """Return what goes with a call: the endpoint's headers and a token, under lower-case names as gRPC wants."""
+    headers = request_headers(endpoint.headers, token)
     return tuple((name.lower(), value) for name, value in headers.items())
 
 
@@ -76,7 +77,7 @@ def is_unreachable(error: Any) -> bool:
 
 
 class GrpcInferenceClient:
-    """Calls one TorchServe's gRPC Inference API; usable from several threads at once. Nothing is ever sent twice.
+    """Calls one TorchServe's gRPC Inference API; usable from several threads at once. Nothing it took is sent twice.
 
     Raises:
         ConfigError: the endpoint has no such API, or its token cannot be sent.
@@ -88,8 +89,9 @@ class GrpcInferenceClient:
         from mardock.client.grpc_messages import METHOD
 
         self._address = grpc_address(endpoint)
-        self._metadata = call_metadata(endpoint)
-        self._token = endpoint.inference_token or ""
+        self._endpoint = endpoint
+        self._bearer = Bearer(endpoint.credentials.inference)
+        call_metadata(endpoint, endpoint.credentials.inference())  # what cannot be sent is told at once
         self._failure = grpc.RpcError
         self._channel = grpc.insecure_channel(self._address, options=channel_options(self._address))
         self._call = self._channel.unary_unary(METHOD)
@@ -126,19 +128,23 @@ class GrpcInferenceClient:
         from mardock.client.grpc_messages import prediction
 
         request = prediction_message(model, body, version=version, content_type=content_type)
-        try:
-            answer = self._call(request, timeout=timeout, metadata=self._metadata)
-        except self._failure as error:
-            raise self._translated(error, model, timeout) from error
+
+        def send(token: Optional[str]) -> Any:
+            try:
+                return self._call(request, timeout=timeout, metadata=call_metadata(self._endpoint, token))
+            except self._failure as error:
+                raise self._translated(error, model, timeout, token or "") from error
+
+        answer = self._bearer.call(send)
         try:
             return Prediction(prediction(answer), None, "")
         except ValueError as error:
             raise ServingError(f"{self._address} answered what is no prediction") from error
 
-    def _translated(self, error: Any, model: str, timeout: float) -> MardockError:
+    def _translated(self, error: Any, model: str, timeout: float, token: str) -> MardockError:
         """Return the error that names the cause; `code` and `details` are grpc's, and nothing in them is trusted."""
         code, lines = error.code().name, (error.details() or "").splitlines() or [""]
-        said, kind = sanitized(lines[0], (self._token,)), sanitized(lines[-1].rstrip("().").rpartition(".")[2])
+        said, kind = sanitized(lines[0], (token,)), sanitized(lines[-1].rstrip("().").rpartition(".")[2])
         call = f"gRPC {model}"
         if is_unreachable(error):
             message = f"nothing answers for gRPC at {self._address}"

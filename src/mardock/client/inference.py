@@ -9,7 +9,7 @@ from typing import Optional
 from mardock.client.addressing import inference_path
 from mardock.client.model_status import parse_ping
 from mardock.client.suggestions import explained
-from mardock.client.transport import Body, Client, Transport
+from mardock.client.transport import Body, Client, Transport, management_api
 from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError
@@ -38,8 +38,15 @@ class InferenceClient(Client):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        token, headers = endpoint.inference_token, endpoint.headers
-        super().__init__(Transport(endpoint.inference_url, api="Inference API", token=token, headers=headers))
+        super().__init__(
+            Transport(
+                endpoint.inference_url,
+                api="Inference API",
+                token=endpoint.credentials.inference,
+                headers=endpoint.headers,
+                own_certificates=endpoint.certificates,
+            )
+        )
         self._endpoint = endpoint
 
     def ping(self, *, timeout: float = 5.0) -> str:
@@ -92,7 +99,5 @@ class InferenceClient(Client):
         return Prediction(answer.body, answer.content_type, answer.request_id)
 
     def _management_json(self, path: str) -> object:
-        endpoint = self._endpoint
-        management = Transport(endpoint.management_url, api="Management API", token=endpoint.management_token)
-        with closing(management):
+        with closing(management_api(self._endpoint)) as management:
             return management.get_json(path, timeout=5.0)

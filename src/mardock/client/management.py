@@ -17,7 +17,7 @@ from mardock.client.model_status import (
 )
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
-from mardock.client.transport import Client, QueryValue, Transport
+from mardock.client.transport import Client, QueryValue, management_api
 from mardock.defaults import MAX_WORKERS, WORKER_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.errors import (
@@ -52,7 +52,7 @@ class ManagementClient(Client):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(Transport(endpoint.management_url, api="Management API", token=endpoint.management_token))
+        super().__init__(management_api(endpoint))
 
     def register(
         self,
@@ -195,7 +195,9 @@ class ManagementClient(Client):
         except ModelConflictError:
             raise
         except (MardockError, KeyboardInterrupt) as error:
-            self._remove_ghost(error, url, model, before)
+            left = self._remove_ghost(url, model, before)
+            if left and isinstance(error, MardockError):
+                raise error.but(more=left) from error
             raise
 
     def _has(self, model: str, version: Optional[str]) -> bool:
@@ -233,17 +235,18 @@ class ManagementClient(Client):
             return {}
         return {(status.name, status.version): status for status in found if status.url == url}
 
-    def _remove_ghost(
-        self, error: BaseException, url: str, model: Optional[str], before: Container[tuple[str, str]]
-    ) -> None:
-        """Unregister what a failed register left behind, which would answer the next attempt with a conflict."""
+    def _remove_ghost(self, url: str, model: Optional[str], before: Container[tuple[str, str]]) -> Optional[str]:
+        """Unregister what a failed register left behind, which would answer the next attempt with a conflict.
+
+        Says why that could not be.
+        """
         try:
             for name, version in self._versions_from(url, model):
                 if (name, version) not in before:
                     self.unregister(name, version)
-        except MardockError as second:
-            if isinstance(error, MardockError):
-                error.details = "\n".join(filter(None, [error.details, f"not cleaned up: {second.message}"]))
+        except MardockError as error:
+            return f"not cleaned up: {error.message}"
+        return None
 
     @contextmanager
     def _naming_models(self, model: str) -> Iterator[None]:

@@ -68,7 +68,7 @@ class MetricsClient(Client):
     """Reads one TorchServe's Metrics API, which never asks for a token."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(Transport(endpoint.metrics_url, api="Metrics API"))
+        super().__init__(Transport(endpoint.metrics_url, api="Metrics API", own_certificates=endpoint.certificates))
 
     def scrape(self, *, timeout: float = 10.0) -> list[Sample]:
         """Return all samples, in the server's order.

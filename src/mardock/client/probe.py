@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Optional
+from urllib.parse import SplitResult
 
 from mardock.client.addressing import authorization, split_address
 from mardock.client.model_status import (
@@ -27,7 +28,7 @@ def answers(endpoint: Endpoint, timeout: float) -> bool:
         timeout: seconds the server may stay silent.
     """
     try:
-        parse_ping(_get_json(endpoint.inference_url, "/ping", endpoint.inference_token, timeout))
+        parse_ping(_ping(endpoint, timeout))
     except ApiError as error:
         return error.kind in (INVALID_KEY, UNHEALTHY)
     except MardockError:
@@ -42,7 +43,7 @@ def asks_for_token(endpoint: Endpoint, timeout: float) -> bool:
         timeout: seconds the server may stay silent.
     """
     try:
-        _get_json(endpoint.inference_url, "/ping", endpoint.inference_token, timeout)
+        _ping(endpoint, timeout)
     except MardockError as error:
         return isinstance(error, ApiError) and error.kind == INVALID_KEY
     return False
@@ -59,16 +60,21 @@ def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
         ServingError: it answers with an error, or is no TorchServe.
     """
 
+    token = endpoint.credentials.management()
+
     def get_json(path: str) -> object:
-        return _get_json(endpoint.management_url, path, endpoint.management_token, timeout)
+        return _get_json(endpoint, endpoint.management_url, path, token, timeout)
 
     return fetch_everything(get_json)
 
 
-def _get_json(url: str, path: str, token: Optional[str], timeout: float) -> object:
+def _ping(endpoint: Endpoint, timeout: float) -> object:
+    return _get_json(endpoint, endpoint.inference_url, "/ping", endpoint.credentials.inference(), timeout)
+
+
+def _get_json(endpoint: Endpoint, url: str, path: str, token: Optional[str], timeout: float) -> object:
     parts = split_address(url)
-    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=timeout)
+    connection = _connection(endpoint, parts, timeout)
     try:
         connection.request("GET", parts.path + path, headers=authorization(token))
         response = connection.getresponse()
@@ -83,3 +89,15 @@ def _get_json(url: str, path: str, token: Optional[str], timeout: float) -> obje
     if status != 200:
         raise refusal(status, body, call=f"GET {path}", secrets=(token,) if token else ())
     return parse_json(body)
+
+
+def _connection(endpoint: Endpoint, parts: SplitResult, timeout: float) -> HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return HTTPConnection(host, parts.port, timeout=timeout)
+    import ssl
+
+    from mardock.client.trust import certificates
+
+    context = ssl.create_default_context(cafile=certificates(endpoint.certificates))
+    return HTTPSConnection(host, parts.port, timeout=timeout, context=context)

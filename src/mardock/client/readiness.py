@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from mardock.client.model_status import ModelStatus
+from mardock.client.restarts import Restarts
 from mardock.errors import WorkerFailedError
 
 
@@ -13,9 +14,6 @@ def wait_until_ready(
     look: Callable[[], ModelStatus], *, workers: int, timeout: float, poll: float = 0.05
 ) -> ModelStatus:
     """Look at a model until that many of its workers are READY.
-
-    TorchServe says UNLOADING for a worker that starts and for one that crash-loops, but each restart has a new
-    process: a changed pid is the death of the one before.
 
     Args:
         timeout: seconds to wait.
@@ -25,16 +23,15 @@ def wait_until_ready(
         WorkerFailedError: a worker died while it started, there are fewer workers than wanted, or time is up.
     """
     deadline = time.monotonic() + timeout
-    pids: dict[str, int] = {}
+    restarts = Restarts()
     while True:
         status = look()
         if status.ready_workers >= workers:
             return status
         if status.max_workers < workers:
             raise _not_ready(status, workers, f"it is scaled to {status.max_workers}")
-        for worker in status.workers:
-            if worker.pid > 0 and pids.setdefault(worker.id, worker.pid) != worker.pid:
-                raise _not_ready(status, workers, f"worker {worker.id} died while it started")
+        for worker in restarts.look(status):
+            raise _not_ready(status, workers, f"worker {worker.id} died while it started")
         if time.monotonic() >= deadline:
             raise _not_ready(status, workers, f"{timeout:g} s are over")
         time.sleep(poll)

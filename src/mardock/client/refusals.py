@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
-from mardock.errors import ApiError, ModelConflictError, ModelNotFoundError, ServingError, WorkerFailedError
+from mardock.errors import ApiError, ModelConflictError, ModelNotFoundError, Reason, ServingError, WorkerFailedError
 
 INVALID_KEY = "InvalidKeyException"
 """`ApiError.kind` when a token is missing, wrong or expired (TorchServe answers 400, not 401)."""
@@ -15,18 +16,13 @@ INVALID_KEY = "InvalidKeyException"
 NO_CAPACITY = "ServiceUnavailableException"
 """`ApiError.kind` when a request was not queued: the version has no worker, or its queue is full."""
 
-PIP_FAILED = "pip could not install the model's requirements_file"
-"""What `ApiError.message` ends with when that is so."""
-
-NOT_UNPACKED = "TorchServe could not unpack the archive"
-"""What `ApiError.message` ends with when that is so, most likely because a disk is full."""
-
 UNHEALTHY = "Unhealthy"
 """`ApiError.kind` for a ping that TorchServe itself answers with 500."""
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an error body is read; the rest of a hostile one is never fetched."""
 
+_KILLED = 507
 _LONGEST_TEXT = 300
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
@@ -40,6 +36,7 @@ class _Meaning:
     mark: str
     hint: str
     cause: str = ""
+    reason: Optional[Reason] = None
 
 
 _MEANINGS = (
@@ -54,7 +51,8 @@ _MEANINGS = (
         400,
         "pip package installation failed",
         "correct the model's requirements_file, then archive and register it again",
-        PIP_FAILED,
+        "pip could not install the model's requirements_file",
+        Reason.PIP_FAILED,
     ),
     _Meaning(403, "Cannot remove default", "make another version the default first: mardock models set-default"),
     _Meaning(404, "Model not found at", "see what the model store holds, or write the archive: mardock archive MODEL"),
@@ -78,7 +76,13 @@ _MEANINGS = (
         "read what it said last: mardock logs",
         "the worker died: it exited, ran out of memory, outlasted response_timeout, or answered over max_response_size",
     ),
-    _Meaning(500, "Failed to save model", "see whether the disk of its temp folder is full", NOT_UNPACKED),
+    _Meaning(
+        500,
+        "Failed to save model",
+        "see whether the disk of its temp folder is full",
+        "TorchServe could not unpack the archive",
+        Reason.NOT_UNPACKED,
+    ),
     _Meaning(500, "Failed to start workers", "read the handler's traceback: mardock logs"),
     _Meaning(503, "Prediction failed", "read its traceback: mardock logs", "the handler raised an exception"),
     _Meaning(
@@ -94,10 +98,11 @@ _MEANINGS = (
         "no worker took the request: there is none, or its job queue is full",
     ),
     _Meaning(
-        507,
+        _KILLED,
         "",
         "use fewer workers, smaller batches, or give the server more memory",
         "the worker was killed, most likely because memory ran out",
+        Reason.KILLED,
     ),
 )
 
@@ -126,7 +131,7 @@ def refusal(status: int, body: bytes, *, call: str, secrets: Sequence[str] = ())
     hint = meaning.hint if meaning else None
     cause = (meaning.cause if meaning else "") or said or f"TorchServe answered HTTP {status}"
     message = f"{call}: {cause}"
-    if kind and cause.startswith("Failed to start workers"):
+    if kind and status != _KILLED and said.startswith("Failed to start workers"):
         return WorkerFailedError(message, hint=hint)
     if not kind and status != 413:
         excerpt = sanitized(body.decode("utf-8", "replace"), secrets)
@@ -139,7 +144,7 @@ def refusal(status: int, body: bytes, *, call: str, secrets: Sequence[str] = ())
     # "Model not found at: x.mar" is about an archive that is missing in the model store.
     missing = status == 404 and kind.startswith("Model") and " at:" not in said
     error = ModelNotFoundError if missing else ModelConflictError if status == 409 else ApiError
-    return error(message, status=status, kind=kind, hint=hint)
+    return error(message, status=status, kind=kind, reason=meaning.reason if meaning else None, hint=hint)
 
 
 def sanitized(text: str, secrets: Sequence[str] = ()) -> str:

@@ -22,9 +22,9 @@ def explained(error: ApiError, get_json: GetJson, model: str, version: Optional[
     try:
         if error.kind == "ModelVersionNotFoundException":
             versions = [status.version for status in fetch_versions(get_json, model)]
-            return _retold(error, error.message, f"versions of {model}: {', '.join(versions)}")
+            return error.but(hint=f"versions of {model}: {', '.join(versions)}")
         if isinstance(error, ModelNotFoundError):
-            return _retold(error, error.message, _names_hint(model, [entry.name for entry in fetch_models(get_json)]))
+            return error.but(hint=_names_hint(model, [entry.name for entry in fetch_models(get_json)]))
         if error.kind == NO_CAPACITY:
             return _capacity(error, get_json, model, version)
     except MardockError:
@@ -45,11 +45,9 @@ def _capacity(error: ApiError, get_json: GetJson, model: str, version: Optional[
     if status.ready_workers:
         pending = f", {status.pending_requests} requests wait" if status.pending_requests is not None else ""
         message = f"{name} is overloaded: its job queue is full ({status.ready_workers} workers READY{pending})"
-        return _retold(error, message, "send less at once, add workers, or raise job_queue_size in config.properties")
+        hint = "send less at once, add workers, or raise job_queue_size in config.properties"
+        return error.but(message=message, hint=hint)
     if status.workers:
-        return _retold(error, f"none of the {len(status.workers)} workers of {name} is READY", "mardock logs")
-    return _retold(error, f"{name} has no workers", f"mardock models scale {model} --min-worker 1")
-
-
-def _retold(error: ApiError, message: str, hint: str) -> ApiError:
-    return type(error)(message, status=error.status, kind=error.kind, details=error.details, hint=hint)
+        message = f"none of the {len(status.workers)} workers of {name} is READY"
+        return error.but(message=message, hint="mardock logs")
+    return error.but(message=f"{name} has no workers", hint=f"mardock models scale {model} --min-worker 1")

@@ -21,5 +21,8 @@ def renew(endpoint: Endpoint, api_key: str, kind: Literal["management", "inferen
         EngineNotRunningError: nothing listens there.
         ApiError: the key is wrong (`kind` is `InvalidKeyException`), or tokens are off (404).
     """
-    with closing(Transport(endpoint.management_url, api="token API", token=api_key)) as transport:
+    transport = Transport(
+        endpoint.management_url, api="token API", token=lambda _: api_key, own_certificates=endpoint.certificates
+    )
+    with closing(transport):
         transport.request("GET", "/token", query={"type": kind}, timeout=timeout, max_bytes=1024)

@@ -13,9 +13,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
 from mardock.client.addressing import is_loopback, is_near, request_headers, split_address
+from mardock.client.bearer import Bearer, Token
 from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
 from mardock.client.trust import certificates
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
 
 Body = Union[bytes, BinaryIO]
@@ -43,15 +45,22 @@ class Transport:
     Args:
         url: the API's base URL without a trailing slash.
         api: what to call it in errors, e.g. `Management API`.
-        token: sent as `Authorization: Bearer`; never part of an error.
+        token: where it comes from; sent as `Authorization: Bearer`, and never part of an error.
         headers: sent with each call, too.
+        own_certificates: what its server is trusted by; see `Endpoint.certificates`.
 
     Raises:
         ConfigError: the endpoint has no such API, its URL or token is none, or a header cannot be sent.
     """
 
     def __init__(
-        self, url: str, *, api: str, token: Optional[str] = None, headers: Optional[Mapping[str, str]] = None
+        self,
+        url: str,
+        *,
+        api: str,
+        token: Token = Tokens().inference,
+        headers: Optional[Mapping[str, str]] = None,
+        own_certificates: Optional[str] = None,
     ) -> None:
         if not url:
             raise ConfigError(f"this endpoint has no {api}", hint="deployed models often have predictions alone")
@@ -60,13 +69,14 @@ class Transport:
         host = parts.hostname or ""
         self._local = is_loopback(host)
         self._api = api
-        self._secrets = (token,) if token else ()
+        self._bearer = Bearer(token)
+        self._headers = headers or {}
+        request_headers(self._headers, token(None))  # what cannot be sent is told at once
         self._session = requests.Session()
         # A proxy named in the environment cannot reach this machine's loopback, nor the containers of a network here.
         self._session.trust_env = not is_near(host)
         if parts.scheme == "https":
-            self._session.verify = certificates()
-        self._session.auth = _Authorization(request_headers(headers or {}, token))
+            self._session.verify = certificates(own_certificates)
         self._session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
@@ -86,7 +96,9 @@ class Transport:
         content_type: Optional[str] = None,
         max_bytes: Optional[int] = None,
     ) -> Answer:
-        """Make one call. A GET whose connection drops is made once more; nothing else is ever repeated.
+        """Make one call. A GET whose connection drops is made once more; nothing else that was taken is ever repeated.
+
+        A call whose token is refused is made once more with a newer one, if there is one: see `Bearer`.
 
         Args:
             path: percent-encoded.
@@ -100,12 +112,20 @@ class Transport:
             ServingError: it went silent, hung up, or answered something that is not TorchServe's.
         """
         call = f"{method} {path}"
-        try:
-            response = self._send(self._prepare(method, path, query, body, content_type), timeout)
-            with response:
-                return self._answer(response, call, max_bytes)
-        except requests.RequestException as error:
-            raise self._translated(error, call, timeout) from error
+        file = None if body is None or isinstance(body, bytes) else body
+        begin = file.tell() if file is not None and file.seekable() else None
+
+        def send(token: Optional[str]) -> Answer:
+            if file is not None and begin is not None:
+                file.seek(begin)
+            try:
+                response = self._send(self._prepare(method, path, query, body, content_type, token), timeout)
+                with response:
+                    return self._answer(response, call, max_bytes, token or "")
+            except requests.RequestException as error:
+                raise self._translated(error, call, timeout, token or "") from error
+
+        return self._bearer.call(send, again=file is None or begin is not None)
 
     def get_json(self, path: str, *, timeout: float) -> object:
         """GET a path and parse its JSON; raises like `request`."""
@@ -118,9 +138,12 @@ class Transport:
         query: Optional[Mapping[str, QueryValue]],
         body: Optional[Body],
         content_type: Optional[str],
+        token: Optional[str],
     ) -> requests.PreparedRequest:
         headers = {"Content-Type": content_type} if content_type else {}
-        prepared = self._session.prepare_request(requests.Request(method, self._url, headers=headers, data=body))
+        auth = _Authorization(request_headers(self._headers, token))
+        request = requests.Request(method, self._url, headers=headers, data=body, auth=auth)
+        prepared = self._session.prepare_request(request)
         parameters = {key: _spelled(value) for key, value in (query or {}).items() if value is not None}
         # Set past requests, which would decode percent-encodings that TorchServe needs.
         prepared.url = self._url + path + (f"?{urlencode(parameters)}" if parameters else "")
@@ -139,7 +162,7 @@ class Transport:
                 return send()
             raise
 
-    def _answer(self, response: requests.Response, call: str, max_bytes: Optional[int]) -> Answer:
+    def _answer(self, response: requests.Response, call: str, max_bytes: Optional[int], token: str) -> Answer:
         refused = not 200 <= response.status_code < 300
         limit = MAX_ERROR_BYTES if refused else max_bytes
         body = bytearray()
@@ -148,30 +171,35 @@ class Transport:
             if limit is not None and len(body) > limit:
                 break
         if refused:
-            raise refusal(response.status_code, bytes(body[:limit]), call=call, secrets=self._secrets)
+            raise refusal(response.status_code, bytes(body[:limit]), call=call, secrets=(token,))
         if limit is not None and len(body) > limit:
             raise ServingError(f"{call}: the {self._api} answered more than {limit} bytes")
         headers = response.headers
         return Answer(bytes(body), headers.get("Content-Type"), headers.get("x-request-id", ""))
 
-    def _translated(self, error: requests.RequestException, call: str, timeout: float) -> MardockError:
-        where = f"the {self._api} at {self._url}"
+    def _translated(self, error: requests.RequestException, call: str, timeout: float, token: str) -> MardockError:
+        where, told = f"the {self._api} at {self._url}", sanitized(str(error), (token,))
         cause = error.args[0] if error.args else None
         if isinstance(error, requests.exceptions.InvalidURL):
-            return ConfigError(f"the address of {where} is not a URL", details=self._safe(error))
+            return ConfigError(f"the address of {where} is not a URL", details=told)
         if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)):
-            return ServingError(f"{call}: no connection to {where}", details=self._safe(error))
+            return ServingError(f"{call}: no connection to {where}", details=told)
         if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
             hint = "mardock up" if self._local else "check the address and the network"
-            return EngineNotRunningError(f"nothing answers for {where}", details=self._safe(error), hint=hint)
+            return EngineNotRunningError(f"nothing answers for {where}", details=told, hint=hint)
         if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
             return ServingError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
-        return ServingError(
-            f"{call}: {where} hung up", details=self._safe(error), hint="it may have died: mardock logs"
-        )
+        return ServingError(f"{call}: {where} hung up", details=told, hint="it may have died: mardock logs")
 
-    def _safe(self, error: Exception) -> str:
-        return sanitized(str(error), self._secrets)
+
+def management_api(endpoint: Endpoint) -> Transport:
+    """Return what calls an endpoint's Management API; raises like `Transport`."""
+    return Transport(
+        endpoint.management_url,
+        api="Management API",
+        token=endpoint.credentials.management,
+        own_certificates=endpoint.certificates,
+    )
 
 
 class Client:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Optional
 
 from mardock import extras, ownership
 from mardock.archive import directory, source_check
@@ -16,11 +17,11 @@ from mardock.archive.model_config import parse
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import worker
 from mardock.errors import ArchiveError, EngineNotFoundError
+from mardock.side_names import DEBUG_HANDLER
 
 PATIENCE_S = 24 * 60 * 60
 """Seconds a worker may stand still in a debugger."""
 
-HANDLER = "mardock_debug.py"
 SOURCES = "sources"
 
 _NOT_KEPT = ("minWorkers", "maxWorkers")
@@ -33,19 +34,19 @@ class Plan:
     Attributes:
         version: the version it is served as.
         wait: whether the model is loaded only once a debugger is attached.
-        mirrored: lay the Python files into the folder once more under their paths in the project: for a server that
-            does not see the project.
+        root: the project's folder as the server's workers see it. None where they do not: then the Python files are
+            laid into the folder once more, under their paths in the project.
     """
 
     spec: ArchiveSpec
     version: str
     wait: bool
-    mirrored: bool
+    root: Optional[Path]
 
     @property
     def handler(self) -> str:
         """The handler to register with."""
-        return ":".join(filter(None, (HANDLER, self.spec.handler_function)))
+        return ":".join(filter(None, (DEBUG_HANDLER, self.spec.handler_function)))
 
 
 def debugpy_folder() -> Path:
@@ -71,12 +72,12 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
     python = plan.spec.python_sources(root)
     for path in python.values():
         source_check.parse(root / path, path)
-    base = Path(SOURCES) if plan.mirrored else root
+    base = plan.root or Path(SOURCES)
     texts = _texts(plan, root, {name: str(base / path) for name, path in python.items()})
     directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)
     try:
         shutil.copytree(debugpy_folder(), folder / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
-        for path in python.values() if plan.mirrored else ():
+        for path in python.values() if plan.root is None else ():
             (folder / SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, folder / SOURCES / path)
         ownership.adopt_tree(folder)
@@ -96,7 +97,7 @@ def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, byte
     }
     texts = {
         worker.SETTINGS: json.dumps(settings, indent=2).encode(),
-        HANDLER: Path(worker.__file__).read_bytes(),
+        DEBUG_HANDLER: Path(worker.__file__).read_bytes(),
     }
     if spec.config_file:
         texts[Path(spec.config_file).name] = _patient(root / spec.config_file, spec)

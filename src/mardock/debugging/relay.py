@@ -8,21 +8,14 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Optional, Protocol
+from typing import Optional
 
 from mardock import process
 from mardock.debugging.worker import HOST
+from mardock.engines.base import Stream
 from mardock.errors import EngineError, MardockError
 
 _CHUNK = 1 << 16
-
-
-class Stream(Protocol):
-    """What a socket and a tunnel into a container have in common."""
-
-    def recv(self, size: int, /) -> bytes: ...
-    def sendall(self, data: bytes, /) -> None: ...
-    def close(self) -> None: ...
 
 
 class Relay:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,15 +11,14 @@ from pathlib import Path
 from typing import Optional
 
 from mardock import locks
+from mardock.causes.audience import Audience, Then
 from mardock.debugging import model_dir
 from mardock.debugging.model_dir import PATIENCE_S, Plan
-from mardock.debugging.relay import Relay, Stream
-from mardock.debugging.worker import HOST, LISTENS, SETTINGS
-from mardock.engines.base import Engine
+from mardock.debugging.relay import Relay
+from mardock.debugging.worker import LISTENS, SETTINGS
+from mardock.engines.base import Engine, Stream
 from mardock.errors import (
     EngineNotRunningError,
-    MardockError,
-    ModelConflictError,
     ModelNotFoundError,
     ServingError,
 )
@@ -36,8 +33,6 @@ from mardock.serving.sweep import sweep
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 from mardock.side_names import Kind, SideName
-
-CONTAINER_STORE = "/home/model-server/model-store"
 
 _POLL_S = 0.1
 _ANSWERS_S = 30.0
@@ -116,7 +111,6 @@ class Session:
         while True:
             time.sleep(1)
             try:
-                self._model.move(Server.of(self._project, self._engine))  # tokens expire while one debugs
                 self._model.status(debugged.version)
             except EngineNotRunningError as error:
                 message = f"TorchServe ended while {debugged.model} was debugged"
@@ -129,10 +123,9 @@ class Session:
         try:
             previous = self._model.management.describe_default(self._name).version
         except ModelNotFoundError as error:
-            error.hint = f"mardock register {self._name}"
-            raise
+            raise error.but(hint=f"mardock register {self._name}") from error
         side = SideVersion(self._model, SideName(previous, Kind.DEBUGGED))
-        return side, Plan(spec, side.version, wait, mirrored=self._engine.name == "docker")
+        return side, Plan(spec, side.version, wait, self._engine.sees(self._project.root))
 
     def _serve(self, plan: Plan, side: SideVersion, debugged: Debugged, listening: Callable[[Debugged], None]) -> None:
         patient = {"response_timeout": PATIENCE_S, "startup_timeout": PATIENCE_S}
@@ -146,25 +139,15 @@ class Session:
 
         self._model.mark()
         self._listener.note(f"loading {self._name} {plan.version} under debugpy")
-        wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, {}, handler=plan.handler)
+        self._model.audience = Audience(plan.spec.python_sources(self._project.root), debugged.remote_root, Then.DEBUG)
+        wanted = Wanted(side.folder.name, self._name, plan.version, None, serving, handler=plan.handler)
         called = f"{self._name} keeps serving as it was: {self._name} {plan.version}"
-        try:
-            side.load(wanted, called=called, meanwhile=tell)
-        except ModelConflictError:
-            raise
-        except MardockError as error:
-            raise self._told_from(error, debugged.remote_root) from error
+        side.load(wanted, called=called, meanwhile=tell)
         side.promote()
-
-    def _told_from(self, error: MardockError, root: str) -> MardockError:
-        error.message = error.message.replace(f"{root}/", "")
-        error.details, error.hint = (text and text.replace(f"{root}/", "") for text in (error.details, error.hint))
-        return error
 
     def _put_back(self, side: SideVersion, relay: Relay) -> None:
         """Let the version be the default one that was, answer what the debugger held up, remove all traces."""
         try:
-            self._model.move(Server.of(self._project, self._engine))
             side.step_back()
             relay.close()
             with suppress(ModelNotFoundError):
@@ -187,11 +170,7 @@ class Session:
         port = self._port()
         if port is None:
             raise ServingError("debugpy does not listen yet")
-        if self._engine.name != "docker":
-            return socket.create_connection((HOST, port))
-        from mardock.engines.docker.tunnel import Tunnel
-
-        return Tunnel(self._project, port)
+        return self._engine.dial(port)
 
     def _port(self) -> Optional[int]:
         """Return where the newest worker's debugpy listens; a worker that died has had another port."""
@@ -202,9 +181,8 @@ class Session:
         return None
 
     def _remote_root(self, plan: Plan, side: SideVersion) -> str:
-        if not plan.mirrored:
-            return str(Path(os.path.realpath(self._project.root)))
-        return f"{CONTAINER_STORE}/{side.folder.name}/{model_dir.SOURCES}"
+        sources = side.folder / model_dir.SOURCES
+        return str(plan.root or self._engine.sees(sources) or sources)
 
 
 def _is_busy(folder: Path) -> bool:

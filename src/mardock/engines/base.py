@@ -34,6 +34,22 @@ class EngineStatus:
     threads: Optional[Threads] = None
 
 
+class Stream(Protocol):
+    """Bytes both ways: what a socket and a tunnel into a container have in common."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what came, at most `size` bytes; nothing at the end."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of `data`."""
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
+
+
 class Engine(Protocol):
     """Lifecycle of one project's TorchServe. Docker and native honour all of it; in the dev container it is refused.
 
@@ -74,6 +90,27 @@ class Engine(Protocol):
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield the server's log lines, oldest first, without line ends; a negative `tail` means all of them."""
+        ...
+
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return where the server's workers see a file or folder of the project; None where they do not.
+
+        Args:
+            path: there or not, with links in it or without.
+
+        Raises:
+            EngineError: the engine cannot be asked; that the server is down is no error.
+        """
+        ...
+
+    def dial(self, port: int) -> Stream:
+        """Open a stream to a port of the server's own loopback, for whoever calls to close.
+
+        Raises:
+            EngineNotRunningError: it is down.
+            EngineError: it cannot be reached from here.
+            OSError: nobody listens there; where that shows only later, the stream is at its end at once.
+        """
         ...
 
     def share_cores(self, model: str, workers: int) -> None:

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from mardock.engines.mounts import HOME
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
+
+IN_IMAGE = f"{HOME}/config.properties"
+"""Where the official image has its own."""
 
 
 @dataclass(frozen=True)

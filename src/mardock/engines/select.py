@@ -40,6 +40,21 @@ def running(project: Project) -> Optional[Engine]:
     return None
 
 
+def running_or_new(project: Project, listener: Listener) -> Engine:
+    """Return the engine whose server runs for the project, else the one the settings ask for; see `create`.
+
+    Raises:
+        EngineError: another engine than the one that was asked for by name runs it.
+    """
+    found = running(project)
+    if found is None:
+        return create(project, listener)
+    asked = project.overrides.get("engine")
+    if asked not in (None, "auto", found.name):
+        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
+    return found
+
+
 def needed(project: Project) -> Engine:
     """Return the engine whose server runs for the project; see `running`.
 
@@ -52,25 +67,10 @@ def needed(project: Project) -> Engine:
     return found
 
 
-def chosen(project: Project, listener: Listener) -> Engine:
-    """Return the engine that runs the project, or is to run it; see `create`.
-
-    Raises:
-        EngineError: another engine than the one asked for runs it.
-    """
-    found = running(project)
-    if found is None:
-        return create(project, listener)
-    asked = project.overrides.get("engine")
-    if asked not in (None, "auto", found.name):
-        raise EngineError(f"the {found.name} engine runs this project's server, not {asked}", hint="mardock down")
-    return found
-
-
 def where_torch_is(project: Project, listener: Listener) -> Engine:
     """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
     if project.settings.machine.engine == "auto" and not place.inside():
-        return chosen(project, listener)
+        return running_or_new(project, listener)
     return create(project, listener)
 
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, NoReturn, Optional
 
 from mardock.client import probe
 from mardock.endpoint import Endpoint
-from mardock.engines import in_place, log_files
+from mardock.engines import in_place, log_files, mounts
 from mardock.engines.base import EngineStatus
 from mardock.engines.scratch import Scratch
 from mardock.errors import EngineNotRunningError, OnHostError
@@ -99,6 +99,18 @@ class ServeContainer:
         if follow:
             return log_files.follow(path, tail, self._looks())
         return iter(log_files.last_lines(path, tail))
+
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return where docker-compose.yml mounts it there: the container itself is asked on the host alone."""
+        return mounts.seen(path, mounts.composed(self._project.root))
+
+    def dial(self, port: int) -> NoReturn:
+        """Refuse: its loopback is its own; see `Engine.dial`.
+
+        Raises:
+            OnHostError: always.
+        """
+        raise OnHostError("the serve container's own ports are reached from the host, and this is the dev container")
 
     def share_cores(self, model: str, workers: int) -> None:
         """Refuse: the warm parent of its workers listens in that container alone; see `Engine.share_cores`.

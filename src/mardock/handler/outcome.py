@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from mardock.errors import Reason
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -35,10 +37,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception that left the handler: the stage it happened in and Python's own traceback."""
+    """What ended a trial.
+
+    Attributes:
+        stage: what ran.
+        traceback: Python's own; where the process came to its end without an exception, a sentence in its place.
+    """
 
     stage: str
     traceback: str
+    reason: Reason = Reason.RAISED
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from mardock.handler.worker_process import become_worker, unpack
 if TYPE_CHECKING:
     from torch import nn
 
-    from mardock.handler.notes import Notes
     from mardock.handler.trial import TrialSpec
+    from mardock.handler.trial_folder import TrialFolder
 
 
-def run(spec: TrialSpec, notes: Notes, target: Path) -> None:
+def run(spec: TrialSpec, folder: TrialFolder, target: Path) -> None:
     """Answer the samples in one batch, in this process made for it; note how it went and save the model's inputs.
 
     Args:
@@ -29,21 +29,21 @@ def run(spec: TrialSpec, notes: Notes, target: Path) -> None:
     from mardock.handler.harness import HandlerError, Worker
     from mardock.handler.loader import TS_FOLDER
 
-    recorder = Recorder(notes.entering)
-    notes.watch()
-    unpack(notes.model_dir, spec.members, spec.manifest)
-    become_worker(notes.model_dir, TS_FOLDER)
-    notes.limit(spec.startup_timeout)
+    recorder = Recorder(folder.entering)
+    folder.watch()
+    unpack(folder.model_dir, spec.members, spec.manifest)
+    become_worker(folder.model_dir, TS_FOLDER)
+    folder.limit(spec.startup_timeout)
     try:
-        worker = Worker(notes.model_dir, spec.batch_size, recorder)
+        worker = Worker(folder.model_dir, spec.batch_size, recorder)
     except HandlerError as error:
-        notes.keep(Trial(recorder.take(), raised=error.raised))
+        folder.keep(Trial(recorder.take(), raised=error.raised))
         return
     start = recorder.take()
-    notes.limit(spec.response_timeout)
+    folder.limit(spec.response_timeout)
     calls = _Calls()
     answer = worker.answer(spec.samples, spec.max_response_size)
-    notes.keep(Trial(start, (answer,)))
+    folder.keep(Trial(start, (answer,)))
     if calls.inputs is not None:
         torch.save(calls.inputs, target)
 

@@ -18,7 +18,7 @@ from mardock.handler.worker_process import become_worker, unpack
 
 if TYPE_CHECKING:
     from mardock.handler.harness import Worker
-    from mardock.handler.notes import Notes
+    from mardock.handler.trial_folder import TrialFolder
 
 MAX_RESPONSE_SIZE = 6_553_500  # TorchServe's own default, bytes
 
@@ -56,42 +56,42 @@ def import_torchserve() -> None:
         metrics_cache()
 
 
-def run(spec: TrialSpec, notes: Notes) -> None:
-    """Try a model in this process, which is of no use for anything else afterwards, and note how it went."""
+def run(spec: TrialSpec, folder: TrialFolder) -> None:
+    """Try a model in this process, which is of no use for anything else afterwards, and leave word in the folder."""
     from mardock.handler.harness import HandlerError, Worker
     from mardock.handler.loader import TS_FOLDER
 
-    recorder = Recorder(notes.entering)
-    notes.watch()
-    unpack(notes.model_dir, spec.members, spec.manifest)
-    become_worker(notes.model_dir, TS_FOLDER)
-    _limit(spec, notes, spec.startup_timeout)
+    recorder = Recorder(folder.entering)
+    folder.watch()
+    unpack(folder.model_dir, spec.members, spec.manifest)
+    become_worker(folder.model_dir, TS_FOLDER)
+    _limit(spec, folder, spec.startup_timeout)
     try:
-        worker = Worker(notes.model_dir, spec.batch_size, recorder, post_mortem if spec.debug else None)
+        worker = Worker(folder.model_dir, spec.batch_size, recorder, post_mortem if spec.debug else None)
     except HandlerError as error:
-        notes.keep(Trial(recorder.take(), raised=error.raised))
+        folder.keep(Trial(recorder.take(), raised=error.raised))
         return
     start = recorder.take()
     singles: list[BatchRun] = []
     for sample in spec.samples:
-        _limit(spec, notes, spec.response_timeout)
+        _limit(spec, folder, spec.response_timeout)
         singles.append(worker.answer([sample], spec.max_response_size))
         if not singles[-1].answered:
             break
-    batch = _batch(spec, notes, worker) if spec.batch > 1 and singles[-1].answered else None
+    batch = _batch(spec, folder, worker) if spec.batch > 1 and singles[-1].answered else None
     warnings = [*worker.warnings, *(_unlike(singles, batch) if batch else [])]
-    notes.keep(Trial(start, tuple(singles), batch, warnings=tuple(dict.fromkeys(warnings))))
+    folder.keep(Trial(start, tuple(singles), batch, warnings=tuple(dict.fromkeys(warnings))))
 
 
-def _batch(spec: TrialSpec, notes: Notes, worker: Worker) -> BatchRun:
-    _limit(spec, notes, spec.response_timeout)
+def _batch(spec: TrialSpec, folder: TrialFolder, worker: Worker) -> BatchRun:
+    _limit(spec, folder, spec.response_timeout)
     samples = [spec.samples[i % len(spec.samples)] for i in range(spec.batch)]
     return worker.answer(samples, spec.max_response_size)
 
 
-def _limit(spec: TrialSpec, notes: Notes, timeout: float) -> None:
+def _limit(spec: TrialSpec, folder: TrialFolder, timeout: float) -> None:
     if not spec.debug:
-        notes.limit(timeout)
+        folder.limit(timeout)
 
 
 def _unlike(singles: Sequence[BatchRun], batch: BatchRun) -> list[str]:

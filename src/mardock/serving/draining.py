@@ -46,7 +46,7 @@ class Drain:
         Args:
             status: of a version that gets no new requests.
         """
-        if not status.ready_workers or self._never_asked(status.name):
+        if not status.ready_workers or self.asked(status.name) == 0:
             return True
         limit = time.monotonic() + min(self.seconds, status.response_timeout_s or WORKER_TIMEOUT_S)
 
@@ -62,15 +62,16 @@ class Drain:
         time.sleep(_LOOK_S)  # the answers of the batch the sample was in
         return answered
 
-    def _never_asked(self, model: str) -> bool:
-        """Say whether TorchServe counted no request of a model, which it does as they arrive."""
+    def asked(self, model: str) -> Optional[int]:
+        """Return how many requests of a model were counted, each as it arrived; None when TorchServe cannot say."""
         if not self.endpoint.metrics_url:
-            return False
+            return None
         try:
             with MetricsClient(self.endpoint) as client:
-                return not any(counted.model == model for counted in model_metrics(client.scrape()))
-        except MardockError:  # without its count it has to be taken that there were some
-            return False
+                counted = model_metrics(client.scrape())
+        except MardockError:
+            return None
+        return sum(version.requests for version in counted if version.model == model)
 
     def _is_through(self, status: ModelStatus, limit: float, over: Callable[[], bool]) -> bool:
         if len(status.workers) == 1 and self.sample is not None and self.endpoint.inference_url:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
+from mardock.causes.audience import Audience
 from mardock.client.model_status import ModelStatus
 from mardock.defaults import DRAIN_S
 from mardock.errors import MardockError, ModelNotFoundError
@@ -79,7 +80,7 @@ def register(
         EngineNotRunningError: the server is down, or ended meanwhile.
     """
     wanted = prepare(servable)
-    with ServedModel(server, wanted.model, wanted.sources) as model:
+    with ServedModel(server, wanted.model, Audience(servable.sources)) as model:
         try:
             drain = Drain(server.endpoint, patience, servable.sample.read_bytes() if servable.sample else None)
             return _Registration(model, wanted, drain, listener).run(replace=replace)
@@ -121,6 +122,7 @@ class _Registration:
         self._drain = drain
         self._listener = listener
         self._drained = True
+        self._stood_in = True  # unless it is known that nobody asked what stood in
         self._next: Optional[SideVersion] = None
         if wanted.version and model.server.store is not None:
             self._next = SideVersion(model, SideName(wanted.version, Kind.NEXT))
@@ -203,7 +205,7 @@ class _Registration:
             self._next.unpack(self._wanted.archive)
             self._next.load(self._wanted, called=called)
             return
-        with ServedModel(self._model.server, current.name + _REHEARSAL, self._wanted.sources) as elsewhere:
+        with ServedModel(self._model.server, current.name + _REHEARSAL, self._model.audience) as elsewhere:
             for left in elsewhere.versions():  # of a rehearsal that was killed
                 elsewhere.remove(left.version)
             elsewhere.mark()
@@ -213,12 +215,14 @@ class _Registration:
     def _handed_over(self, current: ModelStatus, stand_in: Optional[str]) -> Iterator[None]:
         """Let another version answer inside the block: TorchServe unregisters the default one last."""
         assert stand_in is not None
+        before = self._drain.asked(current.name)
         self._model.promote(stand_in)
         try:
             yield
         finally:
             with suppress(ModelNotFoundError):
                 self._model.promote(current.version)
+        self._stood_in = before is None or self._drain.asked(current.name) != before
 
     def _take_away(self, current: ModelStatus) -> None:
         self._listener.note(f"putting {self._wanted} in the place of the one that serves")
@@ -229,11 +233,13 @@ class _Registration:
         try:
             return self._load()
         except BaseException as error:
-            if old.ready or not old.min_workers:
-                self._bring_back(old, error)
+            lost = self._bring_back(old) if old.ready or not old.min_workers else None
+            if lost and isinstance(error, MardockError):
+                raise error.but(more=lost) from error
             raise
 
-    def _bring_back(self, old: ModelStatus, error: BaseException) -> None:
+    def _bring_back(self, old: ModelStatus) -> Optional[str]:
+        """Register the old one again, and say why that could not be."""
         try:
             self._model.management.register(
                 old.url,
@@ -245,14 +251,14 @@ class _Registration:
                 startup_timeout=old.startup_timeout_s,
                 allow_remote=True,
             )
-        except MardockError as second:
-            if isinstance(error, MardockError):
-                lost = f"what was registered before did not come back: {second.message}"
-                error.details = "\n".join(filter(None, [error.details, lost]))
+        except MardockError as error:
+            return f"what was registered before did not come back: {error.message}"
+        return None
 
     def _clear(self, kinds: Sequence[Kind]) -> bool:
         """Leave nothing of these beside the model's own version, if that serves; says whether all is answered."""
         version = self._wanted.version
         if version is None or self._next is None:
             return True
-        return sweep(self._model, self._drain, own=version, serving=version, kinds=kinds, asked=(self._next.version,))
+        asked = (self._next.version,) if self._stood_in else ()
+        return sweep(self._model, self._drain, own=version, serving=version, kinds=kinds, asked=asked)

@@ -51,7 +51,6 @@ class Wanted:
     version: Optional[str]
     digest: Optional[str]
     serving: Serving
-    sources: Mapping[str, str]
     allow_remote: bool = False
     archive: Optional[ModelArchive] = None
     handler: Optional[str] = None
@@ -85,9 +84,9 @@ def prepare(servable: Servable) -> Wanted:
     archive = servable.archive
     if isinstance(archive, str):
         name = servable.model_name or PurePosixPath(archive).stem
-        return Wanted(archive, name, None, None, servable.serving, servable.sources, servable.allow_remote)
+        return Wanted(archive, name, None, None, servable.serving, servable.allow_remote)
     found = pinned.pin(archive)
     serving = overridden(servable.serving, read_model_config(found.archive))
     name = servable.model_name or found.archive.name
     version = found.archive.version
-    return Wanted(found.url, name, version, found.digest, serving, servable.sources, archive=found.archive)
+    return Wanted(found.url, name, version, found.digest, serving, archive=found.archive)

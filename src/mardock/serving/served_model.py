@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import Callable, Optional
 
+from mardock.causes.audience import Audience
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
@@ -29,14 +30,14 @@ class ServedModel:
 
     Args:
         name: what it is served as.
-        sources: the project's path of each Python member, for tracebacks.
+        audience: who is told of what fails.
     """
 
-    def __init__(self, server: Server, name: str, sources: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(self, server: Server, name: str, audience: Audience = Audience()) -> None:
         self.server = server
         self.name = name
         self.management = ManagementClient(server.endpoint)
-        self._sources = sources or {}
+        self.audience = audience
         self._since = LogPosition()
 
     def move(self, server: Server) -> None:
@@ -156,7 +157,7 @@ class ServedModel:
             )
         except MardockError as error:
             raise explain(
-                self.server.engine, self.name, self._since, error, version=version, sources=self._sources
+                self.server.engine, self.name, self._since, error, version=version, audience=self.audience
             ) from error
 
     def promote(self, version: str) -> None:
@@ -185,7 +186,7 @@ class ServedModel:
                 self._since,
                 error,
                 what=called or str(wanted),
-                sources=wanted.sources or self._sources,
+                audience=self.audience,
                 needs=wanted.needs,
             )
             if told is error:

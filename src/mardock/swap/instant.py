@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Optional
 
 from mardock.archive import manifest
+from mardock.causes.worker_log import WorkerLine, log_lines
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.handler import reloading
-from mardock.handler.worker_log import WorkerLine, log_lines
+from mardock.side_names import RELOADING_HANDLER
 from mardock.swap.directory import Addition, Directory
 from mardock.swap.snapshot import Snapshot
-
-MEMBER = "mardock_reloading.py"
-_CONTAINER_HOME = "/home/model-server"
-_MOUNTED = ("src", "torchserve")
 
 
 @dataclass(frozen=True)
@@ -42,45 +39,44 @@ class Reloaded:
     error: Optional[str]
 
 
-def addition(snapshot: Snapshot, root: Path, engine: str) -> Addition:
+def addition(snapshot: Snapshot, root: Path, engine: Engine) -> Addition:
     """Return what makes a folder serve its handler through the reloading one.
 
     Args:
-        engine: `docker` or `native`: what the server's workers see of the project's files.
+        engine: knows what the server's workers see of the project's files.
     """
     handler = json.loads(manifest.render(snapshot.settings.archive))["model"]["handler"]
     real_root = Path(os.path.realpath(root))
     sources = {
         name: {"path": path, "label": os.path.relpath(snapshot.members[name].path, real_root)}
-        for name, path in _visible(snapshot, real_root, engine).items()
+        for name, path in _visible(snapshot, engine).items()
     }
     config = {"handler": handler, "sources": sources}
     return Addition(
-        f"{MEMBER}:handle",
-        {MEMBER: Path(reloading.__file__).read_bytes(), reloading.CONFIG: json.dumps(config, indent=2).encode()},
+        f"{RELOADING_HANDLER}:handle",
+        {
+            RELOADING_HANDLER: Path(reloading.__file__).read_bytes(),
+            reloading.CONFIG: json.dumps(config, indent=2).encode(),
+        },
     )
 
 
-def takes(changed: tuple[str, ...], snapshot: Snapshot, before: Snapshot, root: Path, engine: str) -> bool:
+def takes(changed: tuple[str, ...], snapshot: Snapshot, before: Snapshot, engine: Engine) -> bool:
     """Say whether a change is one of code alone that the workers see for themselves."""
-    seen = _visible(snapshot, Path(os.path.realpath(root)), engine)
+    seen = _visible(snapshot, engine)
     return snapshot.members.keys() == before.members.keys() and all(name in seen for name in changed)
 
 
-def digest_of(directory: Directory, root: Path, engine: str) -> str:
+def digest_of(directory: Directory, engine: Engine) -> str:
     """Return what a worker will call this state of the code."""
-    names = _visible(directory.snapshot, Path(os.path.realpath(root)), engine)
+    names = _visible(directory.snapshot, engine)
     return reloading.digest_of({name: (directory.path / name).read_bytes() for name in names})
 
 
-def _visible(snapshot: Snapshot, real_root: Path, engine: str) -> dict[str, str]:
-    """Return where workers find the Python members that are edited; in the container only two folders are mounted."""
-    found = {}
-    for name, member in snapshot.members.items():
-        inside = member.path.relative_to(real_root)
-        if name.endswith(".py") and (engine == "native" or inside.parts[0] in _MOUNTED):
-            found[name] = str(member.path if engine == "native" else Path(_CONTAINER_HOME, inside))
-    return found
+def _visible(snapshot: Snapshot, engine: Engine) -> dict[str, str]:
+    """Return where workers find the Python members that are edited, as far as they see them."""
+    found = {name: engine.sees(member.path) for name, member in snapshot.members.items() if name.endswith(".py")}
+    return {name: str(path) for name, path in found.items() if path is not None}
 
 
 class Reports:

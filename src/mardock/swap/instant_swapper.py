@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Optional
 
+from mardock.causes import failures, words
 from mardock.errors import MardockError, ServingError, WorkerFailedError
-from mardock.handler.explained import explain
-from mardock.handler.outcome import Raised
 from mardock.serving.sweep import remove_folders
 from mardock.side_names import Kind
 from mardock.swap import directory, instant
 from mardock.swap.directory import Directory
 from mardock.swap.events import Refused, Said, Swapped
 from mardock.swap.instant import Reloaded, Reports
-from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
-from mardock.swap.swapper import Swapper
+from mardock.swap.swapper import Swapper, audience_of
 
 _PATIENCE_S = 3.0
 _LOOK_S = 0.005
@@ -83,7 +80,7 @@ class InstantSwapper(Swapper):
 
     def _renew(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         engine = self.engine
-        addition = instant.addition(plain.snapshot, self.project.root, engine.name)
+        addition = instant.addition(plain.snapshot, self.project.root, engine)
         made = self.lay_out(plain.snapshot, Kind.INSTANT, addition)
         reports = Reports(engine, plain.snapshot.settings.archive.model_name, made.version, self.changes.wake)
         try:
@@ -102,7 +99,7 @@ class InstantSwapper(Swapper):
             return False
         before = self.served.snapshot
         changed = snapshot.changed_since(before)
-        return instant.takes(changed, snapshot, before, self.project.root, self.engine.name)
+        return instant.takes(changed, snapshot, before, self.engine)
 
     def _reload(self, plain: Directory, changed: tuple[str, ...], at: float) -> None:
         """Have a worker try the code by sending it the sample; without a sample the next call does."""
@@ -122,7 +119,6 @@ class InstantSwapper(Swapper):
             answer = self.model.probed(requests, None, timeout, self.changes.pending)
         except ServingError as error:
             failure = error
-            retell(failure, self.served.path, self._sources())
         seconds = time.monotonic() - at
         report = self._await(self._digest(plain))
         if report is not None and report.error is not None:
@@ -156,7 +152,7 @@ class InstantSwapper(Swapper):
             before.remove()  # last: an interruption before it leaves the folder to the sweep at the end
 
     def _digest(self, plain: Directory) -> str:
-        return instant.digest_of(plain, self.project.root, self.engine.name)
+        return instant.digest_of(plain, self.engine)
 
     def _serving(self) -> Optional[str]:
         return self.title(self.served) if self.served else None
@@ -164,14 +160,8 @@ class InstantSwapper(Swapper):
     def _refusal(self, report: Reloaded) -> WorkerFailedError:
         assert self.served is not None
         settings = self.served.snapshot.settings
-        failure = explain(Raised("load", report.error or ""), self._sources())
-        error = WorkerFailedError(
-            f"model {settings.archive.model_name}: the new code cannot be loaded: {failure.summary}",
-            details=failure.traceback or None,
-            hint=failure.hint,
-        )
-        retell(error, self.served.path, self._sources())
-        return error
-
-    def _sources(self) -> Mapping[str, str]:
-        return self.served.snapshot.settings.archive.python_sources(self.project.root) if self.served else {}
+        audience = audience_of(settings, self.project)
+        cause = failures.of_traceback(report.error or "", audience)
+        what = f"model {settings.archive.model_name}: the new code cannot be loaded"
+        message, details, hint = words.failed(what, cause, audience)
+        return WorkerFailedError(message, details=details, hint=hint)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Optional
 
 from mardock import side_names
+from mardock.causes.audience import Audience, Then
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.serving import probe
@@ -24,7 +25,6 @@ from mardock.swap import directory
 from mardock.swap.changes import Changes
 from mardock.swap.directory import Addition, Directory
 from mardock.swap.events import Report, Swapped
-from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
 
 _PATIENCE_S = 5.0
@@ -70,7 +70,7 @@ class Swapper:
         """
         spec, server = settings.archive, Server.of(self.project, engine)
         if self._model is None:
-            self._model = ServedModel(server, spec.model_name, spec.python_sources(self.project.root))
+            self._model = ServedModel(server, spec.model_name)
         self._model.move(server)
         self._model.mark()
         self._taken.update(status.version for status in self._model.versions())
@@ -154,17 +154,14 @@ class Swapper:
 
     def _start(self, made: Directory, requests: Probe) -> Optional[bytes]:
         """Load a version beside what serves and return its answer to the sample; one that fails is served no more."""
+        settings, pending = made.snapshot.settings, self.changes.pending
+        self.model.audience = audience_of(settings, self.project)
+        wanted = made.side.wanted(settings.serving)
+        made.side.load(wanted, superseded=pending)
         try:
-            wanted = made.side.wanted(made.snapshot.settings.serving)
-            made.side.load(wanted, superseded=self.changes.pending)
-            try:
-                timeout = wanted.serving.response_timeout
-                return self.model.probed(requests, made.version, timeout, self.changes.pending)
-            except BaseException:
-                self.model.remove(made.version)
-                raise
-        except MardockError as error:
-            retell(error, made.path, made.snapshot.settings.archive.python_sources(self.project.root))
+            return self.model.probed(requests, made.version, wanted.serving.response_timeout, pending)
+        except BaseException:
+            self.model.remove(made.version)
             raise
 
     def _see_off_others(self, made: Directory, requests: Probe) -> None:
@@ -184,3 +181,8 @@ class Swapper:
     def title(made: Directory) -> str:
         """Return what to call a version to the user."""
         return f"{made.snapshot.settings.archive.model_name} {made.version}"
+
+
+def audience_of(settings: ModelSettings, project: Project) -> Audience:
+    """Return who is told: someone who edits the project's files and saves them."""
+    return Audience(settings.archive.python_sources(project.root), then=Then.SAVE)

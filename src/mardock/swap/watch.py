@@ -9,6 +9,7 @@ from typing import Optional
 from mardock import extras
 from mardock.client.model_status import ModelStatus
 from mardock.client.refusals import INVALID_KEY
+from mardock.client.restarts import Restarts
 from mardock.engines import select
 from mardock.errors import (
     ApiError,
@@ -19,17 +20,17 @@ from mardock.errors import (
     ModelNotFoundError,
 )
 from mardock.serving.background import SupersededError
+from mardock.serving.diagnosis import explain_deaths
 from mardock.serving.sessions import session
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
-from mardock.swap import crash_loop, snapshot
+from mardock.swap import snapshot
 from mardock.swap.changes import Changes, Saved
 from mardock.swap.events import Refused, Report, Said, Sayings
 from mardock.swap.instant_swapper import InstantSwapper
-from mardock.swap.retelling import retell
 from mardock.swap.snapshot import Snapshot
-from mardock.swap.swapper import Swapper
+from mardock.swap.swapper import Swapper, audience_of
 
 _LOOK_AFTER_S = 1.0
 _BURST_QUIET_S = 0.2
@@ -84,7 +85,7 @@ class Watch:
         self._swapper = swapper
         self._tried: Optional[Snapshot] = None
         self._failed = False
-        self._deaths = crash_loop.Deaths()
+        self._restarts = Restarts()
         self._not_ready = 0
 
     def run(self) -> None:
@@ -138,7 +139,7 @@ class Watch:
 
     def _settled(self) -> None:
         self._failed = False
-        self._deaths = crash_loop.Deaths()
+        self._restarts = Restarts()
         self._not_ready = 0
 
     def _read_settings(self) -> ModelSettings:
@@ -208,14 +209,12 @@ class Watch:
 
     def _look_after_workers(self, status: ModelStatus) -> None:
         self._not_ready = 0 if status.ready else self._not_ready + 1
-        often = self._deaths.too_many(status)
-        if self._failed or not (often or self._not_ready >= _NOT_READY_LOOKS):
+        self._restarts.look(status)
+        if self._failed or not (self._restarts.too_many or self._not_ready >= _NOT_READY_LOOKS):
             return
-        sources = self._settings.archive.python_sources(self._project.root)
-        lines = list(self._swapper.engine.logs(follow=False, tail=crash_loop.RECENT_LINES))
-        folder = self._project.model_store / status.url
-        error = crash_loop.cause(lines, status, sources)
-        retell(error, folder, sources)
+        audience = audience_of(self._settings, self._project)
+        error = explain_deaths(self._swapper.engine, status.name, status.version, audience, seen=True)
+        assert error is not None
         self._refuse(error)
         if not status.ready:
             self._swapper.model.stop(status.version)

@@ -28,9 +28,9 @@ def of_handler(
         ConfigError: there is no sample.
         ServingError: the handler fails on the sample.
     """
-    from mardock.handler import ending, sampling, trial
+    from mardock.handler import sampling, trial
     from mardock.handler.child import Child
-    from mardock.handler.notes import Notes
+    from mardock.handler.trial_folder import TrialFolder
     from mardock.handler.wire import Request
 
     if settings.sample is None:
@@ -38,13 +38,12 @@ def of_handler(
     files = samples.to_send(project, name, [])
     requests = {str(i): Request(samples.read(files[i % len(files)])) for i in range(batch)}
     spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
-    notes, target = Notes(folder), folder / "inputs.pt"
+    trial_folder, target = TrialFolder(folder), folder / "inputs.pt"
     with Child(trial.import_torchserve, sampling.run) as child:
-        found = ending.conclude(spec, notes, child.run(spec, notes, target))
+        found = trial_folder.conclude(spec, child.run(spec, trial_folder, target))
     try:
         failure = trial_verdict.failure(project, name, found, batched=spec.batch_size > 1)
         trial_verdict.raise_failure(failure, interrupted=child.interrupted, listener=listener)
     except MardockError as error:
-        error.hint = f"{error.hint}; or {_HINT}" if error.hint else _HINT
-        raise
+        raise error.but(hint=f"{error.hint}; or {_HINT}" if error.hint else _HINT) from error
     return target

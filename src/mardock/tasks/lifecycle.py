@@ -22,7 +22,7 @@ def start(project: Project, *, timeout: float = START_TIMEOUT_S, listener: Liste
     Raises:
         EngineError: another engine than the one asked for runs it, or it cannot be started; see `Engine.up`.
     """
-    engine = select.chosen(project, listener)
+    engine = select.running_or_new(project, listener)
     with listener.waiting(f"starting TorchServe ({engine.name})"):
         engine.up(timeout=timeout)
     return engine

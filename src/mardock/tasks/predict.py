@@ -146,11 +146,12 @@ def _explained(
 ) -> list[Answer]:
     """Give the first failure its cause from the server's log."""
     from mardock import serving
+    from mardock.causes.audience import Audience
 
     for i, answer in enumerate(answers):
         if answer.failure is not None:
-            sources = _sources(project, model)
-            cause = serving.explain(engine, model, since, answer.failure, version=version, sources=sources)
+            audience = Audience(_sources(project, model))
+            cause = serving.explain(engine, model, since, answer.failure, version=version, audience=audience)
             return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
     return answers
 

@@ -59,25 +59,26 @@ def warnings(project: Project, name: str, trial: Trial) -> list[str]:
 
 
 def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[MardockError]:
-    from mardock.handler.mends import mend_for
+    from mardock.causes import words
+    from mardock.causes.remedies import remedy_for
 
     if run.raised:
         return _raised(project, name, run.raised)
     if run.refusal:
+        known = remedy_for(run.refusal)
         return ServingError(
             f"TorchServe would refuse what {name} answers to a batch of {run.size}: {run.refusal}",
-            hint=mend_for(run.refusal),
+            hint=words.remedy(known) if known else None,
         )
     return None
 
 
 def _raised(project: Project, name: str, raised: Raised) -> MardockError:
-    from mardock.handler.explained import explain
+    from mardock.causes import failures, words
+    from mardock.causes.audience import Audience
 
-    told = explain(raised, project.settings.models[name].archive.python_sources(project.root))
+    audience = Audience(project.settings.models[name].archive.python_sources(project.root), then=None)
+    cause = failures.of_traceback(raised.traceback, audience, reason=raised.reason)
+    message, details, hint = words.failed(f"{name} failed in {raised.stage}", cause, audience)
     kind = WorkerFailedError if raised.stage in ("load", "initialize") else ServingError
-    return kind(
-        f"{name} failed in {raised.stage}: {told.summary}",
-        details=told.traceback or None,
-        hint=told.hint or f"stop there and look: mardock try {name} --pdb",
-    )
+    return kind(message, details=details, hint=hint or f"stop there and look: mardock try {name} --pdb")

@@ -124,13 +124,12 @@ def try_model(
 
 
 def _carry_out(child: Child, spec: TrialSpec, state: Path) -> Trial:
-    from mardock.handler import ending
-    from mardock.handler.notes import Notes
+    from mardock.handler.trial_folder import TrialFolder
     from mardock.temp_folder import temp_folder
 
     with temp_folder(state, "try-") as folder:
-        notes = Notes(folder)
-        return ending.conclude(spec, notes, child.run(spec, notes))
+        kept = TrialFolder(folder)
+        return kept.conclude(spec, child.run(spec, kept))
 
 
 def _require_torchserve() -> None:

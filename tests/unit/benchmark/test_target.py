@@ -7,7 +7,7 @@ import pytest
 from mardock.benchmark.bench import Bench
 from mardock.benchmark.plan import BenchPlan
 from mardock.benchmark.target import prediction_target
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ConfigError
 from mardock.listener import SILENT
 
@@ -17,7 +17,7 @@ PLAN = BenchPlan("mnist", (b"x",))
 
 
 def test_a_request_is_one_post_with_token_and_length() -> None:
-    endpoint = Endpoint("http://127.0.0.1:8080", inference_token="s3cr3t")
+    endpoint = Endpoint("http://127.0.0.1:8080", credentials=Tokens("s3cr3t"))
 
     target = prediction_target(endpoint, "mnist", [b"abc"], version="1.0", content_type="image/png")
 

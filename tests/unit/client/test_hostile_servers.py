@@ -13,7 +13,7 @@ import pytest
 from mardock.client import probe
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ApiError, ConfigError, EngineNotRunningError, MardockError, ServingError
 
 pytestmark = pytest.mark.enable_socket
@@ -51,7 +51,7 @@ class ScriptedServer:
     @property
     def endpoint(self) -> Endpoint:
         url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        return Endpoint(url, url, url, inference_token="s3cr3t", management_token="s3cr3t")
+        return Endpoint(url, url, url, credentials=Tokens("s3cr3t", "s3cr3t"))
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)

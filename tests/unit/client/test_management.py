@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mardock.client.management import ManagementClient
 from mardock.defaults import MAX_WORKERS
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import ApiError, ConfigError, ModelNotFoundError
 from mardock.settings.schema import Serving
 
@@ -22,7 +22,9 @@ STATES = ("UNLOADING", "READY")
 
 @pytest.fixture
 def client() -> Iterator[ManagementClient]:
-    with ManagementClient(Endpoint("http://127.0.0.1:8080", URL, management_token="s3cr3t")) as client:
+    with ManagementClient(
+        Endpoint("http://127.0.0.1:8080", URL, credentials=Tokens(management_token="s3cr3t"))
+    ) as client:
         yield client
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mardock.client.refusals import refusal, sanitized
-from mardock.errors import ApiError, ModelConflictError, ModelNotFoundError, ServingError, WorkerFailedError
+from mardock.errors import ApiError, ModelConflictError, ModelNotFoundError, Reason, ServingError, WorkerFailedError
 
 ANY_TEXT = st.text() | st.binary().map(lambda raw: raw.decode("latin-1"))
 
@@ -48,6 +49,23 @@ def test_torchserves_answers_name_cause_and_remedy(
     assert type(raised) is error
     assert hint in (raised.hint or "")
     assert raised.message.startswith("POST /predictions/mnist: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "reason"),
+    [
+        (400, "ModelException", "Custom pip package installation failed for model m", Reason.PIP_FAILED),
+        (500, "InternalServerException", "Failed to save model: m.mar", Reason.NOT_UNPACKED),
+        (507, "InternalServerException", "Worker died.", Reason.KILLED),
+        (507, "InternalServerException", "Failed to start workers for model m", Reason.KILLED),
+        (500, "InternalServerException", "Worker died.", None),
+    ],
+)
+def test_a_reason_is_data(status: int, kind: str, message: str, reason: Optional[Reason]) -> None:
+    raised = torchserve(status, kind, message)
+
+    assert isinstance(raised, ApiError)
+    assert raised.reason is reason
 
 
 def test_the_empty_413_names_the_setting() -> None:

@@ -59,8 +59,8 @@ def imported() -> Iterator[None]:
         del sys.modules[name]
 
 
-def plan(spec: ArchiveSpec = SPEC, *, mirrored: bool = False) -> Plan:
-    return Plan(spec, "1.0-debug", wait=False, mirrored=mirrored)
+def plan(spec: ArchiveSpec = SPEC, *, seen: Path | None = None) -> Plan:
+    return Plan(spec, "1.0-debug", wait=False, root=seen)
 
 
 def test_it_is_a_model_of_its_own_version_with_the_files_as_they_are_now(root: Path, folder: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_model_config_loses_what_would_end_a_pause_or_bring_more_workers(root:
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.usefixtures("imported")
 def test_code_has_the_projects_path_and_modules_their_own(root: Path, folder: Path, mirrored: bool) -> None:
-    model_dir.lay_out(plan(mirrored=mirrored), root, folder)
+    model_dir.lay_out(plan(seen=None if mirrored else root), root, folder)
     sys.path.insert(0, str(folder))
     sys.meta_path.insert(0, Sources(folder, json.loads((folder / SETTINGS).read_text())["sources"]))
     base = folder / "sources" if mirrored else root

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mardock.debugging.relay import Relay, Stream
+from mardock.debugging.relay import Relay
+from mardock.engines.base import Stream
 from mardock.errors import EngineError, ServingError
 
 pytestmark = pytest.mark.enable_socket

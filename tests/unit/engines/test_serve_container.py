@@ -56,6 +56,15 @@ def test_starting_and_stopping_is_refused(project: Project) -> None:
         ServeContainer(project).down()
 
 
+def test_it_sees_what_the_compose_file_mounts_and_its_loopback_is_its_own(project: Project) -> None:
+    engine = ServeContainer(project)
+    assert engine.sees(project.root / "src" / "a file.py") == Path("/home/model-server/src/a file.py")
+    assert engine.sees(project.model_store / ".m-1") == Path("/home/model-server/model-store/.m-1")
+    assert engine.sees(project.root) is None
+    with pytest.raises(OnHostError):
+        engine.dial(5678)
+
+
 def test_name_servers_that_do_not_answer_are_not_waited_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, port: answered.wait())

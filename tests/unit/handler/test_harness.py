@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from mardock.handler import ending, trial
+from mardock.causes import failures, words
+from mardock.causes.audience import Audience
+from mardock.causes.cause import Cause
+from mardock.handler import trial
 from mardock.handler.child import Child
-from mardock.handler.explained import explain
-from mardock.handler.notes import Notes
-from mardock.handler.outcome import Stage, Trial
+from mardock.handler.outcome import Raised, Stage, Trial
 from mardock.handler.trial import TrialSpec
+from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.wire import Request
 
 STAGED = """
@@ -39,6 +41,10 @@ STEPS = {
     "inference": "return [2 * number for number in numbers]",
     "postprocess": "return results",
 }
+
+
+def explain(raised: Raised, sources: dict[str, str]) -> Cause:
+    return failures.of_traceback(raised.traceback, Audience(sources), reason=raised.reason)
 
 
 def staged(**steps: str) -> str:
@@ -81,9 +87,9 @@ class Bench:
     def run_spec(self, spec: TrialSpec) -> Trial:
         folder = self._folder / f"trial-{time.monotonic_ns()}"
         folder.mkdir()
-        notes = Notes(folder)
+        kept = TrialFolder(folder)
         with Child(trial.import_torchserve, trial.run) as child:
-            return ending.conclude(spec, notes, child.run(spec, notes))
+            return kept.conclude(spec, child.run(spec, kept))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -276,7 +282,7 @@ def test_what_a_handler_raises_is_told_with_its_stage(bench: Bench, source: str,
     assert raised.stage == stage
     failure = explain(raised, {"handler.py": "torchserve/m/handler.py"})
     assert message in failure.exception
-    assert "mardock" not in failure.traceback
+    assert "mardock" not in str(words.details(failure))
 
 
 def test_the_users_own_call_is_named_in_the_project(bench: Bench) -> None:
@@ -285,7 +291,8 @@ def test_the_users_own_call_is_named_in_the_project(bench: Bench) -> None:
     raised = found.singles[0].raised
     assert raised is not None
     failure = explain(raised, {"handler.py": "torchserve/m/handler.py"})
-    assert failure.user_frame == "torchserve/m/handler.py:6 in preprocess"
+    assert failure.user_call is not None
+    assert words.place(failure.user_call) == "torchserve/m/handler.py:6 in preprocess"
 
 
 @pytest.mark.parametrize(
@@ -307,7 +314,8 @@ def test_a_crash_names_the_users_line(bench: Bench) -> None:
 
     assert raised is not None
     failure = explain(raised, {"handler.py": "h.py"})
-    assert failure.user_frame == "h.py:8 in inference"
+    assert failure.user_call is not None
+    assert words.place(failure.user_call) == "h.py:8 in inference"
     assert "crashed Python: SIGSEGV (exit code 139)" in failure.exception
 
 
@@ -315,7 +323,7 @@ def test_the_memory_that_runs_out_has_its_mend(bench: Bench) -> None:
     raised = bench.run(staged(inference="import os; os.kill(os.getpid(), 9)")).raised
 
     assert raised is not None
-    assert "memory" in (explain(raised, {}).hint or "")
+    assert "memory" in str(words.hint(explain(raised, {}), Audience()))
 
 
 @pytest.mark.parametrize(
@@ -332,8 +340,9 @@ def test_a_handler_that_hangs_names_its_line(
 
     assert raised is not None
     failure = explain(raised, {"handler.py": "h.py"})
-    assert failure.user_frame == "h.py:8 in inference"
-    assert "mardock" not in failure.traceback
+    assert failure.user_call is not None
+    assert words.place(failure.user_call) == "h.py:8 in inference"
+    assert "mardock" not in str(words.details(failure))
     assert f"within {limit} (0.3 s)" in failure.exception
     assert raised.stage == stage
 
@@ -342,7 +351,7 @@ def test_a_load_that_hangs_has_its_own_limit(bench: Bench) -> None:
     raised = bench.run("import time\ntime.sleep(60)", startup_timeout=0.3).raised
 
     assert raised is not None
-    assert "startup_timeout" in (explain(raised, {}).hint or "")
+    assert "startup_timeout" in str(words.hint(explain(raised, {}), Audience()))
 
 
 def test_ctrl_c_is_told_where_it_hit(bench: Bench) -> None:

@@ -7,12 +7,13 @@ from typing import Optional
 
 import pytest
 
+from mardock.causes.audience import Audience, Then
 from mardock.client.refusals import refusal
 from mardock.endpoint import Endpoint
 from mardock.engines.base import EngineStatus
 from mardock.engines.scratch import Scratch
-from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, ServingError
-from mardock.serving.diagnosis import LogPosition, explain, explain_start
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, Reason, ServingError
+from mardock.serving.diagnosis import LogPosition, explain, explain_deaths, explain_start
 
 TRACEBACK = (
     "Invoking custom service failed.",
@@ -103,7 +104,7 @@ def test_a_failed_prediction_keeps_its_status_and_gains_the_handlers_traceback()
     engine = Written(worker("before"))
     since = LogPosition.now(engine)
     engine.lines += worker(*TRACEBACK)
-    error = explain(engine, "mnist", since, failed(), sources={"handler.py": "torchserve/mnist/handler.py"})
+    error = explain(engine, "mnist", since, failed(), audience=Audience({"handler.py": "torchserve/mnist/handler.py"}))
     assert isinstance(error, ApiError)
     assert error.status == 503
     assert error.message == "model mnist: KeyError: 'x' (torchserve/mnist/handler.py:7 in handle)"
@@ -142,6 +143,36 @@ def test_a_model_nobody_answers_for_is_explained_by_the_worker_that_keeps_dying(
     overload = failed(503, "ServiceUnavailableException")
     engine.lines.append(recovered)
     assert explain(engine, "mnist", since, overload) is overload
+    assert explain_deaths(engine, "mnist", "1.0") is None
+
+
+def test_deaths_that_were_seen_are_told_whatever_the_log_s_end_says() -> None:
+    audience = Audience({"handler.py": "torchserve/mnist/handler.py"}, then=Then.SAVE)
+    told = explain_deaths(Written(worker(*TRACEBACK)), "mnist", "1.0", audience, seen=True)
+    assert told is not None
+    where = "torchserve/mnist/handler.py:7 in handle"
+    assert told.message == f"model mnist 1.0: its worker keeps dying: KeyError: 'x' ({where})"
+    assert told.hint == "mend torchserve/mnist/handler.py and save it"
+
+
+def test_a_worker_that_keeps_dying_without_an_exception_is_told_by_its_last_words() -> None:
+    died = "2026-11-21T09:57:10,9 [INFO ] W-9000-mnist_1.0 org.WorkerThread - Retry worker: 9000 in 5 seconds."
+    engine = Written([*worker("about to go"), died])
+    for told in (
+        explain_deaths(engine, "mnist", "1.0"),
+        explain(engine, "mnist", LogPosition(), failed(503, "ServiceUnavailableException")),
+    ):
+        assert told is not None
+        assert told.message.endswith("keeps dying, without an exception")
+        assert (told.details, told.hint) == ("about to go", "read what it said last: mardock logs mnist")
+
+
+def test_a_killed_worker_is_told_apart_by_the_answer() -> None:
+    error = ApiError("POST /models: killed", status=507, kind="InternalServerException", reason=Reason.KILLED)
+    ended = "2026-11-21T09:57:10,9 [INFO ] W-9000-mnist_1.0 org.WorkerLifeCycle - Stopped Scanner - x-stdout"
+    told = explain_start(Written([ended]), "mnist", "1.0", LogPosition(), error, what="model mnist 1.0")
+    assert told.message.endswith("did not start: its worker was killed, most likely because memory ran out")
+    assert "more memory" in str(told.hint)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +187,7 @@ def test_an_archive_there_is_no_room_for(needs: Optional[int], said: str, hint: 
     body = b'{"code": 500, "type": "InternalServerException", "message": "Failed to save model: mnist.mar"}'
     error, what = refusal(500, body, call="POST /models"), "model mnist 1.0"
     assert error.message == "POST /models: TorchServe could not unpack the archive"
-    told = explain_start(Written(()), "mnist", "1.0", LogPosition(), error, what=what, sources={}, needs=needs)
+    told = explain_start(Written(()), "mnist", "1.0", LogPosition(), error, what=what, needs=needs)
     assert told.message == f"model mnist 1.0 did not start: {said}"
     assert hint in (told.hint or "")
 
@@ -174,9 +205,7 @@ def test_a_handler_on_a_full_disk_is_told_how_full() -> None:
 
 def test_a_server_that_ended_while_it_loaded_a_model_shows_its_last_lines() -> None:
     engine = Written(worker("last"), running=False)
-    told = explain_start(
-        engine, "mnist", "1.0", LogPosition(), ServingError("hung up"), what="model mnist 1.0", sources={}
-    )
+    told = explain_start(engine, "mnist", "1.0", LogPosition(), ServingError("hung up"), what="model mnist 1.0")
     assert isinstance(told, EngineNotRunningError)
     assert told.message == "TorchServe ended while it loaded model mnist 1.0"
     assert told.details == worker("last")[0]
@@ -190,7 +219,7 @@ def test_a_server_that_has_just_hung_up_is_watched_ending() -> None:
             return found
 
     error = ServingError("hung up")
-    told = explain_start(Ending(()), "mnist", "1.0", LogPosition(), error, what="model mnist 1.0", sources={})
+    told = explain_start(Ending(()), "mnist", "1.0", LogPosition(), error, what="model mnist 1.0")
     assert isinstance(told, EngineNotRunningError)
 
 
@@ -223,7 +252,7 @@ def test_requirements_pip_could_not_install_are_told_in_pips_own_words() -> None
         b'{"code": 400, "type": "ModelException", "message": "Custom pip package installation failed for model mnist"}'
     )
     error = refusal(400, body, call="POST /models")
-    told = explain_start(engine, "mnist", "1.0", since, error, what="model mnist 1.0", sources={})
+    told = explain_start(engine, "mnist", "1.0", since, error, what="model mnist 1.0")
     assert told.message == "model mnist 1.0 was not registered: pip could not install the model's requirements_file"
     assert str(told.details).splitlines()[-1] == "ERROR: nowhere.whl is not a valid wheel filename."
     assert "requirements_file" in str(told.hint)

@@ -21,9 +21,9 @@ def logs(
     errors: Annotated[bool, typer.Option("--errors", help="Only what went wrong, newest last.")] = False,
 ) -> None:
     """Show TorchServe's log, or one model's own lines of it."""
+    from mardock.causes import failures
     from mardock.engines import select
-    from mardock.handler import failures
 
-    lines = select.chosen(context.project(), console).logs(follow=follow, tail=tail)
+    lines = select.running_or_new(context.project(), console).logs(follow=follow, tail=tail)
     for line in failures.selected(lines, model=model, errors=errors):
         console.data(line, flush=follow)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
 from mardock.cli import console, context, panels
+from mardock.errors import EngineError
 
 if TYPE_CHECKING:
     from mardock.client.model_status import ModelStatus
@@ -49,9 +51,10 @@ def _tell_of_crash_loops(engine: Engine, models: list[ModelStatus]) -> None:
     unready = [model for model in models if not model.ready]
     if not unready:
         return
-    from mardock.swap import crash_loop
+    from mardock.serving.diagnosis import explain_deaths
 
     for model in unready:
-        cause = crash_loop.find(engine, model, {})
-        if cause is not None:
-            console.error(cause)
+        with suppress(EngineError):  # without its log there is nothing to tell
+            cause = explain_deaths(engine, model.name, model.version)
+            if cause is not None:
+                console.error(cause)

@@ -40,5 +40,6 @@ def raise_first_failure(answers: Sequence[Answer]) -> None:
     first = failures[0].failure
     assert first is not None
     if len(answers) > 1:
-        first.message = f"{len(failures)} of {len(answers)} files failed, first {failures[0].file}: {first.message}"
+        count = f"{len(failures)} of {len(answers)} files failed, first {failures[0].file}"
+        raise first.but(message=f"{count}: {first.message}")
     raise first

@@ -10,6 +10,7 @@ from mardock.deploy import deployment_yaml
 from mardock.deploy.azureml.options import Options, check_deployment
 from mardock.deploy.base import DeploymentName, Plan
 from mardock.deploy.experiment import Experiment, ExperimentSource
+from mardock.engines.config_properties import IN_IMAGE
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
 
@@ -59,7 +60,7 @@ _START = (
     """test -n "$mar" || { echo "there is no .mar below AZUREML_MODEL_DIR=$AZUREML_MODEL_DIR" >&2; exit 1; }""",
     # The shell is process 1, which gets no signal it does not ask for: TorchServe itself would ignore SIGTERM there.
     "trap 'exit 143' TERM",
-    "torchserve --start --foreground --ncs --disable-token-auth --ts-config /home/model-server/config.properties"
+    f"torchserve --start --foreground --ncs --disable-token-auth --ts-config {IN_IMAGE}"
     """ --model-store "${mar%/*}" --workflow-store "${mar%/*}" --models "model=${mar##*/}" &""",
     "wait $!",
 )
@@ -116,7 +117,7 @@ def dockerfile(source: ExperimentSource) -> str:
     return "\n".join(
         [
             *lines,
-            "COPY torchserve/config.properties /home/model-server/config.properties",
+            f"COPY torchserve/config.properties {IN_IMAGE}",
             "ENTRYPOINT []",
             f"CMD {json.dumps(['sh', '-c', chr(10).join(_START)])}",
             "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mardock.deploy.azureml.keys import EndpointKeys
 from mardock.deploy.azureml.render import SERVED_AS
 from mardock.deploy.azureml.rollout import deployed, existing, state_of
 from mardock.deploy.base import Served
@@ -39,12 +40,11 @@ def served(client: MLClient, name: DeploymentName) -> Served:
         str(one.name): deployed(one)["model"].partition(":")[0] for one in client.online_deployments.list(name.endpoint)
     }
     answering = _answering(name, models, endpoint.traffic or {})
-    keys = client.online_endpoints.get_keys(name.endpoint)
     address = urlsplit(endpoint.scoring_uri)
     return Served(
         Endpoint(
             f"{address.scheme}://{address.netloc}",
-            inference_token=getattr(keys, "primary_key", None) or getattr(keys, "access_token", None),
+            credentials=EndpointKeys(client, name.endpoint),
             headers={CHOOSES_DEPLOYMENT: name.deployment} if name.deployment else {},
         ),
         called=SERVED_AS,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+from mardock.causes import words
+from mardock.causes.audience import Audience
+from mardock.causes.cause import Cause
+from mardock.causes.remedies import Fix
 from mardock.client.refusals import INVALID_KEY
 from mardock.deploy.rehearsal.contract import Contract, Limit
 from mardock.deploy.rehearsal.places import Place
 from mardock.deploy.rehearsal.prober import Answer, Probe
 from mardock.engines import config_properties
 from mardock.errors import ApiError, ConfigError, DeployError, MardockError
-from mardock.handler import failures
-from mardock.handler.failures import HandlerFailure
 
 _LOG_LINES = 20
-_MISSING = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
 _MARGIN = 1.5  # a cloud's machine may load slower than this one
 
 
@@ -118,28 +118,22 @@ def never_loaded(contract: Contract, seconds: float, log: Sequence[str]) -> Depl
 
 
 def handler_failed(
-    contract: Contract, log: Sequence[str], sources: Mapping[str, str], error: Optional[MardockError] = None
+    contract: Contract, cause: Cause, log: Sequence[str], audience: Audience, error: Optional[MardockError] = None
 ) -> DeployError:
-    """The handler could not be loaded, or with `error` raised on the sample.
-
-    Args:
-        sources: the project's path of each Python file of the archive.
-    """
-    failure = failures.find(log, contract.model, contract.version, sources)
+    """The handler could not be loaded, or with `error` raised on the sample."""
     doing = "the sample cannot be predicted" if error else "the model cannot be loaded"
-    if failure is None:
+    if not cause.exception:
         reason = error.message if error else "its worker died"
         return DeployError(
             f"{contract.model}: {doing}: {reason}", details=_tail(log), hint="run it without a server: mardock try"
         )
-    module = _MISSING.search(failure.exception)
-    if module:
-        return _missing_package(contract, module[1], failure)
-    where = f"{failure.user_frame}: " if failure.user_frame else ""
+    if cause.remedy and cause.remedy.fix is Fix.ADD_PACKAGE:
+        return _missing_package(contract, cause.remedy.about["module"], cause)
+    where = f"{words.place(cause.user_call)}: " if cause.user_call else ""
     return DeployError(
-        f"{where}{doing}: {failure.exception.partition(chr(10))[0][:200]}",
-        details=failure.traceback or None,
-        hint=failure.hint or "mend it, then archive and rehearse again",
+        f"{where}{doing}: {words.first_line(cause)}",
+        details=words.details(cause),
+        hint=words.hint(cause, audience) or words.then("mend it", audience),
     )
 
 
@@ -168,11 +162,11 @@ def refused(contract: Contract, error: ApiError) -> Optional[DeployError]:
     return None
 
 
-def _missing_package(contract: Contract, module: str, failure: HandlerFailure) -> DeployError:
+def _missing_package(contract: Contract, module: str, cause: Cause) -> DeployError:
     place, edit = contract.sources.packages
     return DeployError(
         f"{place}: the handler needs {module}, which the image {contract.image} does not have",
-        details=failure.traceback or None,
+        details=words.details(cause),
         hint=f"{edit.format(module=module)}; a module of your own belongs in extra_files of mardock.toml",
     )
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Optional
 
+from mardock.causes import crash_loop
+from mardock.causes.audience import Audience
+from mardock.causes.settling import Clock, settled
 from mardock.client.model_status import ModelStatus, fetch_everything, parse_json
+from mardock.client.restarts import Restarts
 from mardock.deploy.rehearsal import faults
 from mardock.deploy.rehearsal.checks import Check, Container, Fault
 from mardock.deploy.rehearsal.contract import Contract
-from mardock.deploy.rehearsal.prober import Clock
-from mardock.errors import ServingError
-from mardock.handler import failures
+from mardock.errors import DeployError, MardockError, ServingError
 
 _UNSEEN = 5
 _GRACE_S = 60.0  # TorchServe itself ends a worker that outlasts its startup timeout
 _SETTLING_S = 5.0  # in which the last words of a worker reach the log
-_POLL_S = 0.25
 
 
 class Loading:
@@ -27,13 +27,13 @@ class Loading:
         done_after: likewise to the first look that found it loaded, or gave up looking.
     """
 
-    def __init__(self, contract: Contract, container: Container, clock: Clock, sources: Mapping[str, str]) -> None:
+    def __init__(self, contract: Contract, container: Container, clock: Clock, audience: Audience) -> None:
         self._contract = contract
         self._container = container
         self._clock = clock
-        self._sources = sources
+        self._audience = audience
         self._unseen = 0
-        self._pids: dict[str, int] = {}
+        self._restarts = Restarts()
         self.seen_until = 0.0
         self.done_after: Optional[float] = None
 
@@ -59,33 +59,24 @@ class Loading:
             self.done_after = elapsed
             return Check("model", f"{contract.model} {mine[0].version} is loaded after {elapsed:.1f} s")
         if self._has_died(mine[0]):
-            raise Fault("model", faults.handler_failed(contract, self.settled_log(), self._sources))
+            raise Fault("model", self.handler_failed())
         if elapsed - listening_after > contract.startup_timeout + _GRACE_S:
             log = self._container.lines()
             raise Fault("model", faults.never_loaded(contract, elapsed - listening_after, log))
         self.seen_until = elapsed
         return None
 
-    def settled_log(self) -> list[str]:
-        """Return the container's log once the handler's failure in it stands still."""
-        contract, until = self._contract, self._clock.monotonic() + _SETTLING_S
-        before = None
-        while True:
-            lines = self._container.lines()
-            found = failures.find(lines, contract.model, contract.version, self._sources)
-            if (found is not None and found == before) or self._clock.monotonic() >= until:
-                return lines
-            before = found
-            self._clock.sleep(_POLL_S)
+    def handler_failed(self, error: Optional[MardockError] = None) -> DeployError:
+        """Return why the handler failed, which the container's log tells a moment later; see `faults`."""
+        contract, read = self._contract, self._container.lines
+        cause = settled(read, contract.model, contract.version, self._audience, clock=self._clock, patience=_SETTLING_S)
+        return faults.handler_failed(contract, cause, read(), self._audience, error)
 
     def _has_died(self, status: ModelStatus) -> bool:
-        """Say whether a worker died: TorchServe starts another, with another pid, and calls both UNLOADING."""
-        changed = [
-            worker
-            for worker in status.workers
-            if worker.pid > 0 and self._pids.setdefault(worker.id, worker.pid) != worker.pid
-        ]
-        return bool(changed) or failures.keeps_dying(self._container.lines(), self._contract.model)
+        """Say whether a worker died: TorchServe starts another, and calls both UNLOADING."""
+        return bool(self._restarts.look(status)) or crash_loop.keeps_dying(
+            self._container.lines(), self._contract.model
+        )
 
     def _management_json(self, path: str) -> object:
         body = self._container.fetch(self._contract.management_url + path)

@@ -6,8 +6,9 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from typing import Literal, Optional, Protocol
+from typing import Literal, Optional
 
+from mardock.causes.settling import Clock
 from mardock.errors import ConfigError
 
 _LONGEST_BODY = 10 * 1024  # bytes; kubelet reads no more
@@ -50,14 +51,6 @@ class Answer:
     @property
     def success(self) -> bool:
         return self.status is not None and 200 <= self.status < 400  # kubelet's own bounds
-
-
-class Clock(Protocol):
-    """Time in seconds that only goes forward; the module `time` is one."""
-
-    def monotonic(self) -> float: ...
-
-    def sleep(self, seconds: float, /) -> None: ...
 
 
 Ask = Callable[[str, float], Answer]

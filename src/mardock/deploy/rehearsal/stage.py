@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
+from mardock.causes.audience import Audience, Then
+from mardock.causes.settling import Clock
 from mardock.client.inference import InferenceClient
 from mardock.deploy.rehearsal import faults
 from mardock.deploy.rehearsal.checks import Check, Container, Fault
 from mardock.deploy.rehearsal.contract import Contract
 from mardock.deploy.rehearsal.loading import Loading
-from mardock.deploy.rehearsal.prober import Ask, Clock, Prober
+from mardock.deploy.rehearsal.prober import Ask, Prober
 from mardock.endpoint import Endpoint
 from mardock.errors import ApiError, DeployError, MardockError
 
@@ -34,9 +36,8 @@ class Stage:
         self._container = container
         self._ask = ask
         self._clock = clock
-        self._sources = sources
         self._prober = Prober((contract.liveness, contract.readiness), ask, clock)
-        self._loading = Loading(contract, container, clock, sources)
+        self._loading = Loading(contract, container, clock, Audience(sources, then=Then.REHEARSE))
         self._listening_after: Optional[float] = None
         self.passed = [Check("image", f"{contract.image} runs as {container.user}")]
 
@@ -120,7 +121,7 @@ class Stage:
         told = faults.refused(self._contract, error) if isinstance(error, ApiError) else None
         if told is None and slow:
             told = faults.too_slow(self._contract)
-        return told or faults.handler_failed(self._contract, self._loading.settled_log(), self._sources, error)
+        return told or self._loading.handler_failed(error)
 
     def _pass(self, name: str, figures: str) -> None:
         self.passed.append(Check(name, figures))

@@ -10,7 +10,7 @@ from mardock.deploy.base import Deployment, DeploymentName, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
 from mardock.deploy.tir import render, samples
 from mardock.deploy.tir.options import Options, check_name, read, read_secrets
-from mardock.endpoint import Endpoint
+from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import DeployError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _deployment(site: Site, options: Options, api: TirApi, name: DeploymentName)
     return Deployment(
         name,
         state,
-        endpoint=Endpoint(url, inference_token=token) if state.lower() in rollout.RUNNING else None,
+        endpoint=Endpoint(url, credentials=Tokens(token)) if state.lower() in rollout.RUNNING else None,
         commit=variables.get(COMMIT_TAG, ""),
         digest=variables.get(DIGEST_TAG, ""),
         details={

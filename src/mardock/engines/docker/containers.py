@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -14,7 +15,6 @@ from mardock.endpoint import Endpoint
 from mardock.engines import ports
 from mardock.engines.docker import compose, daemon, folders
 from mardock.engines.docker.folders import User
-from mardock.engines.key_file import with_tokens
 from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import MODELS_VARIABLE, Threads
 from mardock.errors import EngineError, EngineNotFoundError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from docker.models.containers import Container
+
+    from mardock.engines.mounts import Mounts
 
 PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
@@ -133,21 +135,32 @@ def published(container: Container) -> dict[int, int]:
 
 
 def endpoint(container: Container) -> Endpoint:
-    """Return where the TorchServe in a running container listens, with its tokens when it asks for them.
-
-    Raises:
-        EngineError: its key file cannot be read.
-        ApiError: it refused to renew a token.
-    """
+    """Return where the TorchServe in a running container listens, without its tokens."""
     outer = published(container)
     inference, management, metrics = (
         f"http://127.0.0.1:{outer[inner]}" if inner in outer else "" for inner in (INFERENCE, MANAGEMENT, METRICS)
     )
     grpc = f"127.0.0.1:{outer[GRPC_INFERENCE]}" if GRPC_INFERENCE in outer else ""
-    bare = Endpoint(inference, management, metrics, grpc_inference_address=grpc)
+    return Endpoint(inference, management, metrics, grpc_inference_address=grpc)
+
+
+def key_file(container: Container) -> str:
+    """Return the text of a running container's key file; empty while it has none, and where no tokens are asked for."""
     if "MARDOCK_TOKEN_AUTH=true" not in container.attrs["Config"]["Env"]:
-        return bare
-    return with_tokens(bare, lambda: _key_file(container)) if _key_file(container) else bare
+        return ""
+    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command sees no tmpfs
+    return text.decode() if code == 0 and isinstance(text, bytes) else ""
+
+
+def mounted(container: Container) -> Mounts:
+    """Return what of this machine a container sees, and where."""
+    return {
+        # Docker Desktop calls the folders of its host by their path in its virtual machine.
+        Path(one["Destination"]): Path(os.path.realpath(one["Source"].removeprefix("/host_mnt")))
+        if one["Type"] == "bind"
+        else None
+        for one in container.attrs["Mounts"]
+    }
 
 
 def python(container: Container) -> str:
@@ -258,12 +271,6 @@ def _remove_networks(client: DockerClient, project: str) -> None:
     for network in client.networks.list(filters={"label": label}, greedy=True):
         if not network.attrs["Containers"]:  # a container that was connected by hand keeps it
             network.remove()
-
-
-def _key_file(container: Container) -> str:
-    """Return the text of the key file; empty while TorchServe has not written it."""
-    code, text = container.exec_run(["cat", KEY_FILE])  # the engine's own copy command sees no tmpfs
-    return text.decode() if code == 0 and isinstance(text, bytes) else ""
 
 
 def _is(container: Container, root: Path, service: str) -> bool:

@@ -6,16 +6,19 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.defaults import START_TIMEOUT_S
 from mardock.endpoint import Endpoint
+from mardock.engines import mounts
 from mardock.engines.base import EngineStatus, alone
 from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
+from mardock.engines.docker.tunnel import Tunnel
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError
@@ -44,6 +47,7 @@ class DockerEngine:
     def __init__(self, project: Project, *, listener: Listener = SILENT) -> None:
         self.project = project
         self._listener = listener
+        self._mounted: Optional[mounts.Mounts] = None
 
     def up(self, *, timeout: float) -> Endpoint:
         """Start the serve container, or find it running with these settings; see `Engine.up`."""
@@ -70,7 +74,7 @@ class DockerEngine:
             if container is None:
                 return EngineStatus(self.name, running=False)
             alive = container.status == "running"
-            where = containers.endpoint(container) if alive else None
+            where = self._endpoint(container) if alive else None
             threads = containers.threads(container, client.info()["NCPU"]) if alive else None
             details = containers.describe(container) | ({"threads per worker": str(threads)} if threads else {})
             return EngineStatus(self.name, alive, where, details, threads)
@@ -84,7 +88,7 @@ class DockerEngine:
     def endpoint(self) -> Endpoint:
         """Return where the running server listens; see `Engine.endpoint`."""
         with sdk() as client:
-            return containers.endpoint(running(client, self.project, "serve", None))
+            return self._endpoint(running(client, self.project, "serve", None))
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield what the serve container printed; see `Engine.logs`."""
@@ -93,6 +97,20 @@ class DockerEngine:
             if container is None:
                 raise EngineNotRunningError("there is no TorchServe container", hint="mardock up")
             yield from containers.lines(container, follow=follow, tail=tail)
+
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return where the serve container has it, which it is asked once; see `Engine.sees`."""
+        if self._mounted is None:
+            with sdk() as client:
+                container = containers.pick(client, self.project.root, "serve", None)
+                if container is None:
+                    return None
+                self._mounted = containers.mounted(container)
+        return mounts.seen(path, self._mounted)
+
+    def dial(self, port: int) -> Tunnel:
+        """Open a tunnel to a port of the serve container's loopback; see `Engine.dial`."""
+        return Tunnel(self.project, port)
 
     def share_cores(self, model: str, workers: int) -> None:
         """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
@@ -215,6 +233,19 @@ class DockerEngine:
             image = services["serve"]["image"]
         return images.own_tag(image), gpu
 
+    def _endpoint(self, container: Container) -> Endpoint:
+        """Raises EngineError when its key file cannot be read."""
+        found = containers.endpoint(container)
+        if not containers.key_file(container):
+            return found
+        from mardock.engines.key_file import KeyFile
+
+        return replace(found, credentials=KeyFile(found, self._keys))
+
+    def _keys(self) -> str:
+        with sdk() as client:
+            return containers.key_file(running(client, self.project, "serve", None))
+
     def _existing(self, client: DockerClient, service: Service, name: Optional[str]) -> Optional[Container]:
         """Return a service's container, `None` without one; a name that was given has to be that of one."""
         container = containers.pick(client, self.project.root, service, name)
@@ -229,4 +260,5 @@ class DockerEngine:
             yield Launch(self.project, client, self._listener)
 
     def _lock(self) -> AbstractContextManager[None]:
+        self._mounted = None  # who takes the lock may put another container in the place of this one
         return alone(self.project, timeout=LOCK_SECONDS)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -129,6 +132,14 @@ class NativeEngine:
             return log_files.follow(path, tail, lambda: self._running() is not None)
         return iter(log_files.last_lines(path, tail))
 
+    def sees(self, path: Path) -> Optional[Path]:
+        """Return the path without links in it: the workers see all that is here; see `Engine.sees`."""
+        return Path(os.path.realpath(path))
+
+    def dial(self, port: int) -> socket.socket:
+        """Connect to a port of this machine, whose loopback is the server's; see `Engine.dial`."""
+        return socket.create_connection(("127.0.0.1", port))
+
     def share_cores(self, model: str, workers: int) -> None:
         """Have the coming workers of a model share the cores; see `Engine.share_cores`."""
         server = self._running()
@@ -154,9 +165,8 @@ class NativeEngine:
         return server if server is not None and process.alive(server.process) else None
 
     def _endpoint(self, server: Server) -> Endpoint:
-        endpoint = server.endpoint
         if not server.token_auth:
-            return endpoint
-        from mardock.engines.key_file import with_tokens
+            return server.endpoint
+        from mardock.engines.key_file import KeyFile
 
-        return with_tokens(endpoint, self._home.keys)
+        return replace(server.endpoint, credentials=KeyFile(server.endpoint, self._home.keys))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.deploy.rehearsal.scenes import DOCKERFILE, SPEC, agreed, write
 
+from mardock.causes import failures
+from mardock.causes.audience import Audience, Then
 from mardock.client.refusals import INVALID_KEY
 from mardock.deploy.rehearsal import faults
 from mardock.deploy.rehearsal.prober import Answer
@@ -80,7 +82,11 @@ def test_what_the_handler_cannot_import(tmp_path: Path) -> None:
         )
     ]
 
-    error = faults.handler_failed(agreed(tmp_path), log, {"handler.py": "torchserve/echo/handler.py"})
+    audience = Audience({"handler.py": "torchserve/echo/handler.py"}, then=Then.REHEARSE)
+    cause = failures.find(log, "model", "1.0", audience)
+    assert cause is not None
+
+    error = faults.handler_failed(agreed(tmp_path), cause, log, audience)
 
     assert error.message == (
         "torchserve/echo/requirements.txt: the handler needs cv2, which the image shop/echo does not have"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+TORCHSERVE = r"[/\\](?:site|dist)-packages[/\\]ts[/\\]"
+"""A regular expression of TorchServe's own files."""
+
 _HEADER = "Traceback (most recent call last):"
 _FRAME = re.compile(r'  File "(?P<path>.*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
 _MARKERS = re.compile(r"[\s~^]*")
@@ -32,8 +35,8 @@ class Frame:
 
 
 @dataclass
-class Raised:
-    """One exception of a chain; `message` holds its lines, the first being `Type: text`."""
+class Printed:
+    """One exception of a chain as it was printed; `message` holds its lines, the first being `Type: text`."""
 
     frames: list[Frame] = field(default_factory=list)
     message: list[str] = field(default_factory=list)
@@ -47,7 +50,7 @@ class TracebackScanner:
     """Collects the tracebacks of one stream in `chains`: the exceptions of each, in the order they were printed."""
 
     def __init__(self) -> None:
-        self.chains: list[list[Raised]] = []
+        self.chains: list[list[Printed]] = []
         self._open = False
         self._linked = False
 
@@ -70,10 +73,10 @@ class TracebackScanner:
     def _start(self) -> None:
         if not (self._open and self._linked):
             self.chains.append([])
-        self.chains[-1].append(Raised())
+        self.chains[-1].append(Printed())
         self._open, self._linked = True, False
 
-    def _continue_message(self, raised: Raised, text: str) -> bool:
+    def _continue_message(self, raised: Printed, text: str) -> bool:
         if text.rstrip() in _LINKS:
             self._linked = True
         elif _WORKER_SAYS.match(text) or len(raised.message) >= _LONGEST_MESSAGE:

@@ -1,4 +1,4 @@
-"""What the process of a trial leaves behind for the one that started it, also when it dies on the way."""
+"""The folder where the process of a trial leaves word for the one that started it, also when it dies on the way."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ import linecache
 import os
 import pickle
 import re
+import signal
 import uuid
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING
 
+from mardock.errors import Reason
 from mardock.handler.outcome import Raised, Trial
+
+if TYPE_CHECKING:
+    from mardock.handler.trial import TrialSpec
 
 _OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 _OUTERMOST = str(Path(__file__).with_name("trial.py"))
 _FRAME = re.compile(r'  File "(?P<path>.*)", line (?P<line>\d+) in (?P<function>.*)')
 
 
-class Notes:
+class TrialFolder:
     """Files in a folder both processes know.
 
     Args:
-        folder: an empty one, removed by whoever reads the notes.
+        folder: an empty one, removed by whoever reads them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,31 +52,47 @@ class Notes:
         """Note how the whole trial went."""
         self._trial.write_bytes(pickle.dumps(trial))
 
-    def trial(self) -> Optional[Trial]:
-        """The trial, or None when its process died before the end."""
-        return pickle.loads(self._trial.read_bytes()) if self._trial.exists() else None  # noqa: S301 - written above
+    def conclude(self, spec: TrialSpec, exit_code: int) -> Trial:
+        """Return the trial as its process noted it, else one that says what became of the process."""
+        if self._trial.exists():
+            trial: Trial = pickle.loads(self._trial.read_bytes())  # noqa: S301 - written above
+            return trial
+        stage = self._stage.read_text() if self._stage.exists() else "load"
+        dump = self._dump.read_text() if self._dump.exists() else ""
+        out_of_time = dump.startswith("Timeout")
+        reason, sentence = _too_late(spec, stage) if out_of_time else _death(exit_code)
+        return Trial(raised=Raised(stage, self._as_raised(sentence, dump), reason))
 
-    def stage(self) -> str:
-        """The last stage that was entered."""
-        return self._stage.read_text() if self._stage.exists() else "load"
-
-    def ran_out_of_time(self) -> bool:
-        """Whether the process ended because its time was over."""
-        return self._dump.exists() and self._dump.read_text().startswith("Timeout")
-
-    def last_call(self, sentence: str) -> Raised:
-        """Where the process was when its time was over or it crashed, told as if `sentence` had been raised there."""
-        threads = self._dump.read_text().split("\n\n") if self._dump.exists() else [""]
+    def _as_raised(self, sentence: str, dump: str) -> str:
+        """Return a traceback to where the process was, as if the sentence had been raised there."""
+        threads = dump.split("\n\n")
         ours = [thread for thread in threads if str(self.model_dir) in thread]
         frames = _handlers_own((ours or threads)[-1])
         lines = ["Traceback (most recent call last):"] if frames else []
         for frame in reversed(frames):
             lines.append(f'  File "{frame["path"]}", line {frame["line"]}, in {frame["function"]}')
             lines.append(f"    {linecache.getline(frame['path'], int(frame['line'])).strip()}")
-        return Raised(self.stage(), "\n".join([*lines, sentence]))
+        return "\n".join([*lines, sentence])
 
 
 def _handlers_own(thread: str) -> list[re.Match[str]]:
     """The calls below the trial's own, innermost first as faulthandler prints them."""
     calls = itertools.takewhile(lambda frame: frame["path"] != _OUTERMOST, _FRAME.finditer(thread))
     return [frame for frame in calls if not frame["path"].startswith(_OWN_FOLDER)]
+
+
+def _too_late(spec: TrialSpec, stage: str) -> tuple[Reason, str]:
+    if stage in ("load", "initialize"):
+        limit = f"startup_timeout ({spec.startup_timeout:g} s)"
+        return Reason.NOT_LOADED, f"TimeoutError: the worker did not load the model within {limit}"
+    limit = f"response_timeout ({spec.response_timeout:g} s)"
+    return Reason.NOT_ANSWERED, f"TimeoutError: the worker did not answer within {limit}"
+
+
+def _death(exit_code: int) -> tuple[Reason, str]:
+    if exit_code == 128 + signal.SIGKILL:
+        return Reason.KILLED, "the handler was killed (exit code 137), as systems do that are out of memory"
+    if exit_code > 128:
+        name = signal.Signals(exit_code - 128).name
+        return Reason.ENDED, f"SystemError: the handler crashed Python: {name} (exit code {exit_code})"
+    return Reason.ENDED, f"the handler ended its process with exit code {exit_code}: in TorchServe the worker dies"

@@ -7,10 +7,16 @@ from typing import Optional
 
 import pytest
 
-from mardock.handler.failures import HandlerFailure, find, has_ended, keeps_dying, last_words, selected
+from mardock.causes import words
+from mardock.causes.audience import Audience
+from mardock.causes.cause import Call, Cause, Link
+from mardock.causes.crash_loop import keeps_dying
+from mardock.causes.failures import find, selected
+from mardock.causes.worker_log import has_ended, last_words
+from mardock.errors import Reason
 
 LOGS = Path(__file__).parent / "torchserve_logs"
-SOURCES = {"handler.py": "torchserve/mnist/handler.py", "model.py": "src/net.py"}
+SOURCES = Audience({"handler.py": "torchserve/mnist/handler.py", "model.py": "src/net.py"})
 UNPACKED = "/tmp/ts/models/0123456789abcdef0123456789abcdef"
 SERVICE = (
     '  File "/opt/venv/lib/python3.11/site-packages/ts/service.py", line 135, in predict\n    ret = self._entry_point()'
@@ -37,36 +43,48 @@ def user(line: int, function: str, code: str = "work()", file: str = "handler.py
     return f'  File "{UNPACKED}/{file}", line {line}, in {function}\n    {code}'
 
 
-def found(lines: list[str], model: str = "mnist", version: Optional[str] = "1.0") -> HandlerFailure:
+def found(lines: list[str], model: str = "mnist", version: Optional[str] = "1.0") -> Cause:
     failure = find(lines, model, version, SOURCES)
     assert failure is not None
     return failure
 
 
+def place(failure: Cause) -> Optional[str]:
+    return words.place(failure.user_call) if failure.user_call else None
+
+
+def mend(failure: Cause) -> Optional[str]:
+    return words.remedy(failure.remedy) if failure.remedy else None
+
+
+def told(failure: Cause) -> str:
+    return words.details(failure) or ""
+
+
 def test_the_users_last_frame_comes_first_and_torchserves_own_are_left_out() -> None:
     failure = found(captured("raises"), "raises")
-    assert failure.traceback == (
+    assert told(failure) == (
         "torchserve/mnist/handler.py:7 in pre\n"
         "    return int('x')\n"
         "ValueError: invalid literal for int() with base 10: 'x'\n"
         "called from torchserve/mnist/handler.py:5 in handle\n"
         "    return self.pre(data)"
     )
-    assert failure.user_frame == "torchserve/mnist/handler.py:7 in pre"
-    assert [frame.function for frame in failure.frames] == ["predict", "handle", "pre"]
+    assert place(failure) == "torchserve/mnist/handler.py:7 in pre"
+    assert [call.function for call in failure.chain[0].calls] == ["predict", "handle", "pre"]
 
 
 @pytest.mark.parametrize("folder", [UNPACKED, "/home/me/project/artifacts/.mnist-1.0-w0002", "/store/.mnist-1.0-i0011"])
 def test_a_frame_of_what_is_served_is_the_projects_own(folder: str) -> None:
     failure = found(said(raised("KeyError: 'x'", user(3, "handle").replace(UNPACKED, folder))))
-    assert failure.user_frame == "torchserve/mnist/handler.py:3 in handle"
+    assert place(failure) == "torchserve/mnist/handler.py:3 in handle"
 
 
 def test_a_chained_exception_of_several_lines_tells_its_cause_last() -> None:
     failure = found(captured("initraise"), "initraise")
     assert failure.exception == "RuntimeError: cannot load\nsecond line"
-    assert failure.user_frame == "torchserve/mnist/handler.py:8 in load"
-    assert failure.traceback.endswith(
+    assert place(failure) == "torchserve/mnist/handler.py:8 in load"
+    assert told(failure).endswith(
         "caused by:\n"
         "torchserve/mnist/handler.py:6 in load\n"
         "    int('x')\n"
@@ -77,13 +95,13 @@ def test_a_chained_exception_of_several_lines_tells_its_cause_last() -> None:
 def test_a_missing_module_is_not_taken_for_a_missing_handler() -> None:
     failure = found(captured("missing"), "missing")
     assert failure.exception == "ModuleNotFoundError: No module named 'nosuchmodule_abc'"
-    assert failure.user_frame == "torchserve/mnist/handler.py:1 in <module>"
-    assert "requirements_file" in str(failure.hint)
+    assert place(failure) == "torchserve/mnist/handler.py:1 in <module>"
+    assert "requirements_file" in str(mend(failure))
 
 
 def test_a_syntax_error_names_the_line() -> None:
     failure = found(captured("syntax"), "syntax")
-    assert failure.traceback == "torchserve/mnist/handler.py:1\n    def f(:\nSyntaxError: invalid syntax"
+    assert told(failure) == "torchserve/mnist/handler.py:1\n    def f(:\nSyntaxError: invalid syntax"
 
 
 @pytest.mark.parametrize(
@@ -101,8 +119,8 @@ def test_a_syntax_error_names_the_line() -> None:
 def test_what_torchserve_itself_refused_is_told_with_its_mend(log: str, exception: str, hint: str) -> None:
     failure = found(captured(log), log.partition("-")[0])
     assert failure.exception.startswith(exception)
-    assert failure.user_frame is None
-    assert hint in str(failure.hint)
+    assert place(failure) is None
+    assert hint in str(mend(failure))
 
 
 def test_a_worker_that_exits_leaves_no_exception() -> None:
@@ -132,7 +150,7 @@ def test_two_workers_that_fail_at_once_are_kept_apart() -> None:
     interleaved = [line for pair in zip(first, second) for line in pair]
     failure = found(interleaved)
     assert failure.exception == "KeyError: 'two'"
-    assert failure.traceback.splitlines()[0] == "torchserve/mnist/handler.py:2 in handle"
+    assert told(failure).splitlines()[0] == "torchserve/mnist/handler.py:2 in handle"
 
 
 def test_other_models_and_versions_are_left_alone() -> None:
@@ -155,7 +173,7 @@ def test_terminal_escapes_and_control_characters_are_removed() -> None:
 
 def test_megabytes_of_prints_do_not_hide_the_failure() -> None:
     noise = said("\n".join(["x" * 500] * 20_000))
-    assert found([*noise, *said(raised("ValueError: here", user(1, "handle"))), *noise[:5_000]]).user_frame
+    assert found([*noise, *said(raised("ValueError: here", user(1, "handle"))), *noise[:5_000]]).user_call
 
 
 def test_a_traceback_the_handler_printed_itself_is_only_second_best() -> None:
@@ -182,7 +200,7 @@ def test_a_librarys_frame_below_the_users_is_shown_after_it() -> None:
     failure = found(
         said(raised("PIL.UnidentifiedImageError: no image", user(4, "preprocess", "Image.open(b)"), library))
     )
-    assert failure.traceback.splitlines() == [
+    assert told(failure).splitlines() == [
         "torchserve/mnist/handler.py:4 in preprocess",
         "    Image.open(b)",
         "PIL.UnidentifiedImageError: no image",
@@ -194,10 +212,10 @@ def test_a_librarys_frame_below_the_users_is_shown_after_it() -> None:
 def test_members_are_mapped_to_the_project_and_installed_packages_are_not_the_users() -> None:
     installed = user(8, "patch", file="somelib/__init__.py")
     failure = found(said(raised("ValueError: x", user(1, "handle"), user(5, "forward", file="model.py"), installed)))
-    assert failure.user_frame == "src/net.py:5 in forward"
+    assert place(failure) == "src/net.py:5 in forward"
     unmapped = find(said(raised("ValueError: x", user(5, "forward", file="model.py"))), "mnist")
     assert unmapped is not None
-    assert unmapped.user_frame == "model.py:5 in forward"
+    assert place(unmapped) == "model.py:5 in forward"
 
 
 @pytest.mark.parametrize(
@@ -216,16 +234,16 @@ def test_members_are_mapped_to_the_project_and_installed_packages_are_not_the_us
     ],
 )
 def test_known_causes_have_a_mend(exception: str, hint: str) -> None:
-    assert hint in str(found(said(raised(exception, user(1, "handle")))).hint)
+    assert hint in str(mend(found(said(raised(exception, user(1, "handle"))))))
 
 
 def test_an_unknown_cause_has_none() -> None:
-    assert found(said(raised("ValueError: anything", user(1, "handle")))).hint is None
+    assert mend(found(said(raised("ValueError: anything", user(1, "handle"))))) is None
 
 
 def test_the_summary_is_one_short_line() -> None:
-    failure = HandlerFailure(exception="ValueError: " + "x" * 500 + "\nmore", traceback="", user_frame="a.py:1 in f")
-    assert failure.summary == "ValueError: " + "x" * 188 + " (a.py:1 in f)"
+    link = Link("ValueError: " + "x" * 500 + "\nmore", (Call("a.py", 1, "f"),))
+    assert words.summary(Cause(Reason.RAISED, (link,))) == "ValueError: " + "x" * 188 + " (a.py:1 in f)"
 
 
 def test_one_models_own_lines_are_selected_with_their_stack_traces() -> None:

@@ -10,7 +10,17 @@ from typing import Optional
 _WORKER = r"(?:^|\s)W-(?P<port>\d+)-{name}(?:-(?P<stream>stdout|stderr))? (?P<logger>\S+) -(?: |$)(?P<text>.*)"
 _EVENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* \[(?P<level>\w+) *\]")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+# What a worker says whatever the model is.
+_ALWAYS_SAID = re.compile(
+    r"s_name_part\d=|Listening on port|Successfully loaded |\[PID\]|Torch worker started|Python runtime: |model_name: |"
+    r"Connection accepted|Frontend disconnected|Backend received|OpenVINO is|proceeding without|Torch TensorRT|"
+    r".*\[METRICS\]"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+STARTED = "-> WORKER_STARTED"
+LOADED = "-> WORKER_MODEL_LOADED"
+"""What TorchServe writes about a worker once its process runs, and once the model is loaded there."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,24 @@ def log_lines(lines: Iterable[str], model: Optional[str], version: Optional[str]
             worker = WorkerLine(worker.port, "", plain(raw))
         level = event["level"] if event else level
         yield LogLine(raw, level, worker)
+
+
+def last_words(lines: Iterable[str], model: Optional[str], version: Optional[str] = None, *, count: int = 15) -> str:
+    """Return the last lines the model's own code printed, without what TorchServe's worker always says."""
+    said = [
+        line.worker.text
+        for line in log_lines(lines, model, version)
+        if line.worker and line.worker.stream and line.worker.text and not _ALWAYS_SAID.match(line.worker.text)
+    ]
+    return "\n".join(said[-count:])
+
+
+def has_ended(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> bool:
+    """Say whether a worker of the model ended and all it printed is in these lines."""
+    return any(
+        line.worker and line.worker.text.startswith("Stopped Scanner - ") and line.worker.text.endswith("-stdout")
+        for line in log_lines(lines, model, version)
+    )
 
 
 def pip_output(lines: Iterable[str], model: Optional[str]) -> str:

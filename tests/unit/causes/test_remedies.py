@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.handler.mends import mend_for
+from mardock.causes import words
+from mardock.causes.remedies import Fix, Remedy, remedy_for
+from mardock.errors import Reason
 
 ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/request_envelope/json.py"
 
@@ -40,11 +42,30 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
     ],
 )
 def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:
-    assert mend in str(mend_for(said))
+    found = remedy_for(said)
+    assert found is not None
+    assert mend in words.remedy(found)
 
 
 @pytest.mark.parametrize(
     "said", ["TypeError: list indices must be integers or slices, not str", "KeyError: 'instances'"]
 )
 def test_what_may_have_any_cause_has_none(said: str) -> None:
-    assert mend_for(said) is None
+    assert remedy_for(said) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "fix"),
+    [
+        (Reason.NOT_LOADED, Fix.RAISE_STARTUP_TIMEOUT),
+        (Reason.NOT_ANSWERED, Fix.RAISE_RESPONSE_TIMEOUT),
+        (Reason.KILLED, Fix.SPARE_MEMORY),
+    ],
+)
+def test_what_a_process_ended_of_has_its_remedy_whatever_it_said(reason: Reason, fix: Fix) -> None:
+    assert remedy_for("KeyError: 'x'", reason) == Remedy(fix)
+
+
+def test_every_fix_has_words() -> None:
+    about = dict.fromkeys(("module", "file", "wanted", "given"), "it")
+    assert all(words.remedy(Remedy(fix, about)) for fix in Fix)

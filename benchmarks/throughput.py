@@ -29,12 +29,12 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.load import LoadGenerator
 from mardock.benchmark.measurement import Measurement
 from mardock.benchmark.target import prediction_target
-from mardock.cli import compiled
 from mardock.endpoint import Endpoint
 from mardock.engines.native import NativeEngine
 from mardock.engines.threads import usable_cores
 from mardock.listener import Silent
 from mardock.settings.project import Project
+from mardock.tasks import compiled
 from mardock.tuning.measurer import Load, Measurer
 from mardock.tuning.setting import Setting, Space
 from mardock.tuning.throughput import rate_of

@@ -19,13 +19,13 @@ import time
 from pathlib import Path
 
 from benchmarks import results
-from mardock.cli import predicting, trial_plan
 from mardock.handler import trial
 from mardock.handler.child import Child
 from mardock.handler.outcome import Trial
 from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.wire import Request
 from mardock.settings.project import Project
+from mardock.tasks import samples, trial_plan
 
 REPOSITORY = Path(__file__).parents[1]
 ROUNDS = 11
@@ -84,8 +84,8 @@ def measure_warm(project: Project, rounds: int) -> tuple[results.Side, results.S
     """Return the milliseconds of the handler's own code, of whole trials, and of a process that does nothing."""
     trial.import_torchserve()
     name, settings = project.settings.model()
-    sample = predicting.sources(project, name, [])[0]
-    requests = {str(sample): Request(predicting.read(sample))}
+    sample = samples.to_send(project, name, [])[0]
+    requests = {str(sample): Request(samples.read(sample))}
     spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
     own: list[float] = []
     whole: list[float] = []

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from mardock.errors import ConfigError
 
-if TYPE_CHECKING:
-    from mardock.settings.project import Project
-
-_MAX_BODIES = 256 * 1024 * 1024
 _HELP = "mardock bench --help"
 
 
@@ -42,20 +37,6 @@ def protocol(text: str) -> str:
     if text not in ("http", "grpc"):
         raise ConfigError(f"--protocol {text!r}: http or grpc is wanted", hint=_HELP)
     return text
-
-
-def bodies(project: Project, model: Optional[str], files: Sequence[Path]) -> tuple[bytes, ...]:
-    """Read the bodies to send: of those files, or the model's sample.
-
-    Raises:
-        ConfigError: there are none, one cannot be read, or they are too large to hold.
-    """
-    from mardock.cli import predicting
-
-    found = predicting.sources(project, model, files)
-    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
-        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
-    return tuple(predicting.read(file) for file in found)
 
 
 def check_finite(*values: float) -> None:

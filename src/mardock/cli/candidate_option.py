@@ -7,8 +7,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-WINNER = "winner"
-ALL = "all"
 _OPTIONS = ("--save", "--compiled")
 
 
@@ -19,7 +17,7 @@ class NamesCandidate(TyperCommand):
         """Put the winner where a name was left out."""
         if not any(option in args for option in _OPTIONS):
             return super().parse_args(ctx, args)
-        from mardock.compile.report import CANDIDATE_NAMES
+        from mardock.compile.report import ALL, CANDIDATE_NAMES, WINNER
 
         filled: list[str] = []
         behind: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""What commands share: their common options, the project they work on, the engine that runs it."""
+"""What commands share: their common options, the project they work on, being run again where torch is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from mardock.cli import console
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mardock.endpoint import Endpoint
-    from mardock.engines.base import Engine
     from mardock.settings.project import Project
 
 ProjectOption = Annotated[
@@ -29,6 +27,8 @@ EngineOption = Annotated[
 ModelArgument = Annotated[
     Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
 ]
+
+VersionOption = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
 
 
 def _finite(seconds: float) -> float:
@@ -88,43 +88,6 @@ def project(**overrides: Any) -> Project:
     return Project(find_root(start), **overrides)
 
 
-def engine(project: Project) -> Engine:
-    """Return the engine that runs the project, or is to run it.
-
-    Raises:
-        EngineError: another engine than the one asked for runs it.
-    """
-    from mardock.engines import select
-
-    return select.running_or_new(project, console)
-
-
-def running_engine(project: Project) -> Engine:
-    """Return the engine whose server runs.
-
-    Raises:
-        EngineNotRunningError: none does.
-    """
-    from mardock.engines import select
-
-    return select.needed(project)
-
-
-def endpoint(project: Project) -> Endpoint:
-    """Return where the project's running TorchServe listens."""
-    return running_engine(project).endpoint()
-
-
-def torch_engine(project: Project) -> Engine:
-    """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
-    from mardock import place
-    from mardock.engines import select
-
-    if project.settings.machine.engine == "auto" and not place.inside():
-        return engine(project)
-    return select.create(project, console)
-
-
 def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
@@ -137,7 +100,9 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
         ConfigError: it names a file outside of the project, which is all the container sees.
         EngineError: the container cannot be had, or cannot write one of the files.
     """
-    chosen = torch_engine(project)
+    from mardock.engines import select
+
+    chosen = select.where_torch_is(project, console)
     if not chosen.torch_is_here:
         name, *arguments = _without_engine(_asked)
         argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]

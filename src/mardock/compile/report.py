@@ -25,6 +25,12 @@ CANDIDATE_NAMES = (
     "bf16",
     "bf16_channels_last",
 )
+WINNER = "winner"
+"""Instead of a candidate's name: the fastest of those that answer as eager does."""
+
+ALL = "all"
+"""Instead of a candidate's name: every one that can be served."""
+
 LEAST_GAIN = 0.02
 """A smaller gain is none, whatever its repetitions say: memory layout alone makes as much."""
 

@@ -21,7 +21,7 @@ _NAME_MODULE = "name a function that makes the model: --module package.module:fa
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a model comes from: files of its archive, or a module.
 
     Attributes:

@@ -61,6 +61,16 @@ def render(values: Mapping[str, str]) -> str:
     return "".join(f"{_escape(key, '=: #!')}={_escape(value, '')}\n" for key, value in values.items())
 
 
+def installs_requirements(root: Path) -> bool:
+    """Say whether a project's TorchServe installs the packages that a model brings.
+
+    Raises:
+        ConfigError: the file cannot be read; see `read`.
+    """
+    switch = read(root / "torchserve" / "config.properties").get("install_py_dep_per_model")
+    return switch is not None and switch.value.strip().lower() == "true"
+
+
 def check(
     properties: Mapping[str, Property], environ: Mapping[str, str], *, name: str = "config.properties"
 ) -> list[str]:

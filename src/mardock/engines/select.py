@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from mardock import place
-from mardock.errors import EngineError, EngineNotRunningError
+from mardock.errors import ConfigError, EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
@@ -67,6 +67,13 @@ def needed(project: Project) -> Engine:
     return found
 
 
+def where_torch_is(project: Project, listener: Listener) -> Engine:
+    """Return the engine to run what needs torch with; in the dev container that is settled: it is this very place."""
+    if project.settings.machine.engine == "auto" and not place.inside():
+        return running_or_new(project, listener)
+    return create(project, listener)
+
+
 def not_running(project: Project) -> EngineNotRunningError:
     """Return the error that says that no server runs for the project, and how one in a container came to its end."""
     if place.inside():
@@ -84,8 +91,44 @@ def not_running(project: Project) -> EngineNotRunningError:
     return cause or EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
 
 
-def management_url(project: Project) -> str:
-    """Return where the Management API of the project's server listens, or would."""
+def at(project: Project, management_url: str) -> Optional[Engine]:
+    """Return the engine whose server has this Management API; None when it is a stranger's, or nobody's."""
+    from urllib.parse import urlsplit
+
+    found = running(project)
+    if found is None:
+        return None
+    ours, given = urlsplit(found.endpoint().management_url), urlsplit(management_url)
+    # In the dev container nothing else than the container serve is to be had at its name.
+    here = given.hostname in ("localhost", "127.0.0.1", "::1", ours.hostname)
+    return found if here and ours.port == given.port else None
+
+
+def management_url(project: Project, url: Optional[str] = None, port: Optional[int] = None) -> str:
+    """Return where the Management API of the project's server listens, or would; or that of another one.
+
+    Args:
+        url: where the other one is, e.g. `http://localhost`; this machine when left out.
+        port: of its Management API; the one of the project's when left out.
+
+    Raises:
+        ConfigError: that is no URL.
+    """
+    from urllib.parse import urlsplit
+
+    ours = urlsplit(_own_management_url(project))
+    parts = urlsplit(url or f"{ours.scheme}://{ours.hostname}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"{url!r} is no URL", hint="e.g. --tserve-url http://localhost")
+    try:
+        port = port or parts.port or ours.port
+    except ValueError as error:
+        raise ConfigError(f"{url!r}: {error}", hint="e.g. --tserve-url http://localhost --models-port 8081") from error
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def _own_management_url(project: Project) -> str:
     if place.inside():
         from mardock.engines.serve_container import ENDPOINT
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Literal, Optional
 
 if TYPE_CHECKING:
     from mardock.settings.schema import Settings
@@ -16,6 +16,29 @@ if TYPE_CHECKING:
 CGROUPS = Path("/sys/fs/cgroup")
 MODELS_VARIABLE = "MARDOCK_MODEL_THREADS"
 """Read by forked workers: a JSON object of threads by the name a model is served under."""
+
+
+@dataclass(frozen=True)
+class ThreadNote:
+    """What is wrong with the threads of a model's workers.
+
+    Attributes:
+        kind: `unheeded` when they have others than were asked for; `kept` when those that it had before keep too many
+            for as many as there are now; `crowded` when they want more cores than there are.
+        model: what it is served as.
+        given: threads each of the workers has.
+        wanted: threads that were asked for; None when nobody asks.
+        cores: how many the server may use.
+        per_model: see `Threads`.
+    """
+
+    kind: Literal["unheeded", "kept", "crowded"]
+    model: str
+    workers: int
+    given: int
+    wanted: Optional[int]
+    cores: int
+    per_model: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +84,34 @@ class Threads:
         if not self.per_model:
             return self.per_worker
         return configured or self.models.get(model) or (self.shared(sharing) if sharing else self.per_worker)
+
+    def note(
+        self,
+        model: str,
+        workers: int,
+        *,
+        configured: Optional[int],
+        listed: Optional[int],
+        sharing: Optional[int] = None,
+    ) -> Optional[ThreadNote]:
+        """Return what is wrong with the threads of a model's workers; None when nothing is.
+
+        Args:
+            model, configured: see `of`.
+            workers: how many it has.
+            listed: threads that mardock.toml asks for.
+            sharing: among how many of its workers the cores were shared out as the first of them started.
+        """
+        given = self.of(model, configured, sharing)
+        wanted = configured or listed
+        kind: Literal["unheeded", "kept", "crowded"] = "crowded"
+        if wanted not in (None, given):
+            kind = "unheeded"
+        elif min(workers, given) <= 1 or workers * given <= self.cores:
+            return None  # more workers of one thread may wait for other things
+        elif sharing and sharing != workers:
+            kind = "kept"
+        return ThreadNote(kind, model, workers, given, wanted, self.cores, self.per_model)
 
 
 def shared_out(settings: Settings, cores: int) -> Threads:

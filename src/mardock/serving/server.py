@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from mardock.endpoint import Endpoint
+from mardock.engines import select
 from mardock.engines.base import Engine
 from mardock.settings.project import Project
 
@@ -28,3 +29,20 @@ class Server:
     def of(cls, project: Project, engine: Engine) -> Server:
         """Return the server an engine runs for a project; raises EngineNotRunningError when it is down."""
         return cls(engine.endpoint(), engine, project.model_store)
+
+    @classmethod
+    def at(cls, project: Project, url: Optional[str] = None, management_port: Optional[int] = None) -> Server:
+        """Return the server with this Management API, which may be the project's own; its own when nothing is given.
+
+        Args:
+            url: where it is, e.g. `http://localhost`; this machine when left out.
+
+        Raises:
+            ConfigError: that is no URL.
+            EngineNotRunningError: nothing is given, and the project's own is down.
+        """
+        if url is None and management_port is None:
+            return cls.of(project, select.needed(project))
+        management = select.management_url(project, url, management_port)
+        own = select.at(project, management)
+        return cls.of(project, own) if own else cls(Endpoint(inference_url="", management_url=management))

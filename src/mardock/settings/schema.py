@@ -172,3 +172,7 @@ class Settings:
             hint = did_you_mean(name, self.models) or f"mardock.toml lists: {known or 'none'}"
             raise ConfigError(f"mardock.toml lists no model {name!r}", hint=hint)
         return name, self.models[name]
+
+    def served_as(self, name: str) -> list[ModelSettings]:
+        """Return the models that are served under a name; none for a stranger's."""
+        return [settings for settings in self.models.values() if settings.archive.model_name == name]

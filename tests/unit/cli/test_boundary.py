@@ -20,7 +20,7 @@ from typer.testing import Result
 
 from mardock.cli import console
 from mardock.cli.app import Boundary
-from mardock.cli.commands import evaluate
+from mardock.cli.command_table import evaluate
 from mardock.cli.context import Json
 from mardock.errors import (
     ApiError,

@@ -14,7 +14,7 @@ import pytest
 from tests.support.full_disk import one_mebibyte_for
 from tests.unit.cli.conftest import Run
 
-from mardock.cli import compile_report
+from mardock.cli.show import compile_report
 from mardock.compile.report import DIVERGES, FAILED, OTHER_NUMERICS, VERIFIED, CandidateReport, CompileReport
 from mardock.compile.saving import save, sha256
 

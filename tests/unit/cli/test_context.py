@@ -10,6 +10,7 @@ import pytest
 from tests.unit.cli.conftest import Run
 
 from mardock.cli import context
+from mardock.engines import select
 from mardock.errors import ConfigError
 
 
@@ -94,7 +95,7 @@ def test_a_command_arrives_in_the_container_without_what_is_settled_there(
     (root / "samples" / "mar").touch()
     monkeypatch.chdir(root / "samples")
     engine = Elsewhere()
-    monkeypatch.setattr(context, "torch_engine", lambda project: engine)
+    monkeypatch.setattr(select, "where_torch_is", lambda project, listener: engine)
     done = run(*(option.replace("ROOT", str(root)) for option in options), *command)
     assert done.exit_code == 7, done.output
     assert engine.argv == ["mardock", *inside]

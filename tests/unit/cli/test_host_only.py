@@ -14,6 +14,7 @@ from mardock import place
 from mardock.cli import console, host_only
 from mardock.cli.app import app
 from mardock.errors import EngineNotRunningError
+from mardock.tasks import doctor
 
 Run = Callable[..., Any]
 
@@ -62,6 +63,18 @@ def test_its_help_and_its_mistakes_stay(run: Run, inside: Path) -> None:
 @pytest.mark.parametrize("arguments", [("up", "--models=no"), ("demo", "--engine", "none")])
 def test_on_the_host_nothing_is_refused(run: Run, root: Path, arguments: tuple[str, ...]) -> None:
     assert "is for the host" not in run(*arguments).stderr
+
+
+def test_what_doctor_would_have_mended_by_the_host_says_so(
+    run: Run, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @doctor.check("server")
+    def down(visit: doctor.Visit) -> str:
+        raise EngineNotRunningError("it is down", hint="mardock up")
+
+    monkeypatch.setattr(doctor, "IN_DEV_CONTAINER", (down,))
+    assert json.loads(run("doctor", "--json").stdout)[-1]["hint"] == "on the host: mardock up"
+    assert run("doctor").stdout.endswith("FAIL  server: it is down\n      on the host: mardock up\n")
 
 
 def test_the_commands_of_the_table_are_there() -> None:

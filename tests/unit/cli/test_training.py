@@ -93,6 +93,13 @@ def test_a_command_that_fails_is_told_with_its_code(trained: Path, run: Run) -> 
     assert "error: training digits failed with exit code 7\n" in result.stderr
 
 
+def test_a_command_that_the_user_ended_ends_train_with_its_code_and_no_error(trained: Path, run: Run) -> None:
+    (trained / "train.py").write_text("raise SystemExit(130)", encoding="utf-8")
+    result = run("train", "--force")
+    assert result.exit_code == 130
+    assert "error:" not in result.stderr
+
+
 def test_a_command_that_does_not_write_its_outputs_is_told(trained: Path, run: Run) -> None:
     (trained / "train.py").write_text("import os; os.unlink('b.pt')", encoding="utf-8")
     result = run("train", "--force")

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mardock.compile import sample
-from mardock.compile.source import Source
+from mardock.compile.source import ModelSource
 from mardock.errors import ConfigError
 
 NET = """from torch import nn
@@ -38,28 +38,28 @@ def test_a_state_dict_is_loaded_into_its_one_class_in_eval_mode(module: Path, tm
     module.write_text(NET + "print('hello')\n")
     linear = nn.Linear(4, 2)
     torch.save({"a.weight": linear.weight, "a.bias": linear.bias}, tmp_path / "net.pt")
-    model = Source(tmp_path / "net.pt", module).load()
+    model = ModelSource(tmp_path / "net.pt", module).load()
     assert not model.training
     assert torch.equal(model.get_parameter("a.weight"), linear.weight)
 
 
 def test_what_a_module_prints_is_no_result(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module.write_text(NET + "print('hello')\n")
-    Source(module=f"{module.stem}:Net", folders=[module.parent]).load()
+    ModelSource(module=f"{module.stem}:Net", folders=[module.parent]).load()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "hello\n")
 
 
 def test_a_torchscript_saved_while_training_is_put_into_eval_mode(tmp_path: Path) -> None:
     torch.jit.script(nn.Dropout(0.5).train()).save(tmp_path / "net.pt")  # type: ignore[no-untyped-call]
-    model = Source(tmp_path / "net.pt").load()
+    model = ModelSource(tmp_path / "net.pt").load()
     assert torch.equal(model(torch.ones(9)), torch.ones(9))
 
 
 @pytest.mark.parametrize("factory", ["Net", "make", "ready"])
 def test_a_factory_is_a_class_a_function_or_the_model_itself(factory: str, module: Path) -> None:
     module.write_text(NET + "def make():\n    return Net()\nready = Net()\n")
-    found = Source(module=f"{module.stem}:{factory}", folders=[module.parent])
+    found = ModelSource(module=f"{module.stem}:{factory}", folders=[module.parent])
     assert type(found.load()).__name__ == "Net"
     assert found.module_file == module
 
@@ -79,7 +79,7 @@ def test_what_a_model_file_can_have_wrong(text: str, said: str, module: Path, tm
     module.write_text(text)
     torch.save({"a.weight": torch.ones(2, 4), "a.bias": torch.ones(2)}, tmp_path / "net.pt")
     with pytest.raises(ConfigError, match=said):
-        Source(tmp_path / "net.pt", module).load()
+        ModelSource(tmp_path / "net.pt", module).load()
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_what_a_model_file_can_have_wrong(text: str, said: str, module: Path, tm
 def test_what_a_factory_can_have_wrong(name: str, said: str, module: Path) -> None:
     module.write_text("def number():\n    return 3\ndef needy(x):\n    return x\n")
     with pytest.raises(ConfigError, match=said):
-        Source(module=name.format(module.stem), folders=[module.parent]).load()
+        ModelSource(module=name.format(module.stem), folders=[module.parent]).load()
 
 
 def test_a_file_that_is_no_torchscript_says_so(tmp_path: Path) -> None:
     (tmp_path / "net.pt").write_bytes(b"nothing of that kind")
     with pytest.raises(ConfigError, match=r"net\.pt is no TorchScript"):
-        Source(tmp_path / "net.pt").load()
+        ModelSource(tmp_path / "net.pt").load()
 
 
 def test_shapes_and_types_are_given_by_hand() -> None:

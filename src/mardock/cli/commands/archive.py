@@ -1,0 +1,62 @@
+"""`mardock archive`: a model's archive, written into the model store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context, panels
+from mardock.cli.candidate_option import NamesCandidate
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command(rich_help_panel=panels.BEFORE_SERVED, cls=NamesCandidate)(archive)
+    app.command("mar", rich_help_panel=panels.BEFORE_SERVED, cls=NamesCandidate, help="The same as archive.")(archive)
+
+
+def archive(
+    model: context.ModelArgument = None,
+    version: Annotated[Optional[str], typer.Option("--version", help="Instead of mardock.toml's.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no archive of this model.")] = False,
+    compiled: Annotated[
+        Optional[str],
+        typer.Option(
+            "--compiled", metavar="[NAME]", help="Pack what `mardock compile --save` kept: the fastest, or NAME."
+        ),
+    ] = None,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Also write what is in it beside it, as CycloneDX JSON (MODEL.cdx.json).")
+    ] = False,
+    as_json: context.Json = False,
+    engine: context.EngineOption = None,
+) -> None:
+    """Write a model's archive (.mar) into the model store; under Docker, inside the dev container."""
+    from mardock.tasks import archive as task
+
+    project = context.project(engine=engine)
+    name, settings = project.settings.model(model)
+    context.forward_to_torch(project, writes=[project.model_store / f"{settings.archive.model_name}.mar"])
+    done = task.archive(project, name, version=version, force=force, compiled=compiled, sbom=sbom, listener=console)
+    found = done.archive
+    if as_json:
+        console.data_json(
+            {
+                "path": str(found.path),
+                "name": found.name,
+                "version": found.version,
+                "sha256": found.sha256,
+                "size": found.size,
+                "changed": done.changed,
+                "sbom": None if done.sbom is None else str(done.sbom),
+            }
+        )
+        return
+    shown = str(found.path.relative_to(project.root))
+    if done.sbom is not None:
+        shown = f"{shown} and {done.sbom.name}"
+    console.success(
+        f"{'wrote' if done.changed else 'up to date:'} {shown} ({name} {found.version}, {found.size:,} bytes)",
+        f"mardock register {name}",
+    )

@@ -1,0 +1,76 @@
+"""`mardock predict`: files sent to a model, and its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context, panels
+from mardock.cli.deploy_options import Behind, Elsewhere, Target
+from mardock.defaults import ANSWER_TIMEOUT_S
+
+Files = Annotated[
+    Optional[list[Path]],
+    typer.Argument(help="Files, or folders of files; the model's sample when left out.", metavar="[FILES]…"),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command(rich_help_panel=panels.SERVED)(predict)
+
+
+def predict(
+    model: Annotated[
+        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
+    ] = None,
+    files: Files = None,
+    version: context.VersionOption = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Print Predicted and Actual; the label is the character before the extension."),
+    ] = False,
+    pick: Annotated[
+        Optional[int],
+        typer.Option("--random", min=1, help="Send that many of the files, picked at random.", metavar="N"),
+    ] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
+    content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
+    grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
+    timeout: context.Timeout = ANSWER_TIMEOUT_S,
+    endpoint: Elsewhere = None,
+    deployment: Behind = "",
+    target: Target = None,
+    as_json: context.Json = False,
+) -> None:
+    """Send files to a model and print its answers; a single answer goes to stdout untouched."""
+    from mardock.cli import deploy_options
+    from mardock.cli.show import answers as shown
+    from mardock.deploy import served
+    from mardock.tasks import predict as task
+    from mardock.tasks import samples
+
+    project = context.project()
+    found = deploy_options.served(project, target, endpoint, deployment)
+    asked, called = served.names(project, found, model)
+    answers = task.predict(
+        project,
+        called,
+        samples.some(samples.to_send(project, asked, files or []), pick),
+        version=version,
+        content_type=content_type,
+        concurrency=concurrency,
+        timeout=timeout,
+        grpc=grpc,
+        endpoint=found.endpoint if found else None,
+        listener=console,
+    )
+    if as_json:
+        console.data_json([answer.to_dict() for answer in answers])
+    elif labels:
+        shown.show_labels(answers)
+    else:
+        shown.show(answers)
+    shown.raise_first_failure(answers)

@@ -1,0 +1,76 @@
+"""`mardock try`: run a model's handler here, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from mardock.cli import console, context
+from mardock.cli.panels import BEFORE_SERVED
+from mardock.errors import ConfigError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("try", rich_help_panel=BEFORE_SERVED)(try_model)
+
+
+def try_model(
+    model: context.ModelArgument = None,
+    more: Annotated[Optional[list[Path]], typer.Argument(metavar="[FILE]...", help="More files to send.")] = None,
+    data: Annotated[
+        Optional[list[Path]],
+        typer.Option("--data", metavar="FILE", help="What to send; else the model's first sample."),
+    ] = None,
+    batch: Annotated[Optional[int], typer.Option(min=1, help="Size of the batch; files are repeated.")] = None,
+    content_type: Annotated[Optional[str], typer.Option(help="The requests' Content-Type; none when left out.")] = None,
+    timeout: Annotated[
+        Optional[float], typer.Option(min=0.1, help="Seconds for loading and for each batch; else as it is served.")
+    ] = None,
+    pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where the handler raises.")] = False,
+    save_golden: Annotated[bool, typer.Option("--save-golden", help="Keep the answers as the expected ones.")] = False,
+    check_golden: Annotated[bool, typer.Option("--check-golden", help="Compare with the expected answers.")] = False,
+    as_json: context.Json = False,
+    engine: context.EngineOption = None,
+) -> None:
+    """Run a model's handler without a server, and show what each stage costs, takes and gives.
+
+    Every file is sent alone, then all in one batch. Under Docker it runs in the dev container.
+    """
+    from mardock.cli.show import trial_report
+    from mardock.tasks import try_model as task
+    from mardock.tasks.trial_verdict import raise_failure, warnings
+
+    if save_golden and check_golden:
+        raise ConfigError("--save-golden and --check-golden exclude each other", hint="leave out one of them")
+    with task.begin() as child:  # torch is imported while the settings are read
+        project = context.project(engine=engine)
+        name, _ = project.settings.model(model)
+        golden_file = task.golden_file(project, name)
+        context.forward_to_torch(project, writes=[golden_file] if save_golden else [])
+        found = task.try_model(
+            child,
+            project,
+            name,
+            [*(data or []), *(more or [])],
+            batch=batch,
+            content_type=content_type,
+            timeout=timeout,
+            debug=pdb,
+            against_golden=check_golden,
+        )
+    labels = list(found.requests)
+    if not as_json:
+        trial_report.show_stages(found.trial, labels)
+    raise_failure(found.failure, interrupted=found.interrupted, listener=console)
+    for warning in warnings(project, name, found.trial):
+        console.warn(warning)
+    trial_report.show_replies(name, found.trial, labels, as_json=as_json)
+    if check_golden:
+        found.check()
+        console.success(f"{name} gives the {len(labels)} expected answers")
+    elif save_golden:
+        found.keep(golden_file)
+        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")

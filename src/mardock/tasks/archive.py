@@ -1,0 +1,78 @@
+"""Archive a model of the project: its own files, or a compiled candidate in their place."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from mardock.errors import ConfigError
+from mardock.listener import SILENT, Listener
+
+if TYPE_CHECKING:
+    from mardock.archive.read import ModelArchive
+    from mardock.archive.spec import ArchiveSpec
+    from mardock.settings.project import Project
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What is in the model store now.
+
+    Attributes:
+        changed: False when the same bytes were there already, untouched now.
+        sbom: its bill of materials; None unless it was asked for.
+    """
+
+    archive: ModelArchive
+    changed: bool
+    sbom: Optional[Path] = None
+
+
+def archive(
+    project: Project,
+    name: str,
+    *,
+    version: Optional[str] = None,
+    force: bool = False,
+    compiled: Optional[str] = None,
+    sbom: bool = False,
+    listener: Listener = SILENT,
+) -> Archived:
+    """Write a model's archive into the model store, in this process, which has to have torch where its code does.
+
+    Args:
+        name: the model's in mardock.toml.
+        version: instead of mardock.toml's.
+        force: replace a file that is no archive of this model.
+        compiled: the saved candidate to pack instead of the model itself; `WINNER` for the fastest.
+        sbom: also write its bill of materials, beside it.
+
+    Raises:
+        ConfigError: it was not trained yet, or files are missing; see `ArchiveSpec.resolve` and `compiled.spec_of`.
+        ArchiveError: see `archive.build.build`; or what a bill of materials takes is not installed.
+    """
+    from mardock.archive.build import build
+    from mardock.tasks import sbom as sboms
+
+    if sbom:
+        sboms.check_extra()  # before any work is done
+    result = build(
+        _spec(project, name, version, compiled), project.root, project.model_store, force=force, listener=listener
+    )
+    return Archived(result.archive, result.changed, sboms.write(result.archive.path) if sbom else None)
+
+
+def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:
+    settings = project.settings.models[name]
+    spec = settings.archive
+    if settings.train and not (project.root / (spec.serialized_file or "")).exists():
+        raise ConfigError(
+            f"{name} has no weights yet: there is no {spec.serialized_file}", hint=f"mardock train {name}"
+        )
+    if compiled is not None:
+        from mardock.tasks.compiled import spec_of
+
+        spec = spec_of(project, name, compiled)
+    return spec if version is None else dataclasses.replace(spec, version=version)

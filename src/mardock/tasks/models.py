@@ -1,0 +1,93 @@
+"""Scale or unregister what the project's server serves."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Optional
+
+from mardock import serving
+from mardock.client.management import ManagementClient
+from mardock.client.model_status import ModelStatus
+from mardock.defaults import DRAIN_S
+from mardock.engines import select
+from mardock.engines.threads import ThreadNote
+from mardock.errors import ConfigError, EngineError
+from mardock.listener import SILENT, Listener
+from mardock.settings.project import Project
+from mardock.tasks.thread_note import thread_note
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A version that has as many workers as were asked for.
+
+    Attributes:
+        threads: what is wrong with its workers' threads; None when nothing is.
+    """
+
+    status: ModelStatus
+    threads: Optional[ThreadNote] = None
+
+
+def scale(
+    project: Project,
+    model: str,
+    workers: int,
+    *,
+    most: Optional[int] = None,
+    version: Optional[str] = None,
+    listener: Listener = SILENT,
+) -> Scaled:
+    """Set how many workers a model keeps, and return when they are READY.
+
+    Args:
+        model: what it is served as.
+        most: how many it may have; the same when None.
+        version: the default one when None.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+        ModelNotFoundError: there is no such model or version.
+        WorkerFailedError: a worker did not start.
+    """
+    engine = select.needed(project)
+    with ManagementClient(engine.endpoint()) as client, listener.waiting(f"scaling {model} to {workers}"):
+        before = client.describe(model, version)[0] if version else client.describe_default(model)
+        with suppress(EngineError):  # they start all the same
+            engine.share_cores(model, workers)
+        status = client.scale(model, workers, workers if most is None else most, version)
+    note = thread_note(project, engine, model, status.url, workers=status.ready_workers, kept=before.min_workers)
+    return Scaled(status, note)
+
+
+def unregister(
+    project: Project,
+    model: str,
+    version: Optional[str] = None,
+    *,
+    patience: float = DRAIN_S,
+    listener: Listener = SILENT,
+) -> bool:
+    """Stop serving a model, or one version of it, and say whether all of its requests were answered.
+
+    Args:
+        model: what it is served as.
+        patience: seconds to wait for them.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+        ModelNotFoundError: there is no such model or version.
+        ApiError: the version is the default one while others exist.
+    """
+    server = serving.Server.at(project)
+    with listener.waiting(f"unregistering {model}"):
+        return serving.unregister(server, model, version, sample=_sample(project, model), patience=patience)
+
+
+def _sample(project: Project, model: str) -> Optional[bytes]:
+    """Return a request it can answer; None for a stranger's, without a sample, or with broken settings."""
+    with suppress(ConfigError):
+        samples = filter(None, map(project.first_sample, project.settings.served_as(model)))
+        return next((sample.read_bytes() for sample in samples), None)
+    return None

@@ -17,8 +17,8 @@ from mardock.errors import ApiError, ServingError
 from mardock.handler import trial
 from mardock.handler.child import Child
 from mardock.handler.outcome import BatchRun
-from mardock.handler.trial import MAX_RESPONSE_SIZE, TrialSpec
 from mardock.handler.trial_folder import TrialFolder
+from mardock.handler.trial_spec import MAX_RESPONSE_SIZE, TrialSpec
 from mardock.handler.wire import Request
 
 NAME = "tried"

@@ -12,6 +12,7 @@ from mardock import locks
 from mardock.endpoint import Endpoint
 from mardock.engines.scratch import Scratch
 from mardock.engines.threads import Threads
+from mardock.errors import EngineNotRunningError
 from mardock.settings.project import Project
 
 
@@ -78,6 +79,14 @@ class Engine(Protocol):
 
     def status(self) -> EngineStatus:
         """Say whether the server runs; never raises because it is down."""
+        ...
+
+    def ended(self) -> Optional[EngineNotRunningError]:
+        """Return the error that says how a server that is down came to its end; None when nobody can tell.
+
+        Raises:
+            EngineError: it cannot be asked.
+        """
         ...
 
     def endpoint(self) -> Endpoint:

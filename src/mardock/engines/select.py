@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
@@ -23,21 +24,7 @@ def running(project: Project) -> Optional[Engine]:
     if place.inside():
         beside = _beside(project)
         return beside if beside.answers() else None
-    from mardock.engines.native import NativeEngine
-
-    native = NativeEngine(project)
-    native.sweep()
-    if native.status().running:
-        return native
-    from mardock.engines.docker.containers import may_serve
-
-    if may_serve(project.root):
-        from mardock.engines.docker.engine import DockerEngine
-
-        docker = DockerEngine(project)
-        if docker.status().running:
-            return docker
-    return None
+    return next((engine for engine in _present(project, serving=True) if engine.status().running), None)
 
 
 def running_or_new(project: Project, listener: Listener) -> Engine:
@@ -76,19 +63,11 @@ def where_torch_is(project: Project, listener: Listener) -> Engine:
 
 def not_running(project: Project) -> EngineNotRunningError:
     """Return the error that says that no server runs for the project, and how one in a container came to its end."""
-    if place.inside():
-        from mardock.engines import serve_container
-
-        return serve_container.not_running()
-    from mardock.engines.docker.containers import may_exist
-
-    cause = None
-    if may_exist(project.root):
-        from mardock.engines.docker.engine import DockerEngine
-
+    for engine in _present(project, serving=False):
         with suppress(EngineError):  # it cannot be asked
-            cause = DockerEngine(project).ended()
-    return cause or EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
+            if cause := engine.ended():
+                return cause
+    return EngineNotRunningError("TorchServe is not running for this project", hint="mardock up")
 
 
 def at(project: Project, management_url: str) -> Optional[Engine]:
@@ -138,19 +117,7 @@ def _own_management_url(project: Project) -> str:
 
 def started(project: Project) -> list[Engine]:
     """Return every engine that has something of the project to stop: its server, or a container that is there."""
-    if place.inside():
-        return [_beside(project)]
-    from mardock.engines.docker.containers import may_exist
-    from mardock.engines.native import NativeEngine
-
-    native = NativeEngine(project)
-    native.sweep()
-    found: list[Engine] = [native] if native.status().running else []
-    if may_exist(project.root):
-        from mardock.engines.docker.engine import DockerEngine
-
-        found.append(DockerEngine(project))
-    return found
+    return list(_present(project, serving=False))
 
 
 def create(project: Project, listener: Listener) -> Engine:
@@ -188,6 +155,29 @@ def create(project: Project, listener: Listener) -> Engine:
         return NativeEngine(project)
     listener.note("engine: docker")
     return DockerEngine(project, listener=listener)
+
+
+def _present(project: Project, *, serving: bool) -> Iterator[Engine]:
+    """Yield the engines that have something of a project: the native one when its server runs, Docker when it may.
+
+    Args:
+        serving: whether a container that is stopped is nothing.
+    """
+    if place.inside():
+        yield _beside(project)
+        return
+    from mardock.engines.native import NativeEngine
+
+    native = NativeEngine(project)
+    native.sweep()
+    if native.status().running:
+        yield native
+    from mardock.engines.docker.containers import may_exist, may_serve
+
+    if (may_serve if serving else may_exist)(project.root):
+        from mardock.engines.docker.engine import DockerEngine
+
+        yield DockerEngine(project)
 
 
 def _beside(project: Project) -> ServeContainer:

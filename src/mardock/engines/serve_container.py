@@ -88,8 +88,12 @@ class ServeContainer:
             OnHostError: it asks for its tokens.
         """
         if not self.answers():
-            raise not_running()
+            raise self.ended()
         return _without_tokens()
+
+    def ended(self) -> EngineNotRunningError:
+        """Return the error that says how to get the container that is not there; see `Engine.ended`."""
+        return EngineNotRunningError("TorchServe does not run beside this dev container", hint=_START)
 
     def logs(self, *, follow: bool, tail: int) -> Iterator[str]:
         """Yield the lines of ts_log.log, which both containers mount; following ends with the server."""
@@ -143,11 +147,6 @@ class ServeContainer:
             return found
 
         return look
-
-
-def not_running() -> EngineNotRunningError:
-    """Return the error that says how to get the container that is not there."""
-    return EngineNotRunningError("TorchServe does not run beside this dev container", hint=_START)
 
 
 def _is_there(timeout: float) -> bool:

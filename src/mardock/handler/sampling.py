@@ -13,8 +13,8 @@ from mardock.handler.worker_process import become_worker, unpack
 if TYPE_CHECKING:
     from torch import nn
 
-    from mardock.handler.trial import TrialSpec
     from mardock.handler.trial_folder import TrialFolder
+    from mardock.handler.trial_spec import TrialSpec
 
 
 def run(spec: TrialSpec, folder: TrialFolder, target: Path) -> None:

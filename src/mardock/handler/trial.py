@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.handler.comparison import Tolerance, differences, read
 from mardock.handler.debugger import post_mortem
 from mardock.handler.outcome import BatchRun, Trial
 from mardock.handler.recorder import Recorder
-from mardock.handler.wire import Request
+from mardock.handler.trial_spec import TrialSpec
 from mardock.handler.worker_process import become_worker, unpack
 
 if TYPE_CHECKING:
     from mardock.handler.harness import Worker
     from mardock.handler.trial_folder import TrialFolder
-
-MAX_RESPONSE_SIZE = 6_553_500  # TorchServe's own default, bytes
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """What to try.
-
-    Attributes:
-        members: the archive's files by member name; `manifest` is the text of its MANIFEST.json.
-        samples: the requests; at least one.
-        batch: how many of them go into the batch after the single ones, repeated from the first one on; 1 for none.
-        batch_size: what the model is registered with.
-        startup_timeout, response_timeout: seconds for loading and for each batch.
-        max_response_size: bytes one reply may have.
-        debug: stop in pdb where the handler raises; then nothing is limited in time.
-    """
-
-    members: Mapping[str, Path]
-    manifest: bytes
-    samples: Sequence[Request]
-    batch: int = 1
-    batch_size: int = 1
-    startup_timeout: float = WORKER_TIMEOUT_S
-    response_timeout: float = WORKER_TIMEOUT_S
-    max_response_size: int = MAX_RESPONSE_SIZE
-    debug: bool = False
 
 
 def import_torchserve() -> None:

@@ -17,7 +17,7 @@ from mardock.errors import Reason
 from mardock.handler.outcome import Raised, Trial
 
 if TYPE_CHECKING:
-    from mardock.handler.trial import TrialSpec
+    from mardock.handler.trial_spec import TrialSpec
 
 _OWN_FOLDER = str(Path(__file__).parents[1]) + os.sep
 _OUTERMOST = str(Path(__file__).with_name("trial.py"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from mardock.archive import manifest
 from mardock.engines import config_properties
-from mardock.handler.trial import MAX_RESPONSE_SIZE, TrialSpec
+from mardock.handler.trial_spec import MAX_RESPONSE_SIZE, TrialSpec
 from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mardock.errors import MardockError
     from mardock.handler.golden import Golden
     from mardock.handler.outcome import Trial
-    from mardock.handler.trial import TrialSpec
+    from mardock.handler.trial_spec import TrialSpec
     from mardock.handler.wire import Request
     from mardock.settings.project import Project
 

@@ -19,8 +19,8 @@ from mardock.causes.cause import Cause
 from mardock.handler import trial
 from mardock.handler.child import Child
 from mardock.handler.outcome import Raised, Stage, Trial
-from mardock.handler.trial import TrialSpec
 from mardock.handler.trial_folder import TrialFolder
+from mardock.handler.trial_spec import TrialSpec
 from mardock.handler.wire import Request
 
 STAGED = """

@@ -46,6 +46,9 @@ class Written:
     def status(self) -> EngineStatus:
         return EngineStatus(self.name, running=self.running)
 
+    def ended(self) -> Optional[EngineNotRunningError]:
+        return None
+
     def endpoint(self) -> Endpoint:
         raise EngineNotRunningError("it never ran")
 

@@ -80,7 +80,7 @@ class DockerEngine:
             return EngineStatus(self.name, alive, where, details, threads)
 
     def ended(self) -> Optional[EngineNotRunningError]:
-        """Return the error that says how the server ended by itself; `None` when it did not."""
+        """Return the error that says how the server ended by itself; see `Engine.ended`."""
         with sdk() as client:
             container = containers.pick(client, self.project.root, "serve", None)
             return ended(container) if container else None

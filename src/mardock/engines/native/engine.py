@@ -114,6 +114,10 @@ class NativeEngine:
             details["tokens"] = error.message
         return EngineStatus(self.name, running=True, endpoint=endpoint, details=details, threads=server.threads)
 
+    def ended(self) -> Optional[EngineNotRunningError]:
+        """Return None: what a server left behind does not say how it ended; see `Engine.ended`."""
+        return None
+
     def endpoint(self) -> Endpoint:
         """Return where the running server listens, with tokens that are valid; see `Engine.endpoint`."""
         server = self._running()

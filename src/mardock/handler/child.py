@@ -57,10 +57,13 @@ class Child:
 
         Ctrl-C interrupts the child first, so that it can tell where it was; once more, and the child is killed.
         """
-        with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(self._writer), "wb") as pipe:
-            pickle.dump(job, pipe)  # to a child that may have died already
+        message = pickle.dumps(job)
+        self._send(message[:-1])
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self._send(message[-1:])  # from now on Ctrl-C may be about what the child does
         while True:
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 _, status = os.waitpid(self._pid, 0)
                 break
             except KeyboardInterrupt as interrupt:
@@ -71,6 +74,11 @@ class Child:
         self._running = False
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
+
+    def _send(self, part: bytes) -> None:
+        """Send to a child that may have died already."""
+        with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(self._writer), "wb") as pipe:
+            pipe.write(part)
 
     def _live(self, reader: int) -> NoReturn:
         code = 1

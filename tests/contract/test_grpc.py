@@ -12,8 +12,10 @@ from dataclasses import replace
 
 import pytest
 from tests.contract.projects import add_echo, make_project
+from tests.support.listeners import Heard
 
-from mardock.benchmark.bench import Bench, BenchPlan
+from mardock.benchmark.bench import Bench
+from mardock.benchmark.plan import BenchPlan
 from mardock.client import tokens
 from mardock.client.grpc import GrpcInferenceClient
 from mardock.client.inference import InferenceClient
@@ -112,20 +114,20 @@ def test_clients_go_on_when_another_command_renews_their_tokens(engine: NativeEn
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_each_run_of_a_benchmark_begins_with_the_token_of_now(engine: NativeEngine, protocol: str) -> None:
-    told: list[str] = []
+    class Renewing(Heard):
+        def note(self, text: str) -> None:
+            super().note(text)
+            if text.startswith("round"):
+                renew_all(engine)
 
-    def tell(text: str) -> None:
-        told.append(text)
-        if text.startswith("round"):
-            renew_all(engine)
-
+    told = Renewing()
     plan = BenchPlan("m", (b"x",), concurrency=(1,), duration=0.2, warmup=0, rounds=2, protocol=protocol)
-    job = Bench(engine.endpoint(), plan, tell=tell)
+    job = Bench(engine.endpoint(), plan, listener=told)
     job.run()
 
     (run,) = job.report.runs
     assert run.errors == {}
-    assert [text for text in told if text.startswith("round")] == ["round 1 of 2", "round 2 of 2"]
+    assert [text for text in told.notes if text.startswith("round")] == ["round 1 of 2", "round 2 of 2"]
 
 
 def test_predict_asks_over_grpc(engine: NativeEngine) -> None:

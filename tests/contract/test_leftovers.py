@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Callable
 
 import pytest
-from tests.contract.projects import free_ports, make_project
+from tests.contract.projects import make_project
 from tests.support.command import MARDOCK, environment, succeed
+from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
 from mardock import side_names

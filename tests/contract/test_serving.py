@@ -21,6 +21,7 @@ from mardock.archive.read import read
 from mardock.causes.audience import Audience
 from mardock.client.inference import InferenceClient
 from mardock.client.management import ManagementClient
+from mardock.client.model_status import ModelStatus
 from mardock.endpoint import Endpoint
 from mardock.engines.native import NativeEngine
 from mardock.errors import (
@@ -183,7 +184,12 @@ def test_what_stood_in_is_waited_for_only_when_it_was_asked(bench: Bench, monkey
     assert bench.predict("calm") == b"ok"
     waited: list[str] = []
     run = Drain.run
-    monkeypatch.setattr(Drain, "run", lambda drain, status: waited.append(status.version) or run(drain, status))
+
+    def wait(drain: Drain, status: ModelStatus) -> bool:
+        waited.append(status.version)
+        return run(drain, status)
+
+    monkeypatch.setattr(Drain, "run", wait)
     bench.register(bench.archive("calm", module="NEW = 1"), initial_workers=2, replace=True)
     assert waited == ["1.0"]
 

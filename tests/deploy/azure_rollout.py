@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.deploy.azure_emulator import Azure
-from tests.deploy.conftest import Heard
+from tests.support.listeners import Heard
 
 from mardock.deploy import azureml, experiment
 from mardock.deploy.azureml import render, rollout

@@ -92,7 +92,7 @@ def test_as_many_workers_as_the_settings_allow_are_asked_for(client: ManagementC
 
     client.scale("mnist", 0, allowed)
 
-    assert query_of(responses.calls[0].request.url)["max_worker"] == str(MAX_WORKERS)
+    assert query_of(str(responses.calls[0].request.url))["max_worker"] == str(MAX_WORKERS)
 
 
 @responses.activate

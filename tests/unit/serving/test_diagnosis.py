@@ -11,7 +11,7 @@ import pytest
 from mardock.causes.audience import Audience, Then
 from mardock.client.refusals import refusal
 from mardock.endpoint import Endpoint
-from mardock.engines.base import EngineStatus
+from mardock.engines.base import EngineStatus, Stream
 from mardock.engines.scratch import Scratch
 from mardock.errors import ApiError, EngineNotRunningError, MardockError, ModelNotFoundError, Reason, ServingError
 from mardock.serving.diagnosis import LogPosition, explain, explain_deaths, explain_start
@@ -54,6 +54,12 @@ class Written:
 
     def share_cores(self, model: str, workers: int) -> None:
         pass
+
+    def sees(self, path: Path) -> Optional[Path]:
+        return path
+
+    def dial(self, port: int) -> Stream:
+        raise EngineNotRunningError("it never ran")
 
     def scratch(self) -> Scratch:
         if not self.running:

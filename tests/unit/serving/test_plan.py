@@ -17,7 +17,7 @@ CHANGE = (Step.TAKE_AWAY, Step.LOAD)
 
 
 def wanted(digest: Optional[str] = NEW, workers: int = 1) -> Wanted:
-    return Wanted(f".m-{digest}.mar", "m", "1.0", digest, Serving(initial_workers=workers), {})
+    return Wanted(f".m-{digest}.mar", "m", "1.0", digest, Serving(initial_workers=workers))
 
 
 def served(digest: str = OLD, *, workers: int = 1, ready: bool = True, batch_size: int = 1) -> ModelStatus:

@@ -28,7 +28,7 @@ from mardock.deploy.base import Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
 from mardock.deploy.rehearsal.contract import Contract
-from mardock.deploy.rehearsal.rehearse import Report, rehearse
+from mardock.deploy.rehearsal.rehearse import Rehearsal, rehearse
 from mardock.listener import SILENT
 from mardock.settings.project import Project
 
@@ -94,16 +94,16 @@ class Scene:
         site = Site(self.root, {**OPTIONS[target], **options}, os.environ)
         return {"azureml": azureml, "tir": tir}[target].contract(site, found, SILENT), found
 
-    def rehearse(self, target: str, **options: Any) -> Report:
+    def rehearse(self, target: str, **options: Any) -> Rehearsal:
         return self.perform(*self.contract(target, **options))
 
-    def perform(self, agreed: Contract, found: Experiment) -> Report:
+    def perform(self, agreed: Contract, found: Experiment) -> Rehearsal:
         sources = {"handler.py": "torchserve/echo/handler.py"}
         with TemporaryDirectory(dir=self.root) as folder:
             return rehearse(agreed, found.archive, Path(folder), SILENT, sample=b"hello", sources=sources)
 
 
-def failed(report: Report) -> tuple[str, str]:
+def failed(report: Rehearsal) -> tuple[str, str]:
     """The check that failed and what is told; all others are ok."""
     assert report.failure is not None
     assert [check.ok for check in report.checks] == [True] * (len(report.checks) - 1) + [False]

@@ -19,16 +19,11 @@ from mardock.cli import host_only
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODULES = (
     *("init", "doctor", "demo", "up", "down", "status", "logs", "local"),
-    *("train", "archive", "inspect", "compile", "try_"),
+    *("train", "archive", "inspect", "diff", "compile", "try_"),
     *("register", "predict", "explain", "metrics", "watch", "debug", "tune", "bench"),
     *("deploy", "containers", "models"),
 )
-_NAMES = {
-    "archive": ("archive", "mar"),
-    "inspect": ("inspect", "diff"),
-    "try_": ("try",),
-    "containers": ("dev", "serve"),
-}
+_NAMES = {"archive": ("archive", "mar"), "try_": ("try",), "containers": ("dev", "serve")}
 _HOMES = {name: module for module in _MODULES for name in _NAMES.get(module, (module,))}
 
 

@@ -38,6 +38,11 @@ def data(text: str, *, flush: bool = False) -> None:
         sys.stdout.flush()
 
 
+def printable(text: str) -> str:
+    """Spell out the control characters of a stranger's text, which could drive the terminal."""
+    return "".join(each if each.isprintable() or each == "\t" else f"\\x{ord(each):02x}" for each in text)
+
+
 def data_bytes(body: bytes) -> None:
     """Write a server's answer untouched; on a terminal a line end is added for the prompt to start on its own line."""
     sys.stdout.flush()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Experiment = Annotated[
     Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[EXP]")
 ]
-Target = Annotated[
+TargetOption = Annotated[
     Optional[str],
     typer.Option(
         "--target",

@@ -41,8 +41,8 @@ class Server:
             ConfigError: that is no URL.
             EngineNotRunningError: nothing is given, and the project's own is down.
         """
-        if url is None and management_port is None:
-            return cls.of(project, select.needed(project))
-        management = select.management_url(project, url, management_port)
-        own = select.at(project, management)
-        return cls.of(project, own) if own else cls(Endpoint(inference_url="", management_url=management))
+        if url is not None or management_port is not None:
+            management = select.management_url(project, url, management_port)
+            own = select.at(project, management)
+            return cls.of(project, own) if own else cls(Endpoint(inference_url="", management_url=management))
+        return cls.of(project, select.needed(project))

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from mardock.benchmark.plan import BenchPlan
 from mardock.cli import console, context, panels
-from mardock.cli.deploy_options import Behind, Elsewhere, Target
+from mardock.cli.deploy_options import Behind, Elsewhere, TargetOption
 from mardock.defaults import MAX_WORKERS
 from mardock.errors import MardockError
 
@@ -83,7 +83,7 @@ def run(
     ] = None,
     endpoint: Elsewhere = None,
     deployment: Behind = "",
-    target: Target = None,
+    target: TargetOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Load a machine that is not this one.")] = False,
     csv: Annotated[Optional[Path], typer.Option("--csv", help="Write the runs as CSV.", metavar="FILE")] = None,
     html: Annotated[Optional[Path], typer.Option("--html", help="Write a page with plots.", metavar="FILE")] = None,

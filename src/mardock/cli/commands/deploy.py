@@ -7,7 +7,7 @@ import typer
 from mardock.cli import console, context, panels
 from mardock.cli.capable import needing
 from mardock.cli.commands import deploy_endpoint, deploy_rehearse
-from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, Target, Version
+from mardock.cli.deploy_options import AllowDirty, Behind, Experiment, OnEndpoint, TargetOption, Version
 from mardock.cli.resumable import resumable
 from mardock.deploy import targets
 from mardock.deploy.capabilities import HasImages, HasModels, HasTraffic
@@ -30,7 +30,7 @@ def plan(
     exp: Experiment = None,
     deployment: Behind = "",
     version: Version = None,
-    target: Target = None,
+    target: TargetOption = None,
     allow_dirty: AllowDirty = False,
     as_json: context.Json = False,
 ) -> None:
@@ -57,7 +57,7 @@ def apply(
     exp: Experiment = None,
     deployment: Behind = "",
     version: Version = None,
-    target: Target = None,
+    target: TargetOption = None,
     allow_dirty: AllowDirty = False,
 ) -> None:
     """Deploy an experiment; after an interruption the same command goes on where it was."""
@@ -80,7 +80,7 @@ def apply(
 
 
 @deploy.command(cls=needing(HasImages))
-def build(exp: Experiment = None, target: Target = None, allow_dirty: AllowDirty = False) -> None:
+def build(exp: Experiment = None, target: TargetOption = None, allow_dirty: AllowDirty = False) -> None:
     """Build an experiment's image and push it to the registry."""
     from mardock.deploy import destination, experiment
 
@@ -95,7 +95,7 @@ def build(exp: Experiment = None, target: Target = None, allow_dirty: AllowDirty
 
 @deploy.command(cls=needing(HasModels))
 def register(
-    exp: Experiment = None, version: Version = None, target: Target = None, allow_dirty: AllowDirty = False
+    exp: Experiment = None, version: Version = None, target: TargetOption = None, allow_dirty: AllowDirty = False
 ) -> None:
     """Upload an experiment's archive and register it as a version of its model."""
     from mardock.deploy import destination, experiment

@@ -9,7 +9,7 @@ import typer
 
 from mardock.cli import console, context
 from mardock.cli.capable import needing
-from mardock.cli.deploy_options import Behind, OnEndpoint, Target
+from mardock.cli.deploy_options import Behind, OnEndpoint, TargetOption
 from mardock.cli.resumable import resumable
 from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.deploy.capabilities import CanStop, HasEndpoints, HasTraffic
@@ -32,7 +32,7 @@ def add_to(deploy: typer.Typer) -> None:
 
 def endpoint(
     name: Annotated[str, typer.Argument(help="The endpoint's name.", metavar="NAME")],
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Create an online endpoint, for deployments to be put behind."""
     from mardock.deploy import destination
@@ -46,7 +46,9 @@ def endpoint(
     )
 
 
-def status(endpoint: OnEndpoint, deployment: Behind = "", target: Target = None, as_json: context.Json = False) -> None:
+def status(
+    endpoint: OnEndpoint, deployment: Behind = "", target: TargetOption = None, as_json: context.Json = False
+) -> None:
     """Show what runs, and whether it is what is checked out."""
     from mardock.deploy import destination, provenance
     from mardock.deploy.base import DeploymentName
@@ -73,7 +75,7 @@ def status(endpoint: OnEndpoint, deployment: Behind = "", target: Target = None,
 def traffic(
     shares: Annotated[list[str], typer.Argument(help="DEPLOYMENT=PERCENT, together 100.", metavar="blue=90 green=10")],
     endpoint: OnEndpoint,
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Share out an endpoint's traffic; deployments that are not named get none."""
     from mardock.deploy import destination
@@ -94,7 +96,7 @@ def invoke(
     model: Annotated[Optional[str], typer.Option("--model", help="What the deployment calls the model.")] = None,
     content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with the file.")] = None,
     timeout: context.Timeout = ANSWER_TIMEOUT_S,
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Send a file to a deployed model; its answer goes to stdout untouched."""
     from mardock.client.inference import InferenceClient
@@ -115,7 +117,7 @@ def logs(
     endpoint: OnEndpoint,
     deployment: Behind = "",
     tail: Annotated[int, typer.Option("--tail", min=1, help="Lines to show.")] = 100,
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Print the last lines of the container's log."""
     from mardock.deploy import destination
@@ -130,7 +132,7 @@ def destroy(
     endpoint: OnEndpoint,
     deployment: Behind = "",
     drain: Annotated[bool, typer.Option("--drain", help="Take its traffic away first.")] = False,
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Delete a deployment, or without --deployment the endpoint; refused while traffic flows, unless --drain."""
     from mardock.deploy import destination
@@ -143,17 +145,17 @@ def destroy(
     console.success(f"{name} is gone")
 
 
-def start(endpoint: OnEndpoint, target: Target = None) -> None:
+def start(endpoint: OnEndpoint, target: TargetOption = None) -> None:
     """Start a stopped endpoint."""
     _control(endpoint, target, "start")
 
 
-def stop(endpoint: OnEndpoint, target: Target = None) -> None:
+def stop(endpoint: OnEndpoint, target: TargetOption = None) -> None:
     """Stop an endpoint, which keeps its files and costs nothing."""
     _control(endpoint, target, "stop")
 
 
-def restart(endpoint: OnEndpoint, target: Target = None) -> None:
+def restart(endpoint: OnEndpoint, target: TargetOption = None) -> None:
     """Restart an endpoint."""
     _control(endpoint, target, "restart")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,11 +9,10 @@ import typer
 
 from mardock.cli import console, context
 from mardock.cli.capable import needing
-from mardock.cli.deploy_options import AllowDirty, Experiment, Target, Version
+from mardock.cli.deploy_options import AllowDirty, Experiment, TargetOption, Version
 from mardock.deploy.capabilities import Rehearsable
 
 if TYPE_CHECKING:
-    from mardock.deploy.rehearsal.rehearse import Report
     from mardock.settings.project import Project
 
 Data = Annotated[
@@ -29,13 +27,14 @@ def add_to(deploy: typer.Typer) -> None:
 
 def rehearse(
     exp: Experiment = None,
-    target: Target = None,
+    target: TargetOption = None,
     version: Version = None,
     data: Data = None,
     allow_dirty: AllowDirty = False,
     as_json: context.Json = False,
 ) -> None:
     """Run a deployment's image and files here, probed and called as its cloud does, and say what to mend."""
+    from mardock.cli.show import rehearsal
     from mardock.deploy import destination, experiment
     from mardock.deploy.rehearsal.rehearse import rehearse as run
     from mardock.temp_folder import temp_folder
@@ -47,10 +46,10 @@ def rehearse(
     agreed = to.target.contract(to.site, found, console)
     sources = project.settings.models[found.name].archive.python_sources(project.root)
     with temp_folder(project.state, "rehearsal-") as folder:
-        report = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
-    _show(report, as_json=as_json)
-    if report.failure is not None:
-        raise report.failure
+        done = run(agreed, found.archive, folder, console, sample=sample, sources=sources)
+    rehearsal.show(done, as_json=as_json)
+    if done.failure is not None:
+        raise done.failure
     console.success(
         f"{found.name} {found.archive.version} would be served by {to.name}",
         f"mardock deploy apply {found.name} {to.options}",
@@ -63,12 +62,3 @@ def _sample(project: Project, name: str, given: Optional[Path]) -> Optional[byte
 
     file = given or project.first_sample(project.settings.model(name)[1])
     return samples.read(file) if file is not None else None
-
-
-def _show(report: Report, *, as_json: bool) -> None:
-    if not as_json:
-        rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in report.checks]
-        console.table(("CHECK", "OUTCOME", "FIGURES"), rows)
-    else:
-        answer = report.answer.decode("utf-8", "replace") if report.answer is not None else None
-        console.data_json({"checks": [asdict(check) for check in report.checks], "prediction": answer})

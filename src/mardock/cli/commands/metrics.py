@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from mardock.cli import context, panels
-from mardock.cli.deploy_options import Elsewhere, Target
+from mardock.cli.deploy_options import Elsewhere, TargetOption
 
 if TYPE_CHECKING:
     from mardock.endpoint import Endpoint
@@ -26,7 +26,7 @@ def metrics(
         typer.Option("--compare", help="Show two captures (--json > FILE) side by side.", metavar="A B"),
     ] = None,
     endpoint: Elsewhere = None,
-    target: Target = None,
+    target: TargetOption = None,
 ) -> None:
     """Show requests, mean inference latency and mean queue latency of each model."""
     from mardock.cli.show import model_metrics

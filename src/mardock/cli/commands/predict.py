@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from mardock.cli import console, context, panels
-from mardock.cli.deploy_options import Behind, Elsewhere, Target
+from mardock.cli.deploy_options import Behind, Elsewhere, TargetOption
 from mardock.defaults import ANSWER_TIMEOUT_S
 
 Files = Annotated[
@@ -42,7 +42,7 @@ def predict(
     timeout: context.Timeout = ANSWER_TIMEOUT_S,
     endpoint: Elsewhere = None,
     deployment: Behind = "",
-    target: Target = None,
+    target: TargetOption = None,
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""

@@ -27,7 +27,7 @@ _EVERYBODY_READS = 0o004
 
 
 @dataclass(frozen=True)
-class Report:
+class Rehearsal:
     """What came of a rehearsal.
 
     Attributes:
@@ -49,7 +49,7 @@ def rehearse(
     *,
     sample: Optional[bytes],
     sources: Mapping[str, str],
-) -> Report:
+) -> Rehearsal:
     """Run a deployment here as its cloud would, for as long as that takes to be Ready.
 
     Args:
@@ -74,8 +74,8 @@ def rehearse(
             finally:
                 checks += stage.passed
     except Fault as fault:
-        return Report((*checks, Check(fault.check, "", ok=False)), fault.error)
-    return Report(tuple(checks), answer=answer)
+        return Rehearsal((*checks, Check(fault.check, "", ok=False)), fault.error)
+    return Rehearsal(tuple(checks), answer=answer)
 
 
 def _weigh(contract: Contract, archive: ModelArchive) -> Check:

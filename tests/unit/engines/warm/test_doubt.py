@@ -47,7 +47,7 @@ def test_with_an_answer_that_is_no_worker(cold: Family, answer: bytes) -> None:
 def test_a_parent_that_answers_late_starts_no_second_worker(cold: Family, tmp_path: Path) -> None:
     cold.start()
     cold.settle()
-    cold.stub.write_text(cold.stub.read_text().replace("ANSWER_SECONDS = 5.0", "ANSWER_SECONDS = 0.2"))
+    cold.stub.write_text(cold.stub.read_text().replace("ANSWER_SECONDS = 20.0", "ANSWER_SECONDS = 0.2"))
     parent = psutil.Process(cold.pid())
     parent.suspend()
     runs = tmp_path / "runs"

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from types import FrameType
+from typing import TYPE_CHECKING, Callable, Optional
 
 from mardock.errors import EngineError, EngineNotFoundError
 
@@ -95,29 +96,35 @@ def attach(argv: Sequence[str], *, cwd: Optional[Path] = None, env: Optional[Map
 
     Ctrl-C reaches the program first and is waited for; SIGTERM and SIGHUP reach only this process and are passed on.
     """
-    try:
-        child = subprocess.Popen(list(argv), cwd=cwd, env=env)
-    except OSError as error:
-        raise _not_installed(argv[0], error) from error
-    with _left_to(child):
-        code = child.wait()
+    children: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: Optional[FrameType]) -> None:
+        if not children:
+            early.append(number)
+        elif number != signal.SIGINT:  # which a terminal sends to both
+            children[0].send_signal(number)
+
+    with _handled_by(pass_on):
+        try:
+            children.append(subprocess.Popen(list(argv), cwd=cwd, env=env))
+        except OSError as error:
+            raise _not_installed(argv[0], error) from error
+        for number in early:  # the program may not have been there yet to hear it
+            children[0].send_signal(number)
+        code = children[0].wait()
     return code if code >= 0 else 128 - code
 
 
 @contextlib.contextmanager
-def _left_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int, Optional[FrameType]], None]) -> Iterator[None]:
     """Take no part in signals: a KeyboardInterrupt out of `wait` could lose the exit code it has just been given."""
-    handlers = {
-        signal.SIGINT: lambda number, _: None,
-        signal.SIGTERM: lambda number, _: child.send_signal(number),
-        signal.SIGHUP: lambda number, _: child.send_signal(number),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def stream(

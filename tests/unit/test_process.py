@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,6 +17,7 @@ from mardock import process
 from mardock.errors import EngineError, EngineNotFoundError
 
 PYTHON = sys.executable
+FEW_SECONDS = 60
 
 
 def test_run_captures_output_and_exit_code() -> None:
@@ -29,6 +33,20 @@ def test_run_survives_bytes_that_are_no_text() -> None:
 def test_a_program_that_is_not_installed_is_named() -> None:
     with pytest.raises(EngineNotFoundError, match="no-such-program"):
         process.run(["no-such-program"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_as_a_program_starts_ends_it(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    sleeper = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); time.sleep({FEW_SECONDS})"
+    assert process.attach([PYTHON, "-IS", "-c", sleeper]) == code
 
 
 def test_run_ends_the_program_and_its_children_on_timeout(tmp_path: Path) -> None:

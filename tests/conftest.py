@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, NoReturn
@@ -16,6 +17,10 @@ Require = Callable[[str, str], NoReturn]
 
 # Threads of torch that wait for one another would keep a busy machine's cores from those they wait for.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+# What a shell starts in its background ignores Ctrl-C, and so would every command the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")

@@ -19,3 +19,6 @@ MAX_WORKERS = 1024
 
 MAX_THREADS = 1024
 """More threads of one worker are taken for a slip."""
+
+LINKED_ABOVE = 64 << 20
+"""Bytes above which a file is hard-linked into a folder that is served; copying as much takes some 30 ms."""

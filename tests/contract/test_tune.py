@@ -17,7 +17,7 @@ from tests.support.command import MARDOCK, Ended, environment, mardock, succeed
 from mardock.client.management import ManagementClient
 from mardock.client.model_status import ModelStatus
 from mardock.engines.native import NativeEngine
-from mardock.serving.sessions import session
+from mardock.serving.session_lock import session
 
 # A batch costs no core and always the same time: what is found depends on no other process of the machine.
 HANDLER = """

@@ -19,9 +19,8 @@ from mardock.archive import manifest
 from mardock.archive.members import MANIFEST_NAME, SourceFile
 from mardock.archive.read import UNSOUND, ModelArchive
 from mardock.archive.spec import ArchiveSpec
+from mardock.defaults import LINKED_ABOVE
 from mardock.errors import ArchiveError
-
-_LARGE = 64 << 20  # bytes; copying as much takes some 30 ms
 
 
 def lay_out(
@@ -95,7 +94,7 @@ def _prepared(path: Path) -> Path:
 
 
 def _place(origin: Path, target: Path, shared: Optional[Path]) -> None:
-    if shared is None and origin.stat().st_size <= _LARGE:
+    if shared is None and origin.stat().st_size <= LINKED_ABOVE:
         shutil.copyfile(origin, target)
         return
     try:

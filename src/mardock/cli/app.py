@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from mardock import __version__
 from mardock.cli import console, context, host_only
-from mardock.cli.command_table import ModuleCommands, evaluate
+from mardock.cli.lazy_commands import ModuleCommands, evaluate
 from mardock.errors import MardockError, OnHostError
 
 INTERRUPTED = 130

@@ -25,16 +25,8 @@ from mardock.compile.outputs import Comparison, compare, leaves
 from mardock.compile.probes import SAMPLE, Inputs, copies, probes
 from mardock.compile.reasons import death, first_line
 from mardock.compile.reference import Answers
-from mardock.compile.report import (
-    DIVERGES,
-    FAILED,
-    LOOSE,
-    NOT_HERE,
-    OTHER_NUMERICS,
-    VERIFIED,
-    CandidateReport,
-    Tolerance,
-)
+from mardock.compile.report import DIVERGES, FAILED, NOT_HERE, OTHER_NUMERICS, VERIFIED, CandidateReport
+from mardock.compile.tolerance import LOOSE, Tolerance
 
 _FORK = multiprocessing.get_context("fork")
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 import torch
 
-from mardock.compile.report import Tolerance
+from mardock.compile.tolerance import Tolerance
 
 _MOST_CLASSES = 5
 

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mardock.compile.outputs import compare, leaves, nan_leaves
 from mardock.compile.probes import SAMPLE, Inputs, copies, describe, same
 from mardock.compile.reasons import first_line
-from mardock.compile.report import Tolerance
+from mardock.compile.tolerance import Tolerance
 from mardock.errors import ConfigError
 
 Answers = dict[str, dict[str, Any]]

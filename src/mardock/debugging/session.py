@@ -27,7 +27,7 @@ from mardock.serving.draining import Drain
 from mardock.serving.servable import Wanted
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
-from mardock.serving.sessions import session
+from mardock.serving.session_lock import session
 from mardock.serving.side_version import SideVersion
 from mardock.serving.sweep import sweep
 from mardock.settings.project import Project

@@ -1,1 +1,1 @@
-"""Handlers: what they raised while TorchServe ran them, and running one in this process."""
+"""Handlers: running one in this process as a TorchServe worker would."""

@@ -1,7 +1,7 @@
 """Models served truthfully: what is served is known, READY means ready, a failure says why and leaves nothing."""
 
+from mardock.serving.configured_threads import threads_configured
 from mardock.serving.diagnosis import LogPosition, explain
-from mardock.serving.model_config import threads_configured
 from mardock.serving.registration import Registered, register, register_all
 from mardock.serving.removal import unregister
 from mardock.serving.servable import Servable

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from mardock.causes import crash_loop, words
+from mardock.causes import crash_loop, sentences
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause, Room
 from mardock.causes.remedies import Fix, remedy_for
@@ -89,8 +89,8 @@ def explain(
     except EngineError:  # the log cannot be read: what TorchServe answered is all there is to tell
         return error
     if not cause.exception:
-        return error.but(details=words.details(cause))
-    return _retold(error, words.failed(f"model {model}", cause, audience))
+        return error.but(details=sentences.details(cause))
+    return _retold(error, sentences.failed(f"model {model}", cause, audience))
 
 
 def explain_start(
@@ -122,7 +122,7 @@ def explain_start(
         return error
     if cause is None:
         return error
-    told = words.not_started(what, cause, audience)
+    told = sentences.not_started(what, cause, audience)
     if cause.reason is Reason.PIP_FAILED:
         return _retold(error, told)
     kind = EngineNotRunningError if cause.reason is Reason.SERVER_ENDED else WorkerFailedError
@@ -148,11 +148,11 @@ def explain_deaths(
 
 def _crash_loop(
     engine: Engine, model: str, version: Optional[str], audience: Audience, *, what: str, seen: bool = False
-) -> Optional[words.Words]:
+) -> Optional[sentences.Words]:
     lines = list(engine.logs(follow=False, tail=_RECENT_LINES))
     if not seen and not crash_loop.keeps_dying(lines, model, version):
         return None
-    return words.keeps_dying(what, _with_room(crash_loop.cause(lines, model, version, audience), engine), audience)
+    return sentences.keeps_dying(what, _with_room(crash_loop.cause(lines, model, version, audience), engine), audience)
 
 
 def _start_cause(
@@ -199,7 +199,7 @@ def _room(engine: Engine, needs: Optional[int] = None) -> Optional[Room]:
     return None
 
 
-def _retold(error: MardockError, told: words.Words) -> MardockError:
+def _retold(error: MardockError, told: sentences.Words) -> MardockError:
     if isinstance(error, ApiError):
         return error.but(message=told.message, details=told.details, hint=told.hint)
     return WorkerFailedError(told.message, details=told.details, hint=told.hint or error.hint)

@@ -14,9 +14,9 @@ from mardock.client.model_status import ModelStatus
 from mardock.defaults import DRAIN_S
 from mardock.errors import MardockError, ModelNotFoundError
 from mardock.listener import SILENT, Listener
-from mardock.serving import pinned, sessions
+from mardock.serving import pinned, session_lock
 from mardock.serving.draining import Drain
-from mardock.serving.plan import Outcome, Plan, Served, Step, plan
+from mardock.serving.registration_plan import Outcome, Plan, Served, Step, plan
 from mardock.serving.servable import Servable, Wanted, prepare
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
@@ -25,7 +25,7 @@ from mardock.serving.sweep import sweep
 from mardock.side_names import Kind, SideName
 
 _SIDE_BY_SIDE = 4
-_REHEARSAL = ".next"
+_ELSEWHERE = ".next"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Registration:
             with suppress(MardockError):  # what failed first is what to tell
                 self._clear((Kind.NEXT,))
             raise
-        with sessions.nobody_in(self._model.server.store, self._model.name) as alone:
+        with session_lock.nobody_in(self._model.server.store, self._model.name) as alone:
             drained = self._clear(tuple(Kind) if alone else (Kind.NEXT,)) and self._drained
         return Registered(
             model=status.name,
@@ -173,8 +173,8 @@ class _Registration:
             for step in made.steps:
                 if step is Step.SCALE:
                     status = self._scale(current)
-                elif step is Step.REHEARSE:
-                    self._rehearse(current)
+                elif step is Step.TRY_BESIDE:
+                    self._try_beside(current)
                 elif step is Step.HAND_OVER:
                     put_back.enter_context(self._handed_over(current, made.stand_in))
                 elif step is Step.TAKE_AWAY:
@@ -195,7 +195,7 @@ class _Registration:
         self._model.mark()
         return self._model.scale(current, wanted)
 
-    def _rehearse(self, current: ModelStatus) -> None:
+    def _try_beside(self, current: ModelStatus) -> None:
         """Load it beside what serves, to find out whether it can be; it then stands there, if it can."""
         self._listener.note(f"trying {self._wanted} beside the one that serves")
         called = f"{self._wanted} keeps serving as it was: the new archive"
@@ -205,8 +205,8 @@ class _Registration:
             self._next.unpack(self._wanted.archive)
             self._next.load(self._wanted, called=called)
             return
-        with ServedModel(self._model.server, current.name + _REHEARSAL, self._model.audience) as elsewhere:
-            for left in elsewhere.versions():  # of a rehearsal that was killed
+        with ServedModel(self._model.server, current.name + _ELSEWHERE, self._model.audience) as elsewhere:
+            for left in elsewhere.versions():  # of a command that was killed
                 elsewhere.remove(left.version)
             elsewhere.mark()
             elsewhere.remove(elsewhere.load(self._wanted, called=called).version)

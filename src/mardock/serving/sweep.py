@@ -12,7 +12,7 @@ from typing import Optional
 from mardock import side_names
 from mardock.archive import directory
 from mardock.archive.members import MANIFEST_NAME
-from mardock.serving import sessions
+from mardock.serving import session_lock
 from mardock.serving.draining import Drain
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
@@ -96,7 +96,7 @@ def clear(server: Server, name: str, own: str) -> None:
     Args:
         own: the version of the model's own files.
     """
-    with sessions.nobody_in(server.store, name) as alone, ServedModel(server, name) as model:
+    with session_lock.nobody_in(server.store, name) as alone, ServedModel(server, name) as model:
         sweep(model, Drain(server.endpoint), own=own, kinds=tuple(Kind) if alone else (Kind.NEXT,))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Optional
 
-from mardock.causes import failures, words
+from mardock.causes import failures, sentences
 from mardock.errors import MardockError, ServingError, WorkerFailedError
 from mardock.serving.sweep import remove_folders
 from mardock.side_names import Kind
@@ -164,5 +164,5 @@ class InstantSwapper(Swapper):
         audience = audience_of(settings, self.project)
         cause = failures.of_traceback(report.error or "", audience)
         what = f"model {settings.archive.model_name}: the new code cannot be loaded"
-        message, details, hint = words.failed(what, cause, audience)
+        message, details, hint = sentences.failed(what, cause, audience)
         return WorkerFailedError(message, details=details, hint=hint)

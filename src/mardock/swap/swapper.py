@@ -11,9 +11,9 @@ from mardock.causes.audience import Audience, Then
 from mardock.engines.base import Engine
 from mardock.errors import MardockError
 from mardock.serving import probe
+from mardock.serving.background_removal import Retirement
 from mardock.serving.draining import Drain
 from mardock.serving.probe import Probe
-from mardock.serving.retirement import Retirement
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
 from mardock.serving.side_version import SideVersion

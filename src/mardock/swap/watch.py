@@ -21,7 +21,7 @@ from mardock.errors import (
 )
 from mardock.serving.background import SupersededError
 from mardock.serving.diagnosis import explain_deaths
-from mardock.serving.sessions import session
+from mardock.serving.session_lock import session
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings

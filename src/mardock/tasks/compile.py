@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from mardock import extras
-from mardock.compile.report import ALL, WINNER, CompileReport, Tolerance
+from mardock.compile.report import ALL, WINNER, CompileReport
+from mardock.compile.tolerance import Tolerance
 from mardock.errors import ArchiveError, ConfigError, EngineNotFoundError
 from mardock.listener import SILENT, Listener
 from mardock.tasks import compile_sample, compiled
@@ -66,7 +67,7 @@ def compile_model(
     Raises:
         EngineNotFoundError: torch is not installed here.
         ConfigError: the model or its sample cannot be used, or there is no such candidate; see
-            `session.compile_model`. One that was named and is not packable is no error here: nothing is saved then.
+            `compilation.compile_model`. One that was named and is not packable is no error here: nothing is saved then.
         ArchiveError: what is to be kept, or is needed meanwhile, cannot be written.
     """
     if find_spec("torch") is None:
@@ -89,11 +90,11 @@ def refusal(report: CompileReport, plan: CompilePlan) -> Optional[ConfigError]:
 
 
 def _candidates(plan: CompilePlan) -> tuple[str, ...]:
-    from mardock.compile import session
+    from mardock.compile import compilation
     from mardock.compile.candidates import CANDIDATES
 
     named = [plan.save] if plan.save not in (None, WINNER, ALL) else []
-    candidates = session.chosen(plan.only, (*plan.also, *named))
+    candidates = compilation.chosen(plan.only, (*plan.also, *named))
     if any(not CANDIDATES[candidate].suffix for candidate in named):
         raise ConfigError(f"TorchServe loads no file of {named[0]}", hint=f"try it without --save: --only {named[0]}")
     return candidates
@@ -111,7 +112,7 @@ class _Compilation:
     listener: Listener
 
     def run(self, candidates: tuple[str, ...]) -> CompileReport:
-        from mardock.compile import saving, session
+        from mardock.compile import compilation, saving
         from mardock.compile.candidates import CANDIDATES
 
         root, plan = self.project.root, self.plan
@@ -120,8 +121,8 @@ class _Compilation:
         sources = compiled.digests(root, files)  # of the weights that are loaded next, not of later ones
         built = self.folder / "built"
         built.mkdir()
-        how = session.Plan(candidates, plan.tolerance, plan.threads, plan.rounds, plan.timeout)
-        report = session.compile_model(self.name, source.load, sample, how, built, self.listener)
+        how = compilation.Plan(candidates, plan.tolerance, plan.threads, plan.rounds, plan.timeout)
+        report = compilation.compile_model(self.name, source.load, sample, how, built, self.listener)
         if source.module_file and root in source.module_file.parents:
             sources |= compiled.digests(root, [str(source.module_file.relative_to(root))])
         report = report.with_sources(sources)

@@ -167,10 +167,10 @@ def _docker(visit: Visit) -> str:
 def _images(visit: Visit) -> Iterator[Check]:
     if not visit.ok("docker engine"):
         return
-    from mardock.engines.docker import survey
+    from mardock.engines.docker import doctor_facts
 
     try:
-        for image in survey.image_ages(visit.project, date.today()):
+        for image in doctor_facts.image_ages(visit.project, date.today()):
             name = f"{image.kind} image" if image.kind != "other" else "image"
             yield Check(name, ok=image.mend is None, finding=image.finding, hint=image.mend)
     except MardockError as error:
@@ -179,9 +179,9 @@ def _images(visit: Visit) -> Iterator[Check]:
 
 @check("gpu", needs="docker engine")
 def _gpu(visit: Visit) -> str:
-    from mardock.engines.docker import survey
+    from mardock.engines.docker import doctor_facts
 
-    return survey.gpu(visit.project)
+    return doctor_facts.gpu(visit.project)
 
 
 @check("ports")

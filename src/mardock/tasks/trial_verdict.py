@@ -59,7 +59,7 @@ def warnings(project: Project, name: str, trial: Trial) -> list[str]:
 
 
 def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[MardockError]:
-    from mardock.causes import words
+    from mardock.causes import sentences
     from mardock.causes.remedies import remedy_for
 
     if run.raised:
@@ -68,17 +68,17 @@ def _run_failure(project: Project, name: str, run: BatchRun) -> Optional[Mardock
         known = remedy_for(run.refusal)
         return ServingError(
             f"TorchServe would refuse what {name} answers to a batch of {run.size}: {run.refusal}",
-            hint=words.remedy(known) if known else None,
+            hint=sentences.remedy(known) if known else None,
         )
     return None
 
 
 def _raised(project: Project, name: str, raised: Raised) -> MardockError:
-    from mardock.causes import failures, words
+    from mardock.causes import failures, sentences
     from mardock.causes.audience import Audience
 
     audience = Audience(project.settings.models[name].archive.python_sources(project.root), then=None)
     cause = failures.of_traceback(raised.traceback, audience, reason=raised.reason)
-    message, details, hint = words.failed(f"{name} failed in {raised.stage}", cause, audience)
+    message, details, hint = sentences.failed(f"{name} failed in {raised.stage}", cause, audience)
     kind = WorkerFailedError if raised.stage in ("load", "initialize") else ServingError
     return kind(message, details=details, hint=hint or f"stop there and look: mardock try {name} --pdb")

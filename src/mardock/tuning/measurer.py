@@ -18,8 +18,8 @@ from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.engines.base import Engine
 from mardock.engines.threads import Threads, shares_cores
 from mardock.errors import ConfigError, EngineNotRunningError, ServingError
+from mardock.serving.configured_threads import threads_configured
 from mardock.serving.draining import Drain
-from mardock.serving.model_config import threads_configured
 from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
 from mardock.serving.side_version import SideVersion

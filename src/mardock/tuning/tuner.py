@@ -15,7 +15,7 @@ from mardock.benchmark.steady import why_unsteady
 from mardock.engines.base import Engine
 from mardock.errors import EngineNotRunningError, ServingError
 from mardock.listener import Listener
-from mardock.serving.sessions import session
+from mardock.serving.session_lock import session
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 from mardock.tuning.measurer import Load, Measurer

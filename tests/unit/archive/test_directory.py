@@ -37,7 +37,7 @@ def test_a_folder_is_a_sound_archive_with_the_manifest_of_its_spec(
 def test_an_override_replaces_a_member_and_leaves_the_project_s_file(
     project: Path, spec: ArchiveSpec, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "_LARGE", -1)  # every member is a link, which must not be written through
+    monkeypatch.setattr(directory, "LINKED_ABOVE", -1)  # every member is a link, which must not be written through
     member = spec.resolve(project)[0]
     before = member.path.read_bytes()
     overrides = {member.name: b"other", "further/file.txt": b"more"}
@@ -77,7 +77,7 @@ def test_a_file_system_without_hard_links_gets_copies(
     def refuse(origin: Path, target: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(directory, "_LARGE", -1)
+    monkeypatch.setattr(directory, "LINKED_ABOVE", -1)
     monkeypatch.setattr("os.link", refuse)
     directory.lay_out(store / "one", spec, spec.resolve(project))
     manifest = json.loads((store / "one" / "MAR-INF" / "MANIFEST.json").read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.causes import words
+from mardock.causes import sentences
 from mardock.causes.audience import Audience, Then
 from mardock.causes.failures import of_traceback
 
@@ -31,7 +31,7 @@ def printed(exception: str, *files: str) -> str:
 def test_a_version_s_files_are_the_project_s_in_every_part(folder: str) -> None:
     audience = Audience(SOURCES, then=Then.SAVE)
     text = printed(f"ImportError: no name 'x' in 'net' ({folder}/net.py)", f"{folder}/handler.py")
-    assert words.failed("model digits", of_traceback(text, audience), audience) == (
+    assert sentences.failed("model digits", of_traceback(text, audience), audience) == (
         "model digits: ImportError: no name 'x' in 'net' (src/net.py) (torchserve/digits/handler.py:3 in f)",
         "torchserve/digits/handler.py:3 in f\n    x\nImportError: no name 'x' in 'net' (src/net.py)",
         "mend torchserve/digits/handler.py and save it",
@@ -44,7 +44,7 @@ def test_mardock_s_own_handlers_are_left_out_like_torchserve_s(own: str, sources
     folder = f"{STORE}/.digits-1.0-i0001"
     text = printed("KeyError: 'x'", "/x/site-packages/ts/service.py", f"{folder}/{own}", f"{folder}/handler.py")
     cause = of_traceback(text, Audience(sources))
-    assert words.details(cause) == f"{sources.get('handler.py', 'handler.py')}:5 in f\n    x\nKeyError: 'x'"
+    assert sentences.details(cause) == f"{sources.get('handler.py', 'handler.py')}:5 in f\n    x\nKeyError: 'x'"
 
 
 @pytest.mark.parametrize("root", ["/my project", DEBUGGED])
@@ -52,7 +52,7 @@ def test_files_that_are_run_where_they_are_or_from_a_mirror_are_the_project_s(ro
     debugpy = f"{root.partition('/.')[0]}/.digits-debug/debugpy/server.py"
     text = printed(f"OSError: {root}/src/net.py", debugpy, f"{root}/torchserve/digits/handler.py")
     audience = Audience(SOURCES, root, Then.DEBUG)
-    assert words.failed("model digits", of_traceback(text, audience), audience) == (
+    assert sentences.failed("model digits", of_traceback(text, audience), audience) == (
         "model digits: OSError: src/net.py (torchserve/digits/handler.py:4 in f)",
         "torchserve/digits/handler.py:4 in f\n    x\nOSError: src/net.py",
         "mend torchserve/digits/handler.py, then debug it again",
@@ -85,4 +85,6 @@ def test_only_whole_paths_of_known_files_are_replaced_in_what_an_exception_says(
 )
 def test_what_follows_the_edit_is_the_audience_s(then: Then, hint: str) -> None:
     audience = Audience(then=then)
-    assert words.hint(of_traceback(printed("KeyError: 'x'", f"{FOLDERS[0]}/handler.py"), audience), audience) == hint
+    assert (
+        sentences.hint(of_traceback(printed("KeyError: 'x'", f"{FOLDERS[0]}/handler.py"), audience), audience) == hint
+    )

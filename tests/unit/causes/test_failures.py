@@ -7,7 +7,7 @@ from typing import Optional
 
 import pytest
 
-from mardock.causes import words
+from mardock.causes import sentences
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Call, Cause, Link
 from mardock.causes.crash_loop import keeps_dying
@@ -50,15 +50,15 @@ def found(lines: list[str], model: str = "mnist", version: Optional[str] = "1.0"
 
 
 def place(failure: Cause) -> Optional[str]:
-    return words.place(failure.user_call) if failure.user_call else None
+    return sentences.place(failure.user_call) if failure.user_call else None
 
 
 def mend(failure: Cause) -> Optional[str]:
-    return words.remedy(failure.remedy) if failure.remedy else None
+    return sentences.remedy(failure.remedy) if failure.remedy else None
 
 
 def told(failure: Cause) -> str:
-    return words.details(failure) or ""
+    return sentences.details(failure) or ""
 
 
 def test_the_users_last_frame_comes_first_and_torchserves_own_are_left_out() -> None:
@@ -243,7 +243,7 @@ def test_an_unknown_cause_has_none() -> None:
 
 def test_the_summary_is_one_short_line() -> None:
     link = Link("ValueError: " + "x" * 500 + "\nmore", (Call("a.py", 1, "f"),))
-    assert words.summary(Cause(Reason.RAISED, (link,))) == "ValueError: " + "x" * 188 + " (a.py:1 in f)"
+    assert sentences.summary(Cause(Reason.RAISED, (link,))) == "ValueError: " + "x" * 188 + " (a.py:1 in f)"
 
 
 def test_one_models_own_lines_are_selected_with_their_stack_traces() -> None:

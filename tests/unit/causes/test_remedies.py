@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mardock.causes import words
+from mardock.causes import sentences
 from mardock.causes.remedies import Fix, Remedy, remedy_for
 from mardock.errors import Reason
 
@@ -44,7 +44,7 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
 def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:
     found = remedy_for(said)
     assert found is not None
-    assert mend in words.remedy(found)
+    assert mend in sentences.remedy(found)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_what_a_process_ended_of_has_its_remedy_whatever_it_said(reason: Reason,
 
 def test_every_fix_has_words() -> None:
     about = dict.fromkeys(("module", "file", "wanted", "given"), "it")
-    assert all(words.remedy(Remedy(fix, about)) for fix in Fix)
+    assert all(sentences.remedy(Remedy(fix, about)) for fix in Fix)

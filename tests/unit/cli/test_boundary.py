@@ -20,8 +20,8 @@ from typer.testing import Result
 
 from mardock.cli import console
 from mardock.cli.app import Boundary
-from mardock.cli.command_table import evaluate
 from mardock.cli.context import Json
+from mardock.cli.lazy_commands import evaluate
 from mardock.errors import (
     ApiError,
     ArchiveError,

@@ -10,6 +10,7 @@ import pytest
 from tests.support.full_disk import one_mebibyte_for
 
 from mardock.compile.candidates import CANDIDATES
+from mardock.compile.compilation import chosen, with_times
 from mardock.compile.report import (
     CANDIDATE_NAMES,
     OTHER_NUMERICS,
@@ -19,7 +20,6 @@ from mardock.compile.report import (
     read_report,
 )
 from mardock.compile.saving import save, sha256
-from mardock.compile.session import chosen, with_times
 from mardock.errors import ArchiveError, ConfigError
 
 

@@ -14,7 +14,8 @@ from mardock.compile.candidate_process import verify
 from mardock.compile.candidates import CANDIDATES, NotHereError
 from mardock.compile.probes import copies, probes
 from mardock.compile.reference import Reference, answer_all
-from mardock.compile.report import DIVERGES, OTHER_NUMERICS, VERIFIED, CandidateReport, Tolerance
+from mardock.compile.report import DIVERGES, OTHER_NUMERICS, VERIFIED, CandidateReport
+from mardock.compile.tolerance import Tolerance
 from mardock.errors import ConfigError
 
 IMAGE = (torch.linspace(0.1, 1.0, 3 * 8 * 8).reshape(1, 3, 8, 8),)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mardock.causes import failures, words
+from mardock.causes import failures, sentences
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause
 from mardock.handler import trial
@@ -282,7 +282,7 @@ def test_what_a_handler_raises_is_told_with_its_stage(bench: Bench, source: str,
     assert raised.stage == stage
     failure = explain(raised, {"handler.py": "torchserve/m/handler.py"})
     assert message in failure.exception
-    assert "mardock" not in str(words.details(failure))
+    assert "mardock" not in str(sentences.details(failure))
 
 
 def test_the_users_own_call_is_named_in_the_project(bench: Bench) -> None:
@@ -292,7 +292,7 @@ def test_the_users_own_call_is_named_in_the_project(bench: Bench) -> None:
     assert raised is not None
     failure = explain(raised, {"handler.py": "torchserve/m/handler.py"})
     assert failure.user_call is not None
-    assert words.place(failure.user_call) == "torchserve/m/handler.py:6 in preprocess"
+    assert sentences.place(failure.user_call) == "torchserve/m/handler.py:6 in preprocess"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_a_crash_names_the_users_line(bench: Bench) -> None:
     assert raised is not None
     failure = explain(raised, {"handler.py": "h.py"})
     assert failure.user_call is not None
-    assert words.place(failure.user_call) == "h.py:8 in inference"
+    assert sentences.place(failure.user_call) == "h.py:8 in inference"
     assert "crashed Python: SIGSEGV (exit code 139)" in failure.exception
 
 
@@ -323,7 +323,7 @@ def test_the_memory_that_runs_out_has_its_mend(bench: Bench) -> None:
     raised = bench.run(staged(inference="import os; os.kill(os.getpid(), 9)")).raised
 
     assert raised is not None
-    assert "memory" in str(words.hint(explain(raised, {}), Audience()))
+    assert "memory" in str(sentences.hint(explain(raised, {}), Audience()))
 
 
 @pytest.mark.parametrize(
@@ -341,8 +341,8 @@ def test_a_handler_that_hangs_names_its_line(
     assert raised is not None
     failure = explain(raised, {"handler.py": "h.py"})
     assert failure.user_call is not None
-    assert words.place(failure.user_call) == "h.py:8 in inference"
-    assert "mardock" not in str(words.details(failure))
+    assert sentences.place(failure.user_call) == "h.py:8 in inference"
+    assert "mardock" not in str(sentences.details(failure))
     assert f"within {limit} (0.3 s)" in failure.exception
     assert raised.stage == stage
 
@@ -351,7 +351,7 @@ def test_a_load_that_hangs_has_its_own_limit(bench: Bench) -> None:
     raised = bench.run("import time\ntime.sleep(60)", startup_timeout=0.3).raised
 
     assert raised is not None
-    assert "startup_timeout" in str(words.hint(explain(raised, {}), Audience()))
+    assert "startup_timeout" in str(sentences.hint(explain(raised, {}), Audience()))
 
 
 def test_ctrl_c_is_told_where_it_hit(bench: Bench) -> None:

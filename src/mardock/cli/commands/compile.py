@@ -10,7 +10,8 @@ import typer
 from mardock.cli import console, context
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.cli.panels import BEFORE_SERVED
-from mardock.compile.report import ALL, WINNER, Tolerance
+from mardock.compile.report import ALL, WINNER
+from mardock.compile.tolerance import Tolerance
 from mardock.defaults import MAX_THREADS
 from mardock.errors import ConfigError
 

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from mardock.cli import console, context, panels
-from mardock.defaults import DRAIN_S, MAX_WORKERS
+from mardock.defaults import DRAIN_S, LINKED_ABOVE, MAX_WORKERS
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,8 @@ def register(
         bool,
         typer.Option(
             "--unpacked",
-            help="Serve the project's files as they are now; no archive is written. Files over 64 MiB are hard links: "
+            help="Serve the project's files as they are now; no archive is written. "
+            f"Files over {LINKED_ABOVE >> 20} MiB are hard links: "
             "train into a new file, for what is written into the old one reaches workers that start later.",
         ),
     ] = False,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from mardock.causes import words
+from mardock.causes import sentences
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause
 from mardock.causes.remedies import Fix
@@ -129,11 +129,11 @@ def handler_failed(
         )
     if cause.remedy and cause.remedy.fix is Fix.ADD_PACKAGE:
         return _missing_package(contract, cause.remedy.about["module"], cause)
-    where = f"{words.place(cause.user_call)}: " if cause.user_call else ""
+    where = f"{sentences.place(cause.user_call)}: " if cause.user_call else ""
     return DeployError(
-        f"{where}{doing}: {words.first_line(cause)}",
-        details=words.details(cause),
-        hint=words.hint(cause, audience) or words.then("mend it", audience),
+        f"{where}{doing}: {sentences.first_line(cause)}",
+        details=sentences.details(cause),
+        hint=sentences.hint(cause, audience) or sentences.then("mend it", audience),
     )
 
 
@@ -166,7 +166,7 @@ def _missing_package(contract: Contract, module: str, cause: Cause) -> DeployErr
     place, edit = contract.sources.packages
     return DeployError(
         f"{place}: the handler needs {module}, which the image {contract.image} does not have",
-        details=words.details(cause),
+        details=sentences.details(cause),
         hint=f"{edit.format(module=module)}; a module of your own belongs in extra_files of mardock.toml",
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mardock.deploy import deployment_yaml
 from mardock.deploy.base import Deployment, DeploymentName, Plan, Served
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG
-from mardock.deploy.tir import render, samples
+from mardock.deploy.tir import call_examples, render
 from mardock.deploy.tir.options import Options, check_name, read, read_secrets
 from mardock.endpoint import Endpoint, Tokens
 from mardock.errors import DeployError
@@ -143,7 +143,7 @@ def _deployment(site: Site, options: Options, api: TirApi, name: DeploymentName)
     number, variables = int(found["id"]), rollout.labels(found)
     state = str(found.get("status", ""))
     token = site.environ.get("TIR_INFERENCE_TOKEN") or site.environ.get("TIR_TOKEN")
-    url = samples.inference_url(options, number)
+    url = call_examples.inference_url(options, number)
     known = {MODEL: variables[render.MODEL_TAG]} if render.MODEL_TAG in variables else {}
     model = known.get(MODEL, "MODEL")
     return Deployment(
@@ -155,7 +155,7 @@ def _deployment(site: Site, options: Options, api: TirApi, name: DeploymentName)
         details={
             **known,
             "URL": url,
-            "REST": samples.rest(options, number, model),
-            "gRPC": samples.grpc(options, number, model),
+            "REST": call_examples.rest(options, number, model),
+            "gRPC": call_examples.grpc(options, number, model),
         },
     )

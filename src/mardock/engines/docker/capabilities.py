@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from mardock import ownership, process
 from mardock.engines.docker import folders
-from mardock.engines.warm.torchserve import NEW_FLAGS
+from mardock.engines.warm.launcher import NEW_FLAGS
 from mardock.errors import EngineError
 from mardock.settings.project import Project
 

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import mardock
 from mardock import process
-from mardock.engines.docker import causes, folders
+from mardock.engines.docker import folders, start_failures
 from mardock.errors import EngineError, EngineNotFoundError
 from mardock.listener import Listener
 from mardock.settings.project import Project
@@ -73,7 +73,7 @@ def run(project: Project, environ: Mapping[str, str], *arguments: str, listener:
     except EngineNotFoundError:
         raise
     except EngineError as error:
-        failed, cause = f"docker compose {arguments[0]} failed", causes.find(error.details or "")
+        failed, cause = f"docker compose {arguments[0]} failed", start_failures.find(error.details or "")
         message = f"{failed}: {cause.message}" if cause else failed
         raise EngineError(message, details=error.details, hint=cause.hint if cause else None) from error
 

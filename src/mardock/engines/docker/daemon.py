@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
 from mardock import process
-from mardock.engines.docker import causes
+from mardock.engines.docker import start_failures
 from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def sdk(timeout: int = 60) -> Iterator[DockerClient]:
         yield client
     except APIError as error:
         reason = str(error.explanation or error)
-        cause = causes.find(reason)
+        cause = start_failures.find(reason)
         raise EngineError(
             f"the Docker Engine refused: {cause.message if cause else reason}",
             details=reason if cause else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mardock.engines.docker import causes, gpus
+from mardock.engines.docker import gpus, start_failures
 from mardock.engines.docker.images import OFFICIAL_GPU_IMAGE, OWN_IMAGE, official, own_tag
 
 RESERVED = {"deploy": {"resources": {"reservations": {"devices": [{"capabilities": ["gpu"], "count": -1}]}}}}
@@ -35,13 +35,13 @@ def test_compose_says_who_asks(serve: dict[str, Any], asked: bool) -> None:
     ],
 )
 def test_an_engine_that_gives_no_gpu_is_understood(said: str) -> None:
-    cause = causes.find(said)
+    cause = start_failures.find(said)
     assert cause is not None
     assert cause.hint == gpus.MEND
 
 
 def test_other_words_are_left_alone() -> None:
-    assert causes.find("Error response from daemon: No such image: nobody/nothing") is None
+    assert start_failures.find("Error response from daemon: No such image: nobody/nothing") is None
 
 
 def test_the_own_image_for_gpus_has_another_name() -> None:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from mardock.engines.warm.torchserve import understood
+from mardock.engines.warm.launcher import understood
 
 ASKED = ["--disable-token-auth", "--start", "--foreground", "--enable-model-api", "--model-store", "/store"]
 

@@ -19,7 +19,7 @@ class Step(Enum):
 
     LOAD = auto()
     SCALE = auto()
-    REHEARSE = auto()
+    TRY_BESIDE = auto()
     """Load it beside what serves, to find out whether it can be."""
     HAND_OVER = auto()
     """Let another version be the default one until all is done: TorchServe unregisters the default one last."""
@@ -84,10 +84,10 @@ def plan(wanted: Wanted, served: Served, *, replace: bool, next_version: Optiona
 
 def _replacement(served: Served, current: ModelStatus, next_version: Optional[str]) -> Plan:
     stand_ins = [*served.others, *([next_version] if current.ready and next_version else [])]
-    rehearse = (Step.REHEARSE,) * current.ready
+    trial = (Step.TRY_BESIDE,) * current.ready
     if served.default != current.version or not stand_ins:
-        return Plan("replaced", (*rehearse, Step.TAKE_AWAY, Step.LOAD))
-    return Plan("replaced", (*rehearse, Step.HAND_OVER, Step.TAKE_AWAY, Step.LOAD), stand_ins[-1])
+        return Plan("replaced", (*trial, Step.TAKE_AWAY, Step.LOAD))
+    return Plan("replaced", (*trial, Step.HAND_OVER, Step.TAKE_AWAY, Step.LOAD), stand_ins[-1])
 
 
 def difference_of(wanted: Wanted, current: ModelStatus) -> Optional[str]:

@@ -21,16 +21,8 @@ from mardock.compile.candidate_process import CandidateProcess, Job, run
 from mardock.compile.candidates import CANDIDATES
 from mardock.compile.probes import Inputs, describe, probes
 from mardock.compile.reference import Reference
-from mardock.compile.report import (
-    EAGER,
-    FAILED,
-    LEAST_GAIN,
-    OTHER_NUMERICS,
-    VERIFIED,
-    CandidateReport,
-    CompileReport,
-    Tolerance,
-)
+from mardock.compile.report import EAGER, FAILED, LEAST_GAIN, OTHER_NUMERICS, VERIFIED, CandidateReport, CompileReport
+from mardock.compile.tolerance import Tolerance
 from mardock.errors import ConfigError
 from mardock.listener import Listener
 

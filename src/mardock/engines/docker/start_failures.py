@@ -7,18 +7,18 @@ from typing import NamedTuple, Optional
 from mardock.engines.docker import gpus
 
 
-class Cause(NamedTuple):
+class StartFailure(NamedTuple):
     """What went wrong, in a sentence, and what mends it."""
 
     message: str
     hint: str
 
 
-_NO_NETWORK = Cause(
+_NO_NETWORK = StartFailure(
     "the Docker Engine has no room for another network",
     "docker network prune removes the networks that no container uses",
 )
-_NO_GPU = Cause("containers get no NVIDIA GPU here, and the project's compose files ask for one", gpus.MEND)
+_NO_GPU = StartFailure("containers get no NVIDIA GPU here, and the project's compose files ask for one", gpus.MEND)
 _SAID = {
     "address pool": _NO_NETWORK,  # "all predefined address pools have been fully subnetted", and older engines' words
     "could not select device driver": _NO_GPU,  # without the toolkit
@@ -28,6 +28,6 @@ _SAID = {
 }
 
 
-def find(text: str) -> Optional[Cause]:
+def find(text: str) -> Optional[StartFailure]:
     """Return the cause that a tool's or the engine's words tell of, when it is a known one."""
     return next((cause for words, cause in _SAID.items() if words in text), None)

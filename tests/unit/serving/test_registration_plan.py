@@ -8,7 +8,7 @@ import pytest
 
 from mardock.client.model_status import ModelStatus, WorkerStatus
 from mardock.errors import ModelConflictError
-from mardock.serving.plan import Plan, Served, Step, plan
+from mardock.serving.registration_plan import Plan, Served, Step, plan
 from mardock.serving.servable import Wanted
 from mardock.settings.schema import Serving
 
@@ -40,9 +40,9 @@ def served(digest: str = OLD, *, workers: int = 1, ready: bool = True, batch_siz
         (
             Served(served(), (), "1.0"),
             wanted(),
-            Plan("replaced", (Step.REHEARSE, Step.HAND_OVER, *CHANGE), "1.0-next"),
+            Plan("replaced", (Step.TRY_BESIDE, Step.HAND_OVER, *CHANGE), "1.0-next"),
         ),
-        (Served(served(), ("2.0",), "2.0"), wanted(), Plan("replaced", (Step.REHEARSE, *CHANGE))),
+        (Served(served(), ("2.0",), "2.0"), wanted(), Plan("replaced", (Step.TRY_BESIDE, *CHANGE))),
         (
             Served(served(ready=False), ("0.9", "2.0"), "1.0"),
             wanted(),
@@ -59,7 +59,7 @@ def test_the_steps_follow_from_what_is_served(state: Served, want: Wanted, made:
 
 def test_without_a_store_it_is_tried_under_another_name_and_nothing_answers_meanwhile() -> None:
     made = plan(wanted(None), Served(served(), (), "1.0"), replace=True, next_version=None)
-    assert made == Plan("replaced", (Step.REHEARSE, *CHANGE))
+    assert made == Plan("replaced", (Step.TRY_BESIDE, *CHANGE))
 
 
 @pytest.mark.parametrize(

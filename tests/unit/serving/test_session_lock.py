@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from mardock.errors import ConfigError
-from mardock.serving.sessions import nobody_in, session
+from mardock.serving.session_lock import nobody_in, session
 
 
 @pytest.mark.parametrize("second", ["watched", "debugged"])

@@ -133,8 +133,12 @@ class Watch:
             self._tried, self._failed = found, False
             self._report(Said("what was saved is what serves"))
             return
-        self._tried, self._failed = found, True
-        self._swapper.swap(found, changed, saved.at)
+        before, self._tried, self._failed = self._tried, found, True
+        try:
+            self._swapper.swap(found, changed, saved.at)
+        except SupersededError:
+            self._tried = before  # what comes instead serves with these changes too
+            raise
         self._settled()
 
     def _settled(self) -> None:

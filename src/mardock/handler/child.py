@@ -12,7 +12,8 @@ import pickle
 import signal
 import sys
 import traceback
-from types import TracebackType
+from collections.abc import Iterator
+from types import FrameType, TracebackType
 from typing import Any, Callable, NoReturn, Optional
 
 
@@ -59,21 +60,28 @@ class Child:
         """
         message = pickle.dumps(job)
         self._send(message[:-1])
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        self._send(message[-1:])  # from now on Ctrl-C may be about what the child does
-        while True:
-            try:
-                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-                _, status = os.waitpid(self._pid, 0)
-                break
-            except KeyboardInterrupt as interrupt:
-                if type(interrupt) is not KeyboardInterrupt or self.interrupted:
-                    raise
-                self.interrupted = True
-                os.kill(self._pid, signal.SIGINT)
+        with self._passing_on_ctrl_c():
+            self._send(message[-1:])  # with it the child begins
+            _, status = os.waitpid(self._pid, 0)
         self._running = False
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
+
+    @contextlib.contextmanager
+    def _passing_on_ctrl_c(self) -> Iterator[None]:
+        """Hand the first Ctrl-C on; a KeyboardInterrupt could come between any two steps and lose the child."""
+
+        def pass_on(number: int, frame: Optional[FrameType]) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+            os.kill(self._pid, signal.SIGINT)
+
+        before = signal.signal(signal.SIGINT, pass_on)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _send(self, part: bytes) -> None:
         """Send to a child that may have died already."""

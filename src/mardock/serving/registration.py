@@ -261,4 +261,4 @@ class _Registration:
         if version is None or self._next is None:
             return True
         asked = (self._next.version,) if self._stood_in else ()
-        return sweep(self._model, self._drain, own=version, serving=version, kinds=kinds, asked=asked)
+        return sweep(self._model, self._drain, own=version, serving=True, kinds=kinds, asked=asked)

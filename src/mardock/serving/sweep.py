@@ -35,15 +35,18 @@ class Leftovers:
     heir: Optional[str] = None
 
 
-def leftovers(registered: Collection[str], default: Optional[str], *, serving: Optional[str] = None) -> Leftovers:
+def leftovers(
+    registered: Collection[str], default: Optional[str], *, own: Optional[str] = None, serving: bool = False
+) -> Leftovers:
     """Tell which versions a killed command left, and which one is to answer in the place of a default one among them.
 
     Args:
-        serving: the model's own version that serves now, which makes all that stand beside it needless; None before a
-            session, which goes on from what a watch left serving.
+        own: the version of the model's own files, whatever it looks like.
+        serving: whether that serves now, which makes all that stand beside it needless; a session goes on from what a
+            watch left serving.
     """
-    heir = _heir(registered, default, serving) if default is not None else None
-    gone = tuple(version for version in registered if side_names.parse(version) and version != heir)
+    heir = _heir(registered, default, own, serving=serving) if default is not None else None
+    gone = tuple(version for version in registered if side_names.parse(version) and version not in (heir, own))
     return Leftovers(gone, heir if heir != default else None)
 
 
@@ -52,28 +55,27 @@ def sweep(
     drain: Drain,
     *,
     own: Optional[str] = None,
-    serving: Optional[str] = None,
+    serving: bool = False,
     kinds: Collection[Kind] = tuple(Kind),
     keep: Collection[str] = (),
     asked: Collection[str] = (),
 ) -> bool:
     """Take away what a killed command left of a model, and the folders nothing serves; says whether all is answered.
 
-    It stays while the model's own version, `serving`, is not registered: then it is all there is. Nobody else may be in
-    a session with the model: what that serves looks the same.
+    With `serving` it stays while the model's own version is not registered: then it is all there is. Nobody else may be
+    in a session with the model: what that serves looks the same.
 
     Args:
         drain: waits for the requests of a default version that goes, and of those in `asked`.
-        own: the version of the model's own files, whose side versions' folders are its leftovers.
-        serving: see `leftovers`.
+        own, serving: see `leftovers`.
         kinds: what to look for.
         keep: versions whose folders stay.
     """
     statuses = {status.version: status for status in model.versions()}
-    if serving is not None and serving not in statuses:
+    if serving and own not in statuses:
         return True
     default = model.default_version() if any(map(side_names.parse, statuses)) else None
-    found = leftovers(list(statuses), default, serving=serving)
+    found = leftovers(list(statuses), default, own=own, serving=serving)
     gone = [version for version in found.versions if _kind(version) in kinds]
     if found.heir is not None and default in gone:
         model.promote(found.heir)
@@ -113,13 +115,13 @@ def remove_folders(
             directory.remove(folder)
 
 
-def _heir(registered: Collection[str], default: str, serving: Optional[str]) -> str:
+def _heir(registered: Collection[str], default: str, own: Optional[str], *, serving: bool) -> str:
     def may_serve(version: str) -> bool:
-        kind = _kind(version)
-        return version in registered and (kind is None or (serving is None and kind in _GOOD))
+        kind = None if version == own else _kind(version)
+        return version in registered and (kind is None or (kind in _GOOD and not serving))
 
-    own = [version for version in registered if _kind(version) is None]
-    candidates = (default, *_bases(default), *([serving] if serving else []), *reversed(own))
+    others = [version for version in registered if _kind(version) is None]
+    candidates = (default, *_bases(default), *([own] if own else []), *reversed(others))
     return next((version for version in candidates if may_serve(version)), default)
 
 

@@ -51,9 +51,10 @@ class InstantSwapper(Swapper):
                 plain.remove()
             raise
 
-    def serves(self, snapshot: Snapshot) -> bool:
-        """Say whether this very state is the last one that worked."""
-        return self._good is not None and self._good.snapshot == snapshot
+    @property
+    def good(self) -> Optional[Snapshot]:
+        """The last state that worked; None before the first."""
+        return self._good.snapshot if self._good else None
 
     def listen(self) -> None:
         """Take in what workers reported of their own accord."""

@@ -105,9 +105,10 @@ class Swapper:
                 made.remove()
             raise
 
-    def serves(self, snapshot: Snapshot) -> bool:
-        """Say whether this very state is what serves."""
-        return self.served is not None and self.served.snapshot == snapshot
+    @property
+    def good(self) -> Optional[Snapshot]:
+        """The state that serves; None before the first."""
+        return self.served.snapshot if self.served else None
 
     def listen(self) -> None:
         """Take in what workers reported of their own accord; plain ones do not."""

@@ -129,16 +129,12 @@ class Watch:
             return
         if not self._swapper.connected:
             return  # it is served once the server is back
-        if self._failed and self._swapper.serves(found):
+        if self._failed and self._swapper.good == found:
             self._tried, self._failed = found, False
             self._report(Said("what was saved is what serves"))
             return
-        before, self._tried, self._failed = self._tried, found, True
-        try:
-            self._swapper.swap(found, changed, saved.at)
-        except SupersededError:
-            self._tried = before  # what comes instead serves with these changes too
-            raise
+        self._tried, self._failed = found, True
+        self._swapper.swap(found, found.changed_since(self._swapper.good), saved.at)
         self._settled()
 
     def _settled(self) -> None:
@@ -207,7 +203,7 @@ class Watch:
         except (MardockError, SupersededError) as error:
             if isinstance(error, MardockError) and not self._is_lost(error):
                 self._refuse(error)
-        if self._tried is not None and not self._swapper.serves(self._tried):
+        if self._tried is not None and self._swapper.good != self._tried:
             self._tried = None
         self._take_in(Saved(frozenset(), time.monotonic()))
 

@@ -15,7 +15,7 @@ from mardock.serving.sweep import Leftovers, leftovers, remove_folders
 
 
 @pytest.mark.parametrize(
-    ("registered", "default", "serving", "found"),
+    ("registered", "default", "own", "found"),
     [
         # Nothing was left.
         (["1.0", "2.0"], "1.0", None, Leftovers(())),
@@ -44,12 +44,15 @@ from mardock.serving.sweep import Leftovers, leftovers, remove_folders
         (["1.0-debug"], "1.0-debug", None, Leftovers(())),
         (["1.0-debug", "2.0"], "1.0-debug", None, Leftovers(("1.0-debug",), "2.0")),
         ([], None, None, Leftovers(())),
+        # A version of the user's own that looks like a side version.
+        (["1.0-next", "1.0-next-t01"], "1.0-next", "1.0-next", Leftovers(("1.0-next-t01",))),
+        (["0.9", "1.0-debug"], "0.9", "1.0-debug", Leftovers(())),
     ],
 )
 def test_what_is_to_go_and_what_answers_then(
-    registered: list[str], default: Optional[str], serving: Optional[str], found: Leftovers
+    registered: list[str], default: Optional[str], own: Optional[str], found: Leftovers
 ) -> None:
-    assert leftovers(registered, default, serving=serving) == found
+    assert leftovers(registered, default, own=own, serving=own is not None) == found
 
 
 def test_only_this_models_folders_that_nothing_serves_are_deleted(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 
 @pytest.fixture
 def registry(require: Require, tmp_path: Path) -> Iterator[str]:
+    if not engine_answers():
+        require("docker", "no Docker Engine answers")
     if cloud_parts.registry_program() is None:
         require("registry", "docker-registry is not installed")
     folder = tmp_path / "registry"
@@ -43,16 +45,9 @@ def mardock(project: Project, *arguments: str, code: int = 0) -> str:
 
 @pytest.fixture
 def deployable(
-    azure_project: Project,
-    azure: Azure,
-    blob_url: str,
-    registry: str,
-    require: Require,
-    monkeypatch: pytest.MonkeyPatch,
+    azure_project: Project, azure: Azure, blob_url: str, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> Project:
     """A project whose settings, given by the environment, lead to parts that all answer."""
-    if not engine_answers():
-        require("docker", "no Docker Engine answers")
     for key, value in {"blob_url": blob_url, "registry": registry, "registry_url": azure.url}.items():
         monkeypatch.setenv(f"MARDOCK_AZUREML_{key.upper()}", value)
     monkeypatch.setenv("TORCHSERVE_IMAGE", "debian:bookworm-slim")

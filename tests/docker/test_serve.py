@@ -61,7 +61,7 @@ def test_it_runs_torchserve_in_the_foreground_under_an_init(served: DockerEngine
     top = subprocess.run(
         ["docker", "top", container["Id"], "-o", "pid,args"], check=True, capture_output=True, text=True
     ).stdout
-    assert "/warm/torchserve.py --disable-token-auth --start --foreground" in top
+    assert "/warm/launcher.py --disable-token-auth --start --foreground" in top
     assert "org.pytorch.serve.ModelServer" in top
     assert "tail" not in top
 

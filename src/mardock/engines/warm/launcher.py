@@ -1,6 +1,6 @@
 """Runs what `torchserve --start --foreground` would, with workers that a warm parent forks, and ends as its Java does.
 
-The serve container runs this file, mounted into it, by the image's own Python: `python torchserve.py --start ...`.
+The serve container runs this file, mounted into it, by the image's own Python: `python launcher.py --start ...`.
 Without the parent, for whatever reason, workers start as they always did; `MARDOCK_FAST_WORKERS=false` asks for that.
 """
 

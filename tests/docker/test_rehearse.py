@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
 from mardock.deploy.rehearsal.contract import Contract
 from mardock.deploy.rehearsal.rehearse import Rehearsal, rehearse
+from mardock.engines.docker import containers
+from mardock.engines.docker.daemon import sdk
 from mardock.listener import SILENT
 from mardock.settings.project import Project
 
@@ -313,3 +316,11 @@ def test_what_a_killed_one_left_goes_with_the_next(scene: Scene) -> None:
     assert left_over(scene) != []
     with interrupted(scene, signal.SIGINT) as running:
         assert running.wait(timeout=120) == 130
+
+
+def test_what_several_remove_at_once_is_gone_without_an_error(torchserve_image: str) -> None:
+    with sdk() as client:
+        container = client.containers.create(torchserve_image, ["true"], name=unique_name())
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: containers.discard(container), range(8)))
+        assert client.containers.list(all=True, filters={"id": str(container.id)}, ignore_removed=True) == []

@@ -240,7 +240,18 @@ def remove(container: Container) -> None:
 
     with contextlib.suppress(NotFound):
         container.stop(timeout=STOP_SECONDS)
+        discard(container)
+
+
+def discard(container: Container) -> None:
+    """Remove a container as it is, and its nameless volumes; one that is gone, or that others remove, is no error."""
+    from docker.errors import APIError
+
+    try:
         container.remove(force=True, v=True)
+    except APIError as error:
+        if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            raise
 
 
 def remove_unused(client: DockerClient, project: str) -> None:

@@ -114,10 +114,10 @@ def throwaway(
 def _sweep(client: DockerClient) -> None:
     for left in client.containers.list(all=True, filters={"label": _WORKSPACE_LABEL}, ignore_removed=True):
         if not Path(left.labels[_WORKSPACE_LABEL]).exists():
-            left.remove(force=True, v=True)
+            containers.discard(left)
 
 
 def _remove(client: DockerClient, name: str) -> None:
     """Remove a container by its name, which it has before the engine has told its id."""
     for left in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
-        left.remove(force=True, v=True)
+        containers.discard(left)

@@ -1,6 +1,6 @@
 # For those who work on mardock itself: what every change has to pass.
 
-.PHONY: check format test bench
+.PHONY: check format test bench release
 
 # Most tests wait more than they compute, so there are more workers than cores; jobs=0 runs them one after another.
 jobs ?= 4
@@ -27,3 +27,6 @@ test: .venv/.dev ## All tests but the slow ones; those that need a Docker engine
 
 bench: .venv/.dev ## Compare mardock with its peers and write benchmarks/RESULTS.md (only=archive,startup rounds=)
 	@.venv/bin/python -m benchmarks $(if $(only),--only $(only)) $(if $(rounds),--rounds $(rounds))
+
+release: .venv/.dev ## Build wheel and sdist into dist/, install them into empty environments and serve from there
+	@.venv/bin/python scripts/release.py

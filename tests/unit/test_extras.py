@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
+from packaging.requirements import Requirement
 
 import mardock
 from mardock import extras
@@ -94,6 +95,12 @@ def test_without_pip_uv_installs_into_it(environment: Environment) -> None:
     environment.add("mardock", METADATA)
     said = shlex.split(environment.ask("grpc"))
     assert said == ["uv", "pip", "install", "--python", str(environment.python), "mardock[grpc]==9.9"]
+
+
+def test_pip_reads_what_an_install_by_name_is_asked_for(environment: Environment) -> None:
+    environment.add("mardock", METADATA)
+    wanted = Requirement(shlex.split(environment.ask("grpc"))[-1])
+    assert (wanted.name, wanted.extras, str(wanted.specifier)) == ("mardock", {"grpc"}, "==9.9")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ pytest = .venv/bin/python -m pytest -n $(jobs)
 	@$(PYTHON) scripts/create_venv.py --requirements requirements-native.txt --editable '.[dev]'
 	@touch $@ .venv/.native .venv/.base
 
-format: .venv/.dev ## Format the code, and write the README's tables from it
+format: .venv/.dev ## Format the code, and write the README's tables and docs/reference/ from it
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/python scripts/readme_tables.py
+	@.venv/bin/python scripts/reference.py
 
 check: .venv/.dev ## Formatting, lint, types, import contracts and unit tests
 	@.venv/bin/ruff format --check .

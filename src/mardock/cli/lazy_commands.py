@@ -18,7 +18,7 @@ from mardock.cli import host_only
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MODULES = (
-    *("init", "doctor", "demo", "up", "down", "status", "logs", "local"),
+    *("init", "doctor", "demo", "up", "down", "status", "logs", "local", "schema"),
     *("train", "archive", "inspect", "diff", "compile", "try_"),
     *("register", "predict", "explain", "metrics", "watch", "debug", "tune", "bench"),
     *("deploy", "containers", "models"),

@@ -30,7 +30,9 @@ class Machine:
     Attributes:
         engine: who runs TorchServe; `auto` takes Docker where it can and the native engine otherwise.
         project_name: the compose project; the folder's own name when it is not set.
-        dev_container, serve_container: container names.
+        inference_port, management_port, metrics_port: where TorchServe's three HTTP APIs listen on 127.0.0.1.
+        grpc_inference_port, grpc_management_port: where it listens for gRPC.
+        dev_container, serve_container: the container's name; the compose project's with a suffix when it is not set.
         torchserve_image: what the serve service runs and the dev image is built from.
         dev_image: the tag given to the image built from Dockerfile.dev.
         base_image: what torchserve/Dockerfile builds the project's own TorchServe image from.
@@ -126,7 +128,11 @@ class Training:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """One model: what is archived, how it is served, a sample to predict, how it is trained."""
+    """One model: what is archived, how it is served, a sample to predict, how it is trained.
+
+    Attributes:
+        sample: a file, or a folder of them: what `predict` and others send when no file is named.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 

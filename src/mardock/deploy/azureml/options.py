@@ -24,9 +24,10 @@ _SHORTEST, _LONGEST = 3, 32
 
 @dataclass(frozen=True)
 class Options:
-    """Each field is a key of `[deploy.azureml]` or the environment variable `MARDOCK_AZUREML_<KEY>`, which wins.
+    """Each key may also be the environment variable `MARDOCK_AZUREML_<KEY>`, which wins.
 
     Attributes:
+        subscription_id, resource_group, workspace: where the workspace is.
         registry: the container registry, e.g. `shop.azurecr.io`.
         auth_mode: how callers of a new endpoint show who they are.
         resource_manager_url, authority_url, portal_url: another cloud than the public one, or an emulator.

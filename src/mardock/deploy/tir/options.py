@@ -30,6 +30,8 @@ class AutoScale:
     """When replicas are added and taken away.
 
     Attributes:
+        min_replicas, max_replicas: how few and how many there may be.
+        metric: what is looked at.
         value: what one replica is to carry of the metric.
         watch_period: seconds the metric is looked at.
         stability_period: seconds before replicas are taken away.
@@ -55,7 +57,12 @@ class AutoScale:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk that outlives a restart, so that the model is not downloaded again; `size` in GB."""
+    """A disk that outlives a restart, so that the model is not downloaded again.
+
+    Attributes:
+        size: GB.
+        mount_path: where it is in the container.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
 
@@ -68,17 +75,22 @@ class Options:
     """Each key that is text or a number may also be the environment variable `MARDOCK_TIR_<KEY>`, which wins.
 
     Attributes:
+        project_id, location: the vendor's project and its data centre.
         sku_id: the machine, as the vendor numbers its plans.
         image: what TorchServe runs in; it must know `--disable-token-auth` (0.11 or newer).
         registry_namespace_id: where a private image lies in the vendor's registry.
         repository: the model repository; the experiment's name when not given.
         storage_type: `managed` buckets are made, and their keys told, by TIR; for the other two, `bucket` names it and
             its keys come from the environment.
+        bucket: the name of one of your own.
         folder: what holds model-store/ and config/ in the bucket, MODEL/VERSION when not given: replicas of an older
             version keep loading theirs. Empty is the bucket itself.
         max_archive_mb: what the replicas have room for; the vendor names no limit, so a rehearsal knows that of `disk`
             alone unless it is set.
+        auto_scale: one replica always runs where it is not set.
+        disk: none where it is not set.
         replace: overwrite another archive of the same version in the bucket.
+        api_url, object_store_url: the vendor's APIs, or a stand-in's.
         inference_url: where predictions are sent; `{project_id}` and `{endpoint_id}` are filled in.
         grpc_address: host and port for gRPC; the host of `inference_url` and 443 when not given.
         poll_seconds: between two looks at an endpoint that starts.

@@ -1,0 +1,12 @@
+"""The JSON Schema of mardock.toml, by which editors complete and check it; scripts/reference.py writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FILE = Path(__file__).with_name("mardock.schema.json")
+
+
+def text() -> str:
+    """Return it as it is printed."""
+    return FILE.read_text(encoding="utf-8")

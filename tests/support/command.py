@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -16,7 +16,15 @@ from typing import Any, NamedTuple, Optional
 import typer
 from typer.testing import CliRunner, Result
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 TIMEOUT_S = 240.0
+EXIT_CODES: dict[str, list[Any]] = tomllib.loads(
+    Path(__file__).parents[2].joinpath("scripts/exit_codes.toml").read_text(encoding="utf-8")
+)
 MARDOCK = (sys.executable, "-m", "mardock")
 
 
@@ -49,7 +57,19 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
         timeout=TIMEOUT_S,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    assert _is_documented(arguments, ended.code), (
+        f"scripts/exit_codes.toml knows no {ended.code} of {arguments}: {ended}"
+    )
+    return ended
+
+
+def _is_documented(arguments: Sequence[object], code: int) -> bool:
+    """Say whether docs/reference/ names an exit code of a command; what is no command ends in 2 anyway."""
+    words = [str(word) for word in arguments]
+    spelt = next((words[:n] for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), None)
+    known = EXIT_CODES[" ".join(spelt)] if spelt else []
+    return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0
 
 
 class _Runner(CliRunner):

@@ -15,7 +15,7 @@ from mardock.tasks import samples
 
 if TYPE_CHECKING:
     from mardock.client.grpc import GrpcInferenceClient
-    from mardock.client.inference import InferenceClient
+    from mardock.client.inference import InferenceClient, Prediction
     from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
     from mardock.serving import LogPosition
@@ -99,6 +99,40 @@ def predict(
     engine = select.needed(project)
     since = LogPosition.now(engine)
     return _explained(project, send(engine.endpoint()), engine, since, model, version)
+
+
+def ask(
+    project: Project,
+    model: str,
+    body: bytes,
+    *,
+    version: Optional[str] = None,
+    content_type: Optional[str] = None,
+    timeout: float = ANSWER_TIMEOUT_S,
+) -> Prediction:
+    """Send one request to the project's server and return its answer.
+
+    Args:
+        model: what it is served as.
+        timeout: seconds the server may stay silent.
+
+    Raises:
+        EngineNotRunningError: there is no server to ask.
+        ServingError: it was not answered, with its cause from the server's log.
+    """
+    from mardock import serving
+    from mardock.causes.audience import Audience
+    from mardock.client.inference import InferenceClient
+    from mardock.engines import select
+
+    engine = select.needed(project)
+    since = serving.LogPosition.now(engine)
+    with InferenceClient(engine.endpoint()) as client:
+        try:
+            return client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
+        except MardockError as error:
+            audience = Audience(_sources(project, model))
+            raise serving.explain(engine, model, since, error, version=version, audience=audience) from error
 
 
 def explain(project: Project, model: str, file: Path, *, version: Optional[str] = None) -> bytes:

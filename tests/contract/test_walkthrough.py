@@ -6,14 +6,16 @@ The server asks for its tokens, and nothing a command prints may hold one.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from tests.contract.projects import PORTS
+from tests.contract.projects import PORTS, REPOSITORY
 from tests.support.command import MARDOCK, TIMEOUT_S, Ended, environment, mardock
 from tests.support.ports import free_ports
 
@@ -21,6 +23,7 @@ from mardock.engines.native import NativeEngine
 from mardock.settings.project import Project
 
 SAMPLES = "datasets/MNIST/sample_images"
+README = REPOSITORY / "README.md"
 HANDLER = "torchserve/mnist/handler.py"
 
 
@@ -147,6 +150,17 @@ def test_07_one_answer_goes_out_untouched_and_many_as_json(story: Story) -> None
     answers = story.run("predict", "mnist", SAMPLES, "--json").json
     assert len(answers) == 100
     assert set(answers[0]) == {"file", "prediction", "label", "error"}
+
+
+def test_07_the_readme_s_python_does_the_same(story: Story) -> None:
+    block = re.search(r"## From Python\n\n```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert block
+    done = subprocess.run(
+        [sys.executable, "-c", block[1]], cwd=story.root, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d\n", done.stdout)
+    assert story.models()[0]["ready"], "the server ran before, so it goes on"
 
 
 def test_08_a_file_that_is_no_image_is_the_handlers_to_refuse(story: Story) -> None:

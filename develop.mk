@@ -1,6 +1,6 @@
 # For those who work on mardock itself: what every change has to pass.
 
-.PHONY: check format test bench release
+.PHONY: check docs format test bench release
 
 # Most tests wait more than they compute, so there are more workers than cores; jobs=0 runs them one after another.
 jobs ?= 4
@@ -28,6 +28,9 @@ test: .venv/.dev ## All tests but the slow ones; those that need a Docker engine
 
 bench: .venv/.dev ## Compare mardock with its peers and write benchmarks/RESULTS.md (only=archive,startup rounds=)
 	@.venv/bin/python -m benchmarks $(if $(only),--only $(only)) $(if $(rounds),--rounds $(rounds))
+
+docs: .venv/.dev ## Make a site of docs/ in docs/_build, every link of which leads somewhere
+	@.venv/bin/python -m sphinx -W --keep-going -q docs docs/_build
 
 release: .venv/.dev ## Build wheel and sdist into dist/, install them into empty environments and serve from there
 	@.venv/bin/python scripts/release.py

@@ -12,8 +12,10 @@ import mardock
 
 
 def test_the_site_is_built_and_each_of_its_links_leads_somewhere(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", tmp_path / "trees"]
-    done = subprocess.run([*argv, REPOSITORY / "docs", tmp_path / "site"], capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", str(tmp_path / "trees")]
+    done = subprocess.run(
+        [*argv, str(REPOSITORY / "docs"), str(tmp_path / "site")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "reference" / "python.html").read_text(encoding="utf-8")
     methods = [name for name, value in vars(mardock.Project).items() if not name.startswith("_") and value.__doc__]

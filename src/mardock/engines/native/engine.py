@@ -102,6 +102,7 @@ class NativeEngine:
             "pid": str(server.pid),
             "started": datetime.fromtimestamp(server.created).astimezone().isoformat(timespec="seconds"),
             "torchserve": server.torchserve,
+            "python": f"{server.python_version} ({server.python})",
             "java": f"{server.java_version} ({server.java})",
             "threads per worker": str(server.threads),
             "grpc": f"127.0.0.1:{server.grpc_inference_port} and :{server.grpc_management_port}",
@@ -161,8 +162,10 @@ class NativeEngine:
         return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
 
     def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
-        """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""
-        return in_place.run(argv, self._project.root)
+        """Run a command in the environment that has torch, in the project's folder; see `Engine.exec`."""
+        from mardock.engines.native import python
+
+        return in_place.run(argv, self._project.root, python.python_of(self._project).program)
 
     def _running(self) -> Optional[Server]:
         server = self._home.read()

@@ -85,7 +85,7 @@ def compile_model(
         times = _times(alive, reports, plan, listener)
     return CompileReport(
         model=name,
-        torch=torch.__version__,
+        torch=str(torch.__version__),  # a plain text, for those without torch to read
         machine=f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         threads=job.threads,
         rounds=plan.rounds,

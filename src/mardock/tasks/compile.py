@@ -10,8 +10,8 @@ from mardock.compile import order
 from mardock.compile.report import ALL, SUFFIXES, WINNER, CompileReport, chosen
 from mardock.compile.tolerance import Tolerance
 from mardock.engines.native.python import python_of
-from mardock.errors import ArchiveError, ConfigError, EngineNotFoundError
-from mardock.interpreter import Interpreter, lacking
+from mardock.errors import ArchiveError, ConfigError
+from mardock.interpreter import Interpreter, require
 from mardock.listener import SILENT, Listener
 from mardock.tasks import compile_sample, compiled
 from mardock.temp_folder import temp_folder
@@ -70,10 +70,7 @@ def compile_model(
         ArchiveError: what is to be kept, or is needed meanwhile, cannot be written.
     """
     python = python_of(project)
-    if lacking(python, ["torch"]):
-        raise EngineNotFoundError(
-            f"compiling needs torch, not installed in {python.named}", hint=python.how_to_install()
-        )
+    require(python, ["torch"], "compiling")
     candidates = _candidates(plan)
     try:
         with temp_folder(project.state, "compile-") as folder:

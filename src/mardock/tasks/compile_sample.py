@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mardock.errors import ConfigError, MardockError
+from mardock.interpreter import require
 from mardock.tasks import samples, trial_plan, trial_verdict
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def of_handler(
 
     Raises:
         ConfigError: there is no sample.
+        EngineNotFoundError: that Python lacks TorchServe.
         ServingError: the handler fails on the sample.
     """
     from mardock.handler import sampling, trial
@@ -41,6 +43,7 @@ def of_handler(
     from mardock.handler.trial_folder import TrialFolder
     from mardock.handler.wire import Request
 
+    require(python, ("torch", "ts"), "a handler")
     if settings.sample is None:
         raise ConfigError(f"there is no sample input for {name}", hint=f"set sample under [models.{name}], or {_HINT}")
     files = samples.to_send(project, name, [])

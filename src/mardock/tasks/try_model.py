@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.engines.native.python import python_of
-from mardock.errors import EngineNotFoundError, ServingError
+from mardock.errors import ServingError
 from mardock.handler import golden, trial
 from mardock.handler.child import Child
-from mardock.interpreter import Interpreter, lacking
+from mardock.interpreter import require
 from mardock.tasks import samples, trial_plan, trial_verdict
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def try_model(
         ArchiveError: its model-config.yaml is unfit.
     """
     python = python_of(project)
-    _require_torchserve(python)
+    require(python, ("torch", "ts"), "a handler")
     if not python.here:
         child.move_to(python.program)
     expected = golden.load(golden_file(project, name)) if against_golden else None
@@ -133,14 +133,6 @@ def _carry_out(child: Child, spec: TrialSpec, state: Path) -> Trial:
     with temp_folder(state, "try-") as folder:
         kept = TrialFolder(folder)
         return kept.conclude(spec, child.run(spec, kept))
-
-
-def _require_torchserve(python: Interpreter) -> None:
-    missing = lacking(python, ("torch", "ts"))
-    if missing:
-        raise EngineNotFoundError(
-            f"a handler needs {' and '.join(missing)}, not installed in {python.named}", hint=python.how_to_install()
-        )
 
 
 def _files(project: Project, name: str, given: Sequence[Path], expected: Optional[Golden]) -> list[Path]:

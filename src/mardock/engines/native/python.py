@@ -126,10 +126,8 @@ class Other:
         """See `Interpreter.how_to_install`."""
         python = shlex.quote(str(self.program))
         if self._known["system"]:
-            return (
-                f"pip may not install there: {python} -m venv .venv && .venv/bin/python -m pip install"
-                f" {shlex.join(NATIVE)}, and write .venv/bin/python in its place ({self.by})"
-            )
+            made = f"{python} -m venv .venv && .venv/bin/python -m pip install {shlex.join(NATIVE)}"
+            return f"{made}, then name that one: .venv/bin/python ({self.by})"
         if self._known["modules"]["pip"] is None:
             return f"uv pip install --python {python} {shlex.join(NATIVE)}"
         return f"{python} -m pip install {shlex.join(NATIVE)}"
@@ -149,7 +147,11 @@ def _ask(
     try:
         answer = process.run([str(program), "-c", _ASK, facts.__file__], stdin=question, timeout=_PATIENCE_S)
     except EngineNotFoundError as error:
-        raise ConfigError(f"{program} is no Python: {by} names it", details=error.message, hint=hint) from error
+        raise ConfigError(
+            f"{program} is no Python: {by} names it",
+            details=error.message,
+            hint=f"name the Python that has torch: {by}",
+        ) from error
     except EngineError as error:
         raise EngineNotFoundError(f"{program} does not answer: {by} names it", hint=hint) from error
     _, is_python, said = answer.stdout.partition(f"{_VERSION} ")
@@ -176,7 +178,7 @@ def _no_python(program: Path, by: str, answer: process.Completed) -> Exception:
         return EngineNotFoundError(
             f"{program} is a Python that does not start: {by} names it", details=details, hint=_again(program)
         )
-    return ConfigError(f"{program} is no Python: {by} names it", details=details, hint=f"name a Python: {by}")
+    return ConfigError(f"{program} is no Python: {by} names it", hint=f"name the Python that has torch: {by}")
 
 
 def _missing(program: Path, by: str) -> Exception:

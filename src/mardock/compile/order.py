@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mardock import portable
-from mardock.compile.reasons import death
+from mardock.compile.reasons import death, first_line
 from mardock.compile.report import CompileReport
 from mardock.compile.tolerance import Tolerance
-from mardock.errors import ConfigError
+from mardock.errors import ConfigError, EngineNotFoundError, MardockError
 from mardock.listener import Listener, Silent
 
 
@@ -70,10 +71,16 @@ def carry_out(order: Order, listener: Listener) -> Done:
 
     Raises:
         ConfigError: the model or its sample cannot be used.
+        EngineNotFoundError: torch cannot be imported.
         OSError: what is needed meanwhile cannot be written.
     """
-    from mardock.compile import compilation, sample
-    from mardock.compile.source import ModelSource
+    try:
+        from mardock.compile import compilation, sample
+        from mardock.compile.source import ModelSource
+    except Exception as error:  # OSError, too: that of a library which is not there
+        raise EngineNotFoundError(
+            f"torch cannot be imported by {sys.executable}: {first_line(error)}", hint="install it anew there"
+        ) from error
 
     model, given = order.model, order.sample
     source = ModelSource(model.serialized_file, model.model_file, model.module, model.folders)
@@ -96,8 +103,8 @@ def work(order: Order, mouth: int, answer: Path) -> None:
     """
     try:
         came: Any = carry_out(order, _Mouth(mouth))
-    except ConfigError as error:
-        came = {"message": error.message, "details": error.details, "hint": error.hint}
+    except MardockError as error:  # as such it cannot be sent between processes
+        came = {"kind": type(error).__name__, "message": error.message, "details": error.details, "hint": error.hint}
     except OSError as error:
         came = error.strerror or str(error)
     answer.write_bytes(portable.dumps(came))
@@ -108,6 +115,7 @@ def read(answer: Path, exit_code: int) -> Done:
 
     Raises:
         ConfigError: the model or its sample cannot be used, or the process died.
+        EngineNotFoundError: torch cannot be imported there.
         OSError: it could not write.
     """
     if not answer.exists():
@@ -117,7 +125,8 @@ def read(answer: Path, exit_code: int) -> Done:
     if isinstance(came, Done):
         return came
     if isinstance(came, dict):
-        raise ConfigError(came["message"], details=came["details"], hint=came["hint"])
+        kind = {one.__name__: one for one in (ConfigError, EngineNotFoundError)}[came.pop("kind")]
+        raise kind(came.pop("message"), **came)
     raise OSError(came)
 
 

@@ -20,8 +20,8 @@ def failure(project: Project, name: str, trial: Trial, *, batched: bool) -> Opti
         batched: whether it is served more than one request at once.
 
     Returns:
-        an EngineNotFoundError where torch or TorchServe is broken; a WorkerFailedError when it does not load; a ServingError when it raises, or TorchServe would refuse what it
-        returns.
+        an EngineNotFoundError where torch or TorchServe is broken; a WorkerFailedError when it does not load; a
+        ServingError when it raises, or TorchServe would refuse what it returns.
     """
     if trial.raised and trial.raised.stage == "import":
         last = trial.raised.traceback.rstrip().rpartition("\n")[2]

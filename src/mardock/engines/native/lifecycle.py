@@ -16,7 +16,7 @@ from mardock.engines import allocator, config_properties, log_files, warm
 from mardock.engines.native import class_archive, launch, leftovers
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
-from mardock.engines.native.python import is_named, python_of
+from mardock.engines.native.python import is_named, python_of, same
 from mardock.engines.native.state import Home, Server, place
 from mardock.engines.threads import shared_out, usable_cores
 from mardock.errors import EngineError, EngineStartError
@@ -67,7 +67,7 @@ def join(server: Server, project: Project, home: Home, deadline: float) -> None:
     differing = sorted(key for key in {*wanted, *given} if wanted.get(key) != given.get(key))
     if project.settings.machine.threads_per_worker not in (None, server.threads.per_worker):
         differing.append("threads_per_worker")
-    if is_named(project.settings) and python_of(project).program != Path(server.python):
+    if is_named(project.settings) and not same(python_of(project).program, Path(server.python)):
         differing.append("its Python")
     if differing:
         raise EngineError(

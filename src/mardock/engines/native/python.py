@@ -194,10 +194,13 @@ def _again(program: Path) -> str:
     return f"make its environment anew: {shlex.quote(str(program.parent.parent))}"
 
 
+def same(program: Path, other: Path) -> bool:
+    """Say whether two are one: the same file in the same folder, whatever the links to these are."""
+    return program.resolve() == other.resolve() and program.parent.resolve() == other.parent.resolve()
+
+
 def _is_this(program: Path) -> bool:
-    """Say whether this is what runs mardock: the same file in the same folder, whatever the links to these are."""
-    own = Path(sys.executable)
-    return program.resolve() == own.resolve() and program.parent.resolve() == own.parent.resolve()
+    return same(program, Path(sys.executable))
 
 
 def _activated(environ: Mapping[str, str]) -> Optional[Interpreter]:

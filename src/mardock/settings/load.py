@@ -138,7 +138,7 @@ def _machine_sentence(
 
 
 def _nearest(location: Sequence[str]) -> str:
-    owner: Any = Native if location[:1] == ["native"] and len(location) > 1 else Settings
+    owner: Any = {"native": Native}.get(location[0], Settings) if len(location) > 1 else Settings
     if location[:1] == ["models"]:
         tables = {"archive": ArchiveSpec, "serving": Serving, "train": Training}
         owner = tables.get(location[2], ModelSettings) if len(location) > 3 else ModelSettings

@@ -1,4 +1,4 @@
-"""The unit tests and those of the example model on the official image's Python and torch: both run there as well."""
+"""On the official image's Python and torch, the oldest that are tested: units, the example model, the native engine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ FROM ${{DEV_IMAGE}}
 USER root
 RUN pip install --no-cache-dir {" ".join(f"'{name}'" for name in TESTED_WITH)}
 """
-TESTS = ("tests/unit", "tests/contract/test_example_handler.py", "tests/contract/test_example_training.py")
+TESTS = (
+    "tests/unit",
+    "tests/contract/test_example_handler.py",
+    "tests/contract/test_example_training.py",
+    "tests/contract/test_native_python.py",
+)
 OUTSIDE = ("deploy", "benchmarks")
 """What never runs in an image: the clouds' SDKs have left its Python, and benchmarks need the peers they measure."""
 RUN = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from mardock.archive import manifest, source_check
 from mardock.archive.members import SourceFile
@@ -13,6 +14,7 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.archive.store import Draft
 from mardock.archive.write import SourceChangedError, write_archive
 from mardock.errors import ArchiveError
+from mardock.interpreter import Here, Interpreter
 from mardock.listener import SILENT, Listener
 
 _ATTEMPTS = 2
@@ -31,6 +33,7 @@ def build(
     root: Path,
     store: Path,
     *,
+    python: Optional[Interpreter] = None,
     force: bool = False,
     listener: Listener = SILENT,
     lock_timeout: float = 60.0,
@@ -40,6 +43,7 @@ def build(
     An older archive of the same model is replaced in one step; whatever goes wrong leaves it as it was.
 
     Args:
+        python: where its imports have to be found; this one when not given.
         force: replace the file even if it is no archive of this model.
         listener: told how many bytes are written.
         lock_timeout: seconds to wait for another process that writes the same archive.
@@ -51,7 +55,7 @@ def build(
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _build(spec, root, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
+            return _build(spec, root, store / f"{spec.model_name}.mar", python or Here(), force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
         except OSError as error:
@@ -63,10 +67,16 @@ def build(
 
 
 def _build(
-    spec: ArchiveSpec, root: Path, target: Path, force: bool, listener: Listener, lock_timeout: float
+    spec: ArchiveSpec,
+    root: Path,
+    target: Path,
+    python: Interpreter,
+    force: bool,
+    listener: Listener,
+    lock_timeout: float,
 ) -> ArchiveResult:
     sources = spec.resolve(root)
-    check_imports(spec, sources, check_code(spec, sources))
+    check_imports(spec, sources, check_code(spec, sources), python)
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -94,15 +104,17 @@ def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Sourc
     return parsed
 
 
-def check_imports(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source]) -> None:
-    """Find imports that fail in this Python; it tells about the server's only where both are the same.
+def check_imports(
+    spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source], python: Interpreter
+) -> None:
+    """Find imports that fail in a Python; it tells about the server's only where both are the same.
 
     Raises:
         ArchiveError: one does.
     """
     paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
-    source_check.check_imports(parsed, paths, requirements)
+    source_check.check_imports(parsed, paths, requirements, python)
 
 
 def _check_replaceable(target: Path, model_name: str, force: bool) -> None:

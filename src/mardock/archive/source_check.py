@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
-from mardock import extras
 from mardock.errors import ArchiveError
+from mardock.interpreter import Interpreter, lacking
 
 _Import = Union[ast.Import, ast.ImportFrom]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*(?=\s*(\[|[<>=!~;]|$))")
 _ClassOrFunction = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -74,28 +74,30 @@ def check_model_file(source: Source) -> None:
     _only_class(source, "model", "that makes the model")
 
 
-def check_imports(sources: Iterable[Source], members: Collection[str], requirements: Optional[Path]) -> None:
+def check_imports(
+    sources: Iterable[Source], members: Collection[str], requirements: Optional[Path], python: Interpreter
+) -> None:
     """Check that every import a worker runs while loading `sources` can be found.
 
-    An import counts as found among `members`, in this Python, or when `requirements` lists something that is not
-    installed here and so may bring it. Imports inside functions or under `if` and `try` may never run: they pass.
+    An import counts as found among `members`, in that Python, or when `requirements` lists something that is not
+    installed there and so may bring it. Imports inside functions or under `if` and `try` may never run: they pass.
 
     Raises:
         ArchiveError: one cannot; the first is the message, all are the details.
     """
     local = {re.split(r"[/.]", name)[0] for name in members}
+    found = [(source, statement) for source in sources for statement in _imports(source.tree.body)]
+    wanted = {module for _, statement in found for module in _modules(statement) if not _is_relative(statement)}
+    missing = set(lacking(python, sorted(wanted - local)))
     faults = []
-    for source in sources:
-        for statement in _imports(source.tree.body):
-            where = f"{source.label}:{statement.lineno}"
-            if isinstance(statement, ast.ImportFrom) and statement.level:
-                faults.append(f"{where}: TorchServe loads this file as no part of a package: relative imports fail")
-                continue
-            for module in _modules(statement):
-                if module not in local and not _is_importable(module):
-                    faults.append(f"{where}: no module named {module!r}")
-    if faults and not (requirements and _brings_packages(requirements)):
-        raise ArchiveError(faults[0], details="\n".join(faults), hint=_mend())
+    for source, statement in found:
+        where = f"{source.label}:{statement.lineno}"
+        if _is_relative(statement):
+            faults.append(f"{where}: TorchServe loads this file as no part of a package: relative imports fail")
+            continue
+        faults += [f"{where}: no module named {module!r}" for module in _modules(statement) if module in missing]
+    if faults and not (requirements and _brings_packages(requirements, python)):
+        raise ArchiveError(faults[0], details="\n".join(faults), hint=_mend(python))
 
 
 def _check_stem(label: str) -> None:
@@ -153,30 +155,19 @@ def _modules(statement: _Import) -> list[str]:
     return [name.partition(".")[0] for name in names]
 
 
-def _is_importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:  # loaded, but by hand and without a spec, e.g. __main__
-        return True
+def _is_relative(statement: _Import) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.level > 0
 
 
-def _mend() -> str:
-    if _is_importable("torch"):
+def _mend(python: Interpreter) -> str:
+    if not lacking(python, ["torch"]):
         return "add the file to extra_files or the package to requirements_file"
-    return f"archive it where torch is: --engine docker, or {extras.how_to_add('native')}"
+    return f"archive it where torch is: --engine docker, or {python.how_to_install()}"
 
 
-def _brings_packages(requirements: Path) -> bool:
+def _brings_packages(requirements: Path, python: Interpreter) -> bool:
+    """Whether a line names a package that Python lacks; options and URLs are taken for such lines."""
     lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    return any(line and not _is_installed(line) for line in lines)
-
-
-def _is_installed(requirement: str) -> bool:
-    """Whether a line of a requirements file names a package this Python has; options and URLs are taken for no."""
-    import importlib.metadata  # a tenth of the CLI's start-up
-
-    name = re.match(r"[A-Za-z0-9][A-Za-z0-9._\-]*(?=\s*(\[|[<>=!~;]|$))", requirement)
-    try:
-        return name is not None and importlib.metadata.distribution(name.group()) is not None
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    named = [_NAME.match(line) for line in lines if line]
+    names = [name.group() for name in named if name]
+    return len(names) < len(named) or not python.versions(names).keys() >= set(names)

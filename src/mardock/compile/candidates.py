@@ -17,7 +17,7 @@ from torch.utils import _pytree
 
 from mardock.compile.probes import Inputs
 from mardock.compile.reasons import first_line
-from mardock.compile.report import EAGER
+from mardock.compile.report import EAGER, SUFFIXES
 
 
 class NotHereError(Exception):
@@ -45,16 +45,17 @@ class Candidate:
 
     Attributes:
         build: given the model (which it may change), the sample and a file to write; runs in a process of its own.
-        suffix: of the file; empty when it has none.
         other_numerics: whether it computes with other numbers by intent.
-        opt_in: whether it is tried only when it is named.
     """
 
     name: str
     build: Callable[[nn.Module, Inputs, Path], Built]
-    suffix: str = ""
     other_numerics: bool = False
-    opt_in: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Of the file; empty when it has none."""
+        return SUFFIXES.get(self.name, "")
 
 
 def _eager(model: nn.Module, sample: Inputs, file: Path) -> Built:
@@ -136,17 +137,17 @@ def _bf16_channels_last(model: nn.Module, sample: Inputs, file: Path) -> Built:
 
 _ALL = (
     Candidate(EAGER, _eager),
-    Candidate("script", _script, ".pt"),
-    Candidate("trace", _trace, ".pt"),
-    Candidate("freeze", _freeze, ".pt"),
-    Candidate("optimize", _optimize, ".pt"),
+    Candidate("script", _script),
+    Candidate("trace", _trace),
+    Candidate("freeze", _freeze),
+    Candidate("optimize", _optimize),
     Candidate("compile", _compile),
     Candidate("export", _export),
-    Candidate("aoti", _aoti, ".so"),
-    Candidate("int8", _int8, ".pt", other_numerics=True),
-    Candidate("channels_last", _channels_last, ".pt"),
-    Candidate("bf16", _bf16, ".pt", other_numerics=True, opt_in=True),
-    Candidate("bf16_channels_last", _bf16_channels_last, ".pt", other_numerics=True, opt_in=True),
+    Candidate("aoti", _aoti),
+    Candidate("int8", _int8, other_numerics=True),
+    Candidate("channels_last", _channels_last),
+    Candidate("bf16", _bf16, other_numerics=True),
+    Candidate("bf16_channels_last", _bf16_channels_last, other_numerics=True),
 )
 CANDIDATES = {candidate.name: candidate for candidate in _ALL}
 

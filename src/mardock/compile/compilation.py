@@ -48,19 +48,6 @@ class Plan:
     timeout: float
 
 
-def chosen(only: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the candidates to try: all but the opt-in ones, or `only` these, and `also` those.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    unknown = [name for name in (*only, *also) if name not in CANDIDATES]
-    if unknown:
-        raise ConfigError(f"there is no candidate {unknown[0]!r}", hint=f"there are: {', '.join(CANDIDATES)}")
-    wanted = {EAGER, *also, *(only or (name for name, candidate in CANDIDATES.items() if not candidate.opt_in))}
-    return tuple(name for name in CANDIDATES if name in wanted)
-
-
 def compile_model(
     name: str, load: Callable[[], nn.Module], sample: Callable[[], Inputs], plan: Plan, folder: Path, listener: Listener
 ) -> CompileReport:
@@ -98,7 +85,7 @@ def compile_model(
         times = _times(alive, reports, plan, listener)
     return CompileReport(
         model=name,
-        torch=torch.__version__,
+        torch=str(torch.__version__),  # a plain text, for those without torch to read
         machine=f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         threads=job.threads,
         rounds=plan.rounds,

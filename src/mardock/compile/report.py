@@ -25,6 +25,16 @@ CANDIDATE_NAMES = (
     "bf16",
     "bf16_channels_last",
 )
+SUFFIXES = {
+    **dict.fromkeys(("script", "trace", "freeze", "optimize", "int8", "channels_last"), ".pt"),
+    **dict.fromkeys(("bf16", "bf16_channels_last"), ".pt"),
+    "aoti": ".so",
+}
+"""Of the file each candidate is kept in that has one."""
+
+OPT_IN = ("bf16", "bf16_channels_last")
+"""Candidates that are tried only when they are named."""
+
 WINNER = "winner"
 """Instead of a candidate's name: the fastest of those that answer as eager does."""
 
@@ -164,6 +174,19 @@ class CompileReport:
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             "winner": winner.name if winner else None,
         }
+
+
+def chosen(only: Sequence[str] = (), also: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the candidates to try: all but the opt-in ones, or `only` these, and `also` those.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    unknown = [name for name in (*only, *also) if name not in CANDIDATE_NAMES]
+    if unknown:
+        raise ConfigError(f"there is no candidate {unknown[0]!r}", hint=f"there are: {', '.join(CANDIDATE_NAMES)}")
+    wanted = {EAGER, *also, *(only or (name for name in CANDIDATE_NAMES if name not in OPT_IN))}
+    return tuple(name for name in CANDIDATE_NAMES if name in wanted)
 
 
 def read_report(path: Path) -> CompileReport:

@@ -16,6 +16,7 @@ from mardock.engines import in_place, log_files, mounts
 from mardock.engines.base import EngineStatus
 from mardock.engines.scratch import Scratch
 from mardock.errors import EngineNotRunningError, OnHostError
+from mardock.interpreter import Here
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -134,7 +135,7 @@ class ServeContainer:
 
     def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         """Run a command here, in the project's folder; see `Engine.exec`."""
-        return in_place.run(argv, self._project.root)
+        return in_place.run(argv, self._project.root, Here().program)
 
     def _looks(self) -> Callable[[], bool]:
         """Return what says whether it answers, and asks it only now and then: following a log asks all the time."""

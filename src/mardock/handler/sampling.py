@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.handler.outcome import Trial
 from mardock.handler.recorder import Recorder
+from mardock.handler.trial import imported
 from mardock.handler.worker_process import become_worker, unpack
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ def run(spec: TrialSpec, folder: TrialFolder, target: Path) -> None:
         target: written with `torch.save`, a tuple of positional arguments; not at all when the handler calls no
             nn.Module, or with arguments that have no position.
     """
+    recorder = Recorder(folder.entering)
+    if not imported(recorder, folder):
+        return
     import torch
 
     from mardock.handler.harness import HandlerError, Worker
     from mardock.handler.loader import TS_FOLDER
 
-    recorder = Recorder(folder.entering)
     folder.watch()
     unpack(folder.model_dir, spec.members, spec.manifest)
     become_worker(folder.model_dir, TS_FOLDER)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def import_torchserve() -> None:
     """Import and read what every worker does, and nothing more, so that a trial can begin at once."""
-    with contextlib.suppress(ImportError):  # where torch is missing, the command may yet move to where it is
+    with contextlib.suppress(Exception):  # where torch is missing, the command may yet move to where it is
         from mardock.handler.harness import metrics_cache
 
         metrics_cache()
@@ -28,10 +28,12 @@ def import_torchserve() -> None:
 
 def run(spec: TrialSpec, folder: TrialFolder) -> None:
     """Try a model in this process, which is of no use for anything else afterwards, and leave word in the folder."""
+    recorder = Recorder(folder.entering)
+    if not imported(recorder, folder):
+        return
     from mardock.handler.harness import HandlerError, Worker
     from mardock.handler.loader import TS_FOLDER
 
-    recorder = Recorder(folder.entering)
     folder.watch()
     unpack(folder.model_dir, spec.members, spec.manifest)
     become_worker(folder.model_dir, TS_FOLDER)
@@ -51,6 +53,17 @@ def run(spec: TrialSpec, folder: TrialFolder) -> None:
     batch = _batch(spec, folder, worker) if spec.batch > 1 and singles[-1].answered else None
     warnings = [*worker.warnings, *(_unlike(singles, batch) if batch else [])]
     folder.keep(Trial(start, tuple(singles), batch, warnings=tuple(dict.fromkeys(warnings))))
+
+
+def imported(recorder: Recorder, folder: TrialFolder) -> bool:
+    """Import torch and TorchServe; where they are broken, leave word of it and say so."""
+    recorder.enter("import")
+    try:
+        import mardock.handler.harness  # noqa: F401
+    except Exception as error:  # OSError, too: that of a library which is not there
+        folder.keep(Trial(raised=recorder.raised(error)))
+        return False
+    return True
 
 
 def _batch(spec: TrialSpec, folder: TrialFolder, worker: Worker) -> BatchRun:

@@ -14,7 +14,7 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 from mardock.settings.env_file import read_env_file
 from mardock.settings.root import PROJECT_FILE
-from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Serving, Settings, Training
+from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Native, Serving, Settings, Training
 from mardock.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _machine_sentence(
 
 
 def _nearest(location: Sequence[str]) -> str:
-    owner: Any = Settings
+    owner: Any = {"native": Native}.get(location[0], Settings) if len(location) > 1 else Settings
     if location[:1] == ["models"]:
         tables = {"archive": ArchiveSpec, "serving": Serving, "train": Training}
         owner = tables.get(location[2], ModelSettings) if len(location) > 3 else ModelSettings

@@ -41,6 +41,7 @@ class Machine:
         fast_workers: whether a process that has torch imported forks the workers.
         threads_per_worker: threads each worker computes with; the cores shared out among the workers when not set.
         shm_size: most that containers may keep in /dev/shm, as compose takes it: `512mb`, `4gb`.
+        native_python: the Python that has torch and TorchServe on this machine, instead of the one of `Native`.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
@@ -62,6 +63,7 @@ class Machine:
     fast_workers: bool = True
     threads_per_worker: Optional[Threads] = None
     shm_size: Name = "4gb"
+    native_python: Optional[Name] = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[1-9]\d*([kmg]b?|b)?", self.shm_size, re.IGNORECASE):
@@ -143,11 +145,26 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class Native:
+    """What the native engine serves with.
+
+    Attributes:
+        python: the Python that has torch and TorchServe, or the folder of its environment, relative to the project's;
+            mardock itself may be installed elsewhere.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_UNKNOWN
+
+    python: Optional[Name] = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """A project's settings.
 
     Attributes:
         root: the project's folder, absolute.
+        native: the `[native]` table.
         models: by the name they have in mardock.toml.
         deploy: the `[deploy.*]` tables, each checked by its own deploy target.
     """
@@ -156,6 +173,7 @@ class Settings:
 
     root: Path
     machine: Machine = field(default_factory=Machine)
+    native: Native = field(default_factory=Native)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     deploy: Mapping[str, Any] = field(default_factory=dict)
 

@@ -40,7 +40,7 @@ def archive(
     sbom: bool = False,
     listener: Listener = SILENT,
 ) -> Archived:
-    """Write a model's archive into the model store, in this process, which has to have torch where its code does.
+    """Write a model's archive into the model store; its imports are looked for in the Python that serves it.
 
     Args:
         name: the model's in mardock.toml.
@@ -54,14 +54,14 @@ def archive(
         ArchiveError: see `archive.build.build`; or what a bill of materials takes is not installed.
     """
     from mardock.archive.build import build
+    from mardock.engines.native.python import python_of
     from mardock.tasks import sbom as sboms
 
     if sbom:
         sboms.check_extra()  # before any work is done
-    result = build(
-        _spec(project, name, version, compiled), project.root, project.model_store, force=force, listener=listener
-    )
-    return Archived(result.archive, result.changed, sboms.write(result.archive.path) if sbom else None)
+    spec, python = _spec(project, name, version, compiled), python_of(project)
+    result = build(spec, project.root, project.model_store, python=python, force=force, listener=listener)
+    return Archived(result.archive, result.changed, sboms.write(result.archive.path, python) if sbom else None)
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Optional
 
-from mardock import extras
-from mardock.compile.report import ALL, WINNER, CompileReport
+from mardock.compile import order
+from mardock.compile.report import ALL, SUFFIXES, WINNER, CompileReport, chosen
 from mardock.compile.tolerance import Tolerance
-from mardock.errors import ArchiveError, ConfigError, EngineNotFoundError
+from mardock.engines.native.python import python_of
+from mardock.errors import ArchiveError, ConfigError
+from mardock.interpreter import Interpreter, require
 from mardock.listener import SILENT, Listener
 from mardock.tasks import compile_sample, compiled
 from mardock.temp_folder import temp_folder
 
 if TYPE_CHECKING:
-    from mardock.compile.source import ModelSource
     from mardock.settings.project import Project
     from mardock.settings.schema import ModelSettings
 
@@ -65,17 +64,17 @@ def compile_model(
         name: the model's in mardock.toml, or what to call a module alone; that one has no `settings`.
 
     Raises:
-        EngineNotFoundError: torch is not installed here.
+        EngineNotFoundError: torch is not installed where the project is served; see also `python_of`.
         ConfigError: the model or its sample cannot be used, or there is no such candidate; see
             `compilation.compile_model`. One that was named and is not packable is no error here: nothing is saved then.
         ArchiveError: what is to be kept, or is needed meanwhile, cannot be written.
     """
-    if find_spec("torch") is None:
-        raise EngineNotFoundError("compiling needs torch, not installed here", hint=extras.how_to_add("native"))
+    python = python_of(project)
+    require(python, ["torch"], "compiling")
     candidates = _candidates(plan)
     try:
         with temp_folder(project.state, "compile-") as folder:
-            return _Compilation(project, name, settings, plan, folder, listener).run(candidates)
+            return _Compilation(project, name, settings, plan, folder, python, listener).run(candidates)
     except OSError as error:
         raise ArchiveError(
             f"cannot compile {name} in {project.state}: {error.strerror or error}", hint=f"df {project.state}"
@@ -90,12 +89,9 @@ def refusal(report: CompileReport, plan: CompilePlan) -> Optional[ConfigError]:
 
 
 def _candidates(plan: CompilePlan) -> tuple[str, ...]:
-    from mardock.compile import compilation
-    from mardock.compile.candidates import CANDIDATES
-
     named = [plan.save] if plan.save not in (None, WINNER, ALL) else []
-    candidates = compilation.chosen(plan.only, (*plan.also, *named))
-    if any(not CANDIDATES[candidate].suffix for candidate in named):
+    candidates = chosen(plan.only, (*plan.also, *named))
+    if any(candidate not in SUFFIXES for candidate in named):
         raise ConfigError(f"TorchServe loads no file of {named[0]}", hint=f"try it without --save: --only {named[0]}")
     return candidates
 
@@ -109,35 +105,46 @@ class _Compilation:
     settings: Optional[ModelSettings]
     plan: CompilePlan
     folder: Path
+    python: Interpreter
     listener: Listener
 
     def run(self, candidates: tuple[str, ...]) -> CompileReport:
-        from mardock.compile import compilation, saving
-        from mardock.compile.candidates import CANDIDATES
+        from mardock.compile import saving
 
         root, plan = self.project.root, self.plan
         sample = self._sample(self.folder / "sample")
-        source, files = self._source(self.folder / "model")
+        model, files = self._model(self.folder / "model")
         sources = compiled.digests(root, files)  # of the weights that are loaded next, not of later ones
         built = self.folder / "built"
         built.mkdir()
-        how = compilation.Plan(candidates, plan.tolerance, plan.threads, plan.rounds, plan.timeout)
-        report = compilation.compile_model(self.name, source.load, sample, how, built, self.listener)
-        if source.module_file and root in source.module_file.parents:
-            sources |= compiled.digests(root, [str(source.module_file.relative_to(root))])
-        report = report.with_sources(sources)
+        how = (candidates, plan.tolerance, plan.threads, plan.rounds, plan.timeout)
+        done = self._carried_out(order.Order(self.name, model, sample, *how, built))
+        if done.module_file and root in done.module_file.parents:
+            sources |= compiled.digests(root, [str(done.module_file.relative_to(root))])
+        report = done.report.with_sources(sources)
         kept = _kept(report, plan.save)
         if kept is None:
             return report
-        forms = [built / f"{candidate}{CANDIDATES[candidate].suffix}" for candidate in kept]
+        forms = [built / f"{candidate}{SUFFIXES[candidate]}" for candidate in kept]
         return saving.save(report, forms, compiled.folder(self.project, self.name), root)
 
-    def _sample(self, folder: Path) -> Callable[[], tuple[Any, ...]]:
-        """Return what makes the sample inputs: from the shapes given, else from what the handler leaves in `folder`."""
-        from mardock.compile import sample
+    def _carried_out(self, wanted: order.Order) -> order.Done:
+        """Compile in this process, or in one of the Python that has torch."""
+        if self.python.here:
+            return order.carry_out(wanted, self.listener)
+        from mardock.handler.child import Child
 
+        answer = self.folder / "answer"
+        with Child(order.prepare, order.work, python=self.python.program) as child:
+            code = child.run(wanted, child.mouth, answer, hear=self.listener.note)
+        if child.interrupted:
+            raise KeyboardInterrupt
+        return order.read(answer, code)
+
+    def _sample(self, folder: Path) -> order.Sample:
+        """Return the sample inputs: of the shapes given, else what the handler leaves in `folder`."""
         if self.plan.shapes:
-            return partial(sample.of_shapes, self.plan.shapes, self.plan.dtypes)
+            return order.Sample(self.plan.shapes, self.plan.dtypes)
         if self.plan.dtypes:
             raise ConfigError(
                 "--dtype without --input-shape", hint="the sample has types of its own: leave out --dtype"
@@ -147,25 +154,24 @@ class _Compilation:
                 f"there is no sample input for {self.name}", hint="give its shape: --input-shape 1x3x224x224"
             )
         folder.mkdir()
-        left = compile_sample.of_handler(self.project, self.name, self.settings, folder, self.plan.batch, self.listener)
-        return partial(sample.read, left)
+        left = compile_sample.of_handler(
+            self.project, self.name, self.settings, folder, self.plan.batch, self.python, self.listener
+        )
+        return order.Sample(file=left)
 
-    def _source(self, folder: Path) -> tuple[ModelSource, list[str]]:
+    def _model(self, folder: Path) -> tuple[order.Model, list[str]]:
         """Return how to load the model, its archive unpacked into `folder` unless it is a module, and its files."""
-        from mardock.compile.source import ModelSource
-
         root = self.project.root
         if self.plan.module is not None:
             known = compiled.sources(self.settings.archive) if self.settings else []
-            found = ModelSource(module=self.plan.module, folders=[root / "src", root])
+            found = order.Model(module=self.plan.module, folders=[root / "src", root])
             return found, [file for file in known if (root / file).exists()]
         assert self.settings is not None
         return _unpacked(root, self.settings, folder)
 
 
-def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[ModelSource, list[str]]:
+def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[order.Model, list[str]]:
     from mardock.archive import manifest
-    from mardock.compile.source import ModelSource
     from mardock.handler.worker_process import unpack
 
     spec = settings.archive
@@ -178,7 +184,7 @@ def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[ModelS
         raise ConfigError(f"there is no {spec.serialized_file} yet", hint=f"mardock train {spec.model_name}")
     unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
     model_file = folder / Path(spec.model_file).name if spec.model_file else None
-    return ModelSource(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec)
+    return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec)
 
 
 def _kept(report: CompileReport, save: Optional[str]) -> Optional[list[str]]:

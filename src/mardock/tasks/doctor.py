@@ -136,8 +136,9 @@ def _disk(visit: Visit) -> Iterator[Check]:
 @check("torch and TorchServe", engine=True)
 def _torchserve(visit: Visit) -> str:
     from mardock.engines.native.installation import find_torchserve
+    from mardock.interpreter import Here
 
-    return f"TorchServe {find_torchserve().version} and torch, for archive, compile and try"
+    return f"TorchServe {find_torchserve(Here()).version} and torch, for archive, compile and try"
 
 
 @check("server")
@@ -150,10 +151,12 @@ def _server(visit: Visit) -> str:
 @check("native engine", engine=True)
 def _native(visit: Visit) -> str:
     from mardock.engines.native.installation import find_java, find_torchserve
+    from mardock.engines.native.python import python_of
 
-    torchserve = find_torchserve()
-    java = find_java(os.environ)
-    return f"TorchServe {torchserve.version}, Java {java.version}"
+    python = python_of(visit.project)
+    torchserve = find_torchserve(python)
+    java = find_java(os.environ, python)
+    return f"TorchServe {torchserve.version}, Java {java.version}, Python {python.version} in {python.named}"
 
 
 @check("docker engine", engine=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mardock import extras, ownership
 from mardock.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from mardock.interpreter import Interpreter
 
 _SERVED_BY = ("torch", "torchserve")
 
@@ -21,17 +24,17 @@ def check_extra() -> None:
     _renderer()
 
 
-def write(archive: Path) -> Path:
+def write(archive: Path, python: Interpreter) -> Path:
     """Write the SBOM of an archive just made beside it, e.g. `mnist.cdx.json`, and return its path.
 
-    It names the torch and TorchServe of this Python, which the model was made with.
+    It names the torch and TorchServe of that Python, which the model was made with.
 
     Raises:
         ArchiveError: the archive is unsound, or the file cannot be written.
     """
     renderer = _renderer()
     target = archive.with_suffix(renderer.SUFFIX)
-    text: str = renderer.render(archive, _installed())
+    text: str = renderer.render(archive, python.versions(_SERVED_BY))
     try:
         ownership.replace(target, text.encode("utf-8"))
     except OSError as error:
@@ -56,15 +59,3 @@ def _renderer() -> Any:
         raise ArchiveError(
             "a bill of materials needs cyclonedx-python-lib, not installed here", hint=extras.how_to_add("sbom")
         ) from error
-
-
-def _installed() -> dict[str, str]:
-    from importlib import metadata  # a tenth of a command's start-up
-
-    found = {}
-    for name in _SERVED_BY:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

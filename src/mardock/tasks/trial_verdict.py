@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from mardock.errors import MardockError, ServingError, WorkerFailedError
+from mardock.errors import EngineNotFoundError, MardockError, ServingError, WorkerFailedError
 from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:
@@ -20,9 +20,16 @@ def failure(project: Project, name: str, trial: Trial, *, batched: bool) -> Opti
         batched: whether it is served more than one request at once.
 
     Returns:
-        a WorkerFailedError when it does not load; a ServingError when it raises, or TorchServe would refuse what it
-        returns.
+        an EngineNotFoundError where torch or TorchServe is broken; a WorkerFailedError when it does not load; a
+        ServingError when it raises, or TorchServe would refuse what it returns.
     """
+    if trial.raised and trial.raised.stage == "import":
+        last = trial.raised.traceback.rstrip().rpartition("\n")[2]
+        return EngineNotFoundError(
+            f"torch and TorchServe cannot be imported where {name} is served: {last}",
+            details=trial.raised.traceback,
+            hint="install them anew there: mardock doctor names that Python",
+        )
     if trial.raised:
         return _raised(project, name, trial.raised)
     runs = [*trial.singles, *([trial.batch] if trial.batch and batched else [])]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock import extras
-from mardock.errors import EngineNotFoundError, ServingError
+from mardock.engines.native.python import python_of
+from mardock.errors import ServingError
 from mardock.handler import golden, trial
 from mardock.handler.child import Child
+from mardock.interpreter import require
 from mardock.tasks import samples, trial_plan, trial_verdict
 
 if TYPE_CHECKING:
@@ -109,11 +109,14 @@ def try_model(
         against_golden: read the expected answers.
 
     Raises:
-        EngineNotFoundError: torch or TorchServe is not installed here.
+        EngineNotFoundError: torch or TorchServe is not installed where the project is served; see also `python_of`.
         ConfigError: there is nothing to send, or no answers are expected; see also `trial_plan.plan`.
         ArchiveError: its model-config.yaml is unfit.
     """
-    _require_torchserve()
+    python = python_of(project)
+    require(python, ("torch", "ts"), "a handler")
+    if not python.here:
+        child.move_to(python.program)
     expected = golden.load(golden_file(project, name)) if against_golden else None
     requests = _requests(project, _files(project, name, files, expected), content_type, expected)
     settings = project.settings.models[name]
@@ -130,14 +133,6 @@ def _carry_out(child: Child, spec: TrialSpec, state: Path) -> Trial:
     with temp_folder(state, "try-") as folder:
         kept = TrialFolder(folder)
         return kept.conclude(spec, child.run(spec, kept))
-
-
-def _require_torchserve() -> None:
-    missing = [package for package in ("torch", "ts") if find_spec(package) is None]
-    if missing:
-        raise EngineNotFoundError(
-            f"a handler needs {' and '.join(missing)}, not installed here", hint=extras.how_to_add("native")
-        )
 
 
 def _files(project: Project, name: str, given: Sequence[Path], expected: Optional[Golden]) -> list[Path]:

@@ -10,13 +10,14 @@ import pytest
 from tests.support.full_disk import one_mebibyte_for
 
 from mardock.compile.candidates import CANDIDATES
-from mardock.compile.compilation import chosen, with_times
+from mardock.compile.compilation import with_times
 from mardock.compile.report import (
     CANDIDATE_NAMES,
     OTHER_NUMERICS,
     VERIFIED,
     CandidateReport,
     CompileReport,
+    chosen,
     read_report,
 )
 from mardock.compile.saving import save, sha256

@@ -20,6 +20,7 @@ from mardock.engines.native.installation import Java, find_java
 from mardock.engines.native.state import Home, Server, place
 from mardock.engines.threads import Threads
 from mardock.errors import ConfigError, EngineError, EngineNotFoundError
+from mardock.interpreter import Here, facts
 from mardock.settings.project import Project
 
 SERVER = Server(
@@ -36,6 +37,8 @@ SERVER = Server(
     jvm_options=[],
     jar="jar",
     torchserve="0.12.0",
+    python="/env/bin/python",
+    python_version="3.12.1",
     class_archive="archive",
     place=place(),
     threads=Threads(1, 2),
@@ -55,7 +58,7 @@ def fake_java(home: Path, script: str) -> dict[str, str]:
 )
 def test_java_home_comes_first(tmp_path: Path, printed: str, version: str) -> None:
     environ = fake_java(tmp_path, f"echo 'openjdk version \"{printed}\"' >&2")
-    found = find_java(environ)
+    found = find_java(environ, Here())
     assert (found.program, found.version) == (tmp_path / "bin" / "java", version)
 
 
@@ -63,24 +66,24 @@ def test_java_home_comes_first(tmp_path: Path, printed: str, version: str) -> No
 def test_a_java_too_old_is_refused_with_its_version(tmp_path: Path, printed: str) -> None:
     environ = fake_java(tmp_path, f"echo 'java version \"{printed}\"' >&2")
     with pytest.raises(EngineNotFoundError, match=f"Java 11 or newer; JAVA_HOME .* has {printed}"):
-        find_java(environ)
+        find_java(environ, Here())
 
 
 @pytest.mark.parametrize("script", ["exit 127", "echo hello"])
 def test_a_java_that_does_not_run_is_refused(tmp_path: Path, script: str) -> None:
     with pytest.raises(EngineNotFoundError, match="does not run"):
-        find_java(fake_java(tmp_path, script))
+        find_java(fake_java(tmp_path, script), Here())
 
 
 def test_a_java_home_that_points_nowhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineNotFoundError, match="where there is no bin/java"):
-        find_java({"JAVA_HOME": str(tmp_path)})
+        find_java({"JAVA_HOME": str(tmp_path)}, Here())
 
 
 def test_without_any_java_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "find_spec", lambda name: None)
+    monkeypatch.setattr(facts, "where", lambda module: None)
     with pytest.raises(EngineNotFoundError) as refused:
-        find_java({"PATH": str(tmp_path)})
+        find_java({"PATH": str(tmp_path)}, Here())
     assert str(refused.value.hint).startswith(extras.how_to_add("native"))
 
 
@@ -89,15 +92,15 @@ def test_torchserve_is_found_where_it_would_be_imported_from(tmp_path: Path, mon
     for name in ("ts", "torch"):
         monkeypatch.delitem(sys.modules, name, raising=False)  # another test may have imported it
     with pytest.raises(EngineNotFoundError, match="not installed"):
-        installation.find_torchserve()
+        installation.find_torchserve(Here())
     (tmp_path / "ts" / "frontend").mkdir(parents=True)
     (tmp_path / "ts" / "__init__.py").write_text("raise AssertionError('imported')")
     (tmp_path / "ts" / "version.txt").write_text("0.12.0\n")
     (tmp_path / "ts" / "frontend" / "model-server.jar").touch()
     with pytest.raises(EngineNotFoundError, match="without torch"):
-        installation.find_torchserve()
+        installation.find_torchserve(Here())
     (tmp_path / "torch").mkdir()
-    found = installation.find_torchserve()
+    found = installation.find_torchserve(Here())
     assert (found.home, found.version) == (tmp_path, "0.12.0")
 
 
@@ -123,11 +126,11 @@ def test_the_projects_configuration_is_kept_but_for_what_is_native(project: Proj
 def test_the_environment_is_the_callers_without_what_wins_over_the_configuration(project: Project) -> None:
     home = Home(project.state)
     environ = {"PYTHONPATH": "/p", "TS_CONFIG_FILE": "/x", "TEMP": "/shared", "LANG": "C", "PATH": "/bin"}
-    found = launch.environment(project, home, environ)
+    found = launch.environment(project, home, environ, Path("/env/bin/python"))
     assert "TS_CONFIG_FILE" not in found
     assert (found["PYTHONPATH"], found["TEMP"], found["LC_ALL"]) == ("/p", str(home.temp), "C.UTF-8")
-    assert found["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
-    assert "LC_ALL" not in launch.environment(project, home, {"LANG": "en_US.UTF-8"})
+    assert found["PATH"].split(os.pathsep)[0] == "/env/bin"
+    assert "LC_ALL" not in launch.environment(project, home, {"LANG": "en_US.UTF-8"}, Path("/env/bin/python"))
 
 
 def test_the_users_garbage_collector_replaces_ours() -> None:

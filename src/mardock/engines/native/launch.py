@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,17 +53,19 @@ def urls(machine: Machine) -> dict[str, str]:
     }
 
 
-def environment(project: Project, home: Home, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the server's environment: the caller's, without the variables TorchServe would let win over its file."""
+def environment(project: Project, home: Home, environ: Mapping[str, str], python: Path) -> dict[str, str]:
+    """Return the server's environment: the caller's, without the variables TorchServe would let win over its file.
+
+    Args:
+        python: what serves; its programs come first.
+    """
     kept = {name: value for name, value in environ.items() if not name.startswith("TS_")}
     encoding = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
     if not encoding.upper().replace("-", "").endswith("UTF8"):
         kept["LC_ALL"] = "C.UTF-8"  # else the JVM cannot open a path that is not ASCII
     return {
         **kept,
-        "PATH": os.pathsep.join(
-            [str(Path(sys.executable).parent), environ.get("PATH", os.defpath), str(home.programs)]
-        ),
+        "PATH": os.pathsep.join([str(python.parent), environ.get("PATH", os.defpath), str(home.programs)]),
         "TMPDIR": str(home.temp),
         "TEMP": str(home.temp),
         "LOG_LOCATION": str(project.logs),

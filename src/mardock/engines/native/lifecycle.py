@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import os
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Optional
@@ -17,6 +16,7 @@ from mardock.engines import allocator, config_properties, log_files, warm
 from mardock.engines.native import class_archive, launch, leftovers
 from mardock.engines.native.installation import find_java, find_torchserve
 from mardock.engines.native.preflight import check_folder, check_ports
+from mardock.engines.native.python import is_named, python_of, same
 from mardock.engines.native.state import Home, Server, place
 from mardock.engines.threads import shared_out, usable_cores
 from mardock.errors import EngineError, EngineStartError
@@ -67,6 +67,8 @@ def join(server: Server, project: Project, home: Home, deadline: float) -> None:
     differing = sorted(key for key in {*wanted, *given} if wanted.get(key) != given.get(key))
     if project.settings.machine.threads_per_worker not in (None, server.threads.per_worker):
         differing.append("threads_per_worker")
+    if is_named(project.settings) and not same(python_of(project).program, Path(server.python)):
+        differing.append("its Python")
     if differing:
         raise EngineError(
             f"TorchServe already runs for this project (pid {server.pid}) with other settings: {', '.join(differing)}",
@@ -102,19 +104,20 @@ def discard(home: Home) -> None:
 
 
 def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
-    torchserve = find_torchserve()
+    serving = python_of(project)
+    torchserve = find_torchserve(serving)
     home.make()
     launch.provide_kill(home)
     threads = shared_out(project.settings, usable_cores())
     env = {
-        **launch.environment(project, home, os.environ),
+        **launch.environment(project, home, os.environ, serving.program),
         **threads.environment(),
         **allocator.environment(os.environ),
     }
-    python = Path(sys.executable)
+    python = serving.program
     if project.settings.machine.fast_workers:
-        python = warm.ensure(home.path, sys.executable, env=env)  # first, for importing torch takes longest
-    java = find_java(os.environ)
+        python = warm.ensure(home.path, str(python), env=env)  # first, for importing torch takes longest
+    java = find_java(os.environ, serving)
     home.config.write_text(config_properties.render(config), encoding="ascii")
     home.console.unlink(missing_ok=True)
     options = launch.jvm_options(config)
@@ -134,9 +137,11 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
         jvm_options=options,
         jar=str(torchserve.jar),
         torchserve=torchserve.version,
+        python=str(serving.program),
+        python_version=serving.version,
         class_archive=str(archive),
         place=place(),
-        threads=dataclasses.replace(threads, per_model=python != Path(sys.executable)),
+        threads=dataclasses.replace(threads, per_model=python != serving.program),
     )
 
 

@@ -33,7 +33,7 @@ class Server:
         inference_url, management_url, metrics_url: where its APIs listen.
         grpc_inference_port, grpc_management_port: where its gRPC APIs listen, on 127.0.0.1.
         token_auth: whether it asks for the tokens of its key file.
-        java, java_version, jvm_options, jar, torchserve: what it runs on.
+        java, java_version, jvm_options, jar, torchserve, python, python_version: what it runs on.
         class_archive: where the JVM's class archive belongs.
         place: where its pid counts, as `place` says.
         threads: what its workers compute with.
@@ -52,6 +52,8 @@ class Server:
     jvm_options: list[str]
     jar: str
     torchserve: str
+    python: str
+    python_version: str
     class_archive: str
     place: str
     threads: Threads

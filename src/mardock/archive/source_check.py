@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 
-from mardock import extras
 from mardock.errors import ArchiveError
 
-_Import = Union[ast.Import, ast.ImportFrom]
 _ClassOrFunction = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -74,30 +70,6 @@ def check_model_file(source: Source) -> None:
     _only_class(source, "model", "that makes the model")
 
 
-def check_imports(sources: Iterable[Source], members: Collection[str], requirements: Optional[Path]) -> None:
-    """Check that every import a worker runs while loading `sources` can be found.
-
-    An import counts as found among `members`, in this Python, or when `requirements` lists something that is not
-    installed here and so may bring it. Imports inside functions or under `if` and `try` may never run: they pass.
-
-    Raises:
-        ArchiveError: one cannot; the first is the message, all are the details.
-    """
-    local = {re.split(r"[/.]", name)[0] for name in members}
-    faults = []
-    for source in sources:
-        for statement in _imports(source.tree.body):
-            where = f"{source.label}:{statement.lineno}"
-            if isinstance(statement, ast.ImportFrom) and statement.level:
-                faults.append(f"{where}: TorchServe loads this file as no part of a package: relative imports fail")
-                continue
-            for module in _modules(statement):
-                if module not in local and not _is_importable(module):
-                    faults.append(f"{where}: no module named {module!r}")
-    if faults and not (requirements and _brings_packages(requirements)):
-        raise ArchiveError(faults[0], details="\n".join(faults), hint=_mend())
-
-
 def _check_stem(label: str) -> None:
     if "." in Path(label).stem:
         raise ArchiveError(f"{label}: TorchServe cannot import a file with a second '.' in its name", hint="rename it")
@@ -111,7 +83,7 @@ def _only_class(source: Source, role: str, purpose: str) -> ast.ClassDef:
         found = ", ".join(f"{name} (line {node.lineno})" for name, node in classes.items())
         raise ArchiveError(
             f"{source.label} defines {len(classes)} classes, TorchServe wants exactly one: {found}",
-            hint=f"move all but the {role} into a file of their own, list it in extra_files and import it",
+            hint=f"move all but the {role} into a file of their own, name it in code and import it",
         )
     return next(iter(classes.values()))
 
@@ -137,46 +109,3 @@ def _bound_names(body: list[ast.stmt]) -> Iterator[str]:
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-
-
-def _imports(body: list[ast.stmt]) -> Iterator[_Import]:
-    """The imports that must succeed for the module to load: a `try` may be there to survive their failing."""
-    for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-        elif isinstance(node, (ast.ClassDef, ast.With)) or (isinstance(node, ast.Try) and not node.handlers):
-            yield from _imports(node.body)
-
-
-def _modules(statement: _Import) -> list[str]:
-    names = [statement.module or ""] if isinstance(statement, ast.ImportFrom) else [a.name for a in statement.names]
-    return [name.partition(".")[0] for name in names]
-
-
-def _is_importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:  # loaded, but by hand and without a spec, e.g. __main__
-        return True
-
-
-def _mend() -> str:
-    if _is_importable("torch"):
-        return "add the file to extra_files or the package to requirements_file"
-    return f"archive it where torch is: --engine docker, or {extras.how_to_add('native')}"
-
-
-def _brings_packages(requirements: Path) -> bool:
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    return any(line and not _is_installed(line) for line in lines)
-
-
-def _is_installed(requirement: str) -> bool:
-    """Whether a line of a requirements file names a package this Python has; options and URLs are taken for no."""
-    import importlib.metadata  # a tenth of the CLI's start-up
-
-    name = re.match(r"[A-Za-z0-9][A-Za-z0-9._\-]*(?=\s*(\[|[<>=!~;]|$))", requirement)
-    try:
-        return name is not None and importlib.metadata.distribution(name.group()) is not None
-    except importlib.metadata.PackageNotFoundError:
-        return False

@@ -26,7 +26,7 @@ _THEN = {
 }
 _FIXES = {
     Fix.ADD_PACKAGE: "add {module} to the model's requirements_file and serve with install_py_dep_per_model=true;"
-    " a module of your own belongs in extra_files",
+    ' one of your own belongs in code: code = ["path/to/{module}"]',
     Fix.ADD_FILE: "add {file} to the model's extra_files, and open it below context.system_properties['model_dir']",
     Fix.MATCH_TORCHVISION: "torchvision belongs to another torch than the server's: install the two that were released"
     " together",

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,10 @@ def _refusal(spec: ArchiveSpec, root: Path) -> ConfigError:
     with pytest.raises(ConfigError) as refused:
         spec.resolve(root)
     return refused.value
+
+
+def _given(field: str, value: object) -> dict[str, Any]:
+    return {field: value}
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def test_what_no_worker_could_import_is_refused(project: Path, bare: ArchiveSpec
 @pytest.mark.parametrize("field", ["handler", "model_file"])
 def test_a_handler_or_a_model_file_that_hides_a_module_is_refused(project: Path, bare: ArchiveSpec, field: str) -> None:
     _write(project, "code/types.py")
-    refused = _refusal(replace(bare, **{field: "code/types.py"}), project)
+    refused = _refusal(replace(bare, **_given(field, "code/types.py")), project)
     assert f"{field}: types.py has the name of 'types'" in refused.message
     assert "rename it, or change [models.mnist.archive]" in (refused.hint or "")
 
@@ -144,7 +149,7 @@ def test_what_is_ignored_is_told_with_its_pattern(project: Path, bare: ArchiveSp
 def test_a_folder_that_is_named_is_never_left_out_in_silence(project: Path, bare: ArchiveSpec, field: str) -> None:
     _write(project, "build/mylib/a.py")
     (project / ".mardockignore").write_text("build/\n")
-    refused = _refusal(replace(bare, **{field: ("build/mylib",)}), project)
+    refused = _refusal(replace(bare, **_given(field, ("build/mylib",))), project)
     assert f"{field}: there is nothing in build/mylib that is not ignored (.mardockignore:1: build/)" in refused.message
 
 

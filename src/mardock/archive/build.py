@@ -84,7 +84,10 @@ def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...], root: Path) -
     Raises:
         ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
     """
-    return loaded_code.read(spec, {source.name: source.path for source in sources}, spec.python_sources(root))
+    paths = {source.name: source.path for source in sources}
+    loaded = loaded_code.read(spec, paths, spec.python_sources(root))
+    loaded_code.check(spec, loaded)
+    return loaded
 
 
 def check_imports(

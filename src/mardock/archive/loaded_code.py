@@ -34,41 +34,53 @@ class Import(NamedTuple):
 
 
 def read(spec: ArchiveSpec, members: Mapping[str, Path], labels: Mapping[str, str]) -> dict[str, Source]:
-    """Parse that code, by its member's name, and check the handler and the model file.
+    """Parse that code, by its member's name.
 
     Args:
         members: where each member lies.
         labels: what the user knows each Python member by.
 
     Raises:
-        ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
+        ArchiveError: a syntax error, with `file:line`.
     """
-    model_file = Path(spec.model_file).name if spec.model_file else None
     found: dict[str, Source] = {}
-    waiting = [name for name in (spec.handler_member, model_file) if name is not None]
+    waiting = [name for name in (spec.handler_member, _model_file(spec)) if name is not None]
     while waiting:
         name = waiting.pop(0)
-        if name in found:
-            continue
-        found[name] = source_check.parse(members[name], labels.get(name, name))
-        if name == spec.handler_member:
-            source_check.check_handler(found[name], spec.handler_function)
-        if name == model_file:
-            source_check.check_model_file(found[name])
-        for wanted in imports(found[name], name):
-            waiting += files(wanted, members)
+        if name not in found:
+            found[name] = source_check.parse(members[name], labels.get(name, name))
+            for wanted in imports(found[name], name):
+                waiting += files(wanted, members)
     return found
 
 
-def check_all(spec: ArchiveSpec, members: Mapping[str, Path], labels: Mapping[str, str]) -> None:
-    """Check that code as `read` does, and parse the other modules too: a request may import them.
+def read_all(spec: ArchiveSpec, members: Mapping[str, Path], labels: Mapping[str, str]) -> dict[str, Source]:
+    """Parse that code and the other modules of an archive, which a request may import; as `read` otherwise.
 
     What a package of `code` holds besides may be no code, such as templates of it.
     """
-    loaded = read(spec, members, labels)
+    found = read(spec, members, labels)
     for name in members:
-        if name.endswith(".py") and name not in loaded and not spec.is_packaged(name):
-            source_check.parse(members[name], labels.get(name, name))
+        if name.endswith(".py") and name not in found and not spec.is_packaged(name):
+            found[name] = source_check.parse(members[name], labels.get(name, name))
+    return found
+
+
+def check(spec: ArchiveSpec, sources: Mapping[str, Source]) -> None:
+    """Check that TorchServe can use the handler and the model file.
+
+    Raises:
+        ArchiveError: it cannot.
+    """
+    model_file = _model_file(spec)
+    if spec.handler_member is not None:
+        source_check.check_handler(sources[spec.handler_member], spec.handler_function)
+    if model_file is not None:
+        source_check.check_model_file(sources[model_file])
+
+
+def _model_file(spec: ArchiveSpec) -> Optional[str]:
+    return Path(spec.model_file).name if spec.model_file else None
 
 
 def imports(source: Source, member: str) -> Iterator[Import]:

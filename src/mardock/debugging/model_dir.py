@@ -70,7 +70,7 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
     """
     members = plan.spec.resolve(root)
     python = plan.spec.python_sources(root)
-    loaded_code.check_all(plan.spec, {member.name: member.path for member in members}, python)
+    loaded_code.read_all(plan.spec, {member.name: member.path for member in members}, python)
     base = plan.root or Path(SOURCES)
     texts = _texts(plan, root, {name: str(base / path) for name, path in python.items()})
     directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)

@@ -81,7 +81,7 @@ def check_code(directory: Directory, root: Path) -> None:
     real_root = Path(os.path.realpath(root))
     laid_out = {name: directory.path / name for name in snapshot.members}
     labels = {name: os.path.relpath(member.path, real_root) for name, member in snapshot.members.items()}
-    loaded_code.check_all(spec, laid_out, labels)
+    loaded_code.check(spec, loaded_code.read_all(spec, laid_out, labels))
 
 
 def _unchanged(snapshot: Snapshot, before: Directory) -> Iterator[str]:

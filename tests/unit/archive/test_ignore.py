@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path, PurePath
 
 import pytest
@@ -105,3 +107,24 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_a_pattern(tmp_pa
     rule = ignore.of_project(tmp_path)
     assert rule.reason(PurePath("a.log"), is_folder=False)
     assert rule.reason(PurePath("a.txt"), is_folder=False)
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_pathspec_is_imported_only_for_a_project_that_has_such_a_file(tmp_path: Path, has_file: bool) -> None:
+    if has_file:
+        (tmp_path / ".mardockignore").write_text("*.log\n")
+    code = (
+        "import sys; from pathlib import Path; from mardock.archive import ignore\n"
+        "ignore.of_project(Path(sys.argv[1])).reason(Path('a.py'), is_folder=False)\n"
+        "print('pathspec' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(has_file)
+
+
+def test_without_pathspec_the_hint_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pathspec", None)  # Python's own way to say that it cannot be imported
+    with pytest.raises(ConfigError, match="pathspec, which is not installed") as refused:
+        _rule(tmp_path, "*.log\n")
+    assert refused.value.hint
+    assert ignore.of_project_or_built_in(tmp_path) == BUILT_IN

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import manifest, source_check
+from mardock.archive import import_check, loaded_code, manifest
+from mardock.archive.import_check import Finding
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
@@ -76,7 +78,8 @@ def _build(
     lock_timeout: float,
 ) -> ArchiveResult:
     sources = spec.resolve(root)
-    check_imports(spec, sources, check_code(spec, sources), python)
+    for found in check_imports(spec, sources, check_code(spec, sources, root), root, python):
+        listener.warn(f"{found.text}; {found.hint}")
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -85,36 +88,32 @@ def _build(
     return ArchiveResult(read(target, verify=False), changed)
 
 
-def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Source]:
-    """Find what is wrong in a model's code before TorchServe would, and return the handler and the model parsed.
+def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...], root: Path) -> dict[str, Source]:
+    """Find what is wrong in a model's code before TorchServe would, and return what it loads, by its member's name.
 
     Raises:
         ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
     """
     paths = {source.name: source.path for source in sources}
-    parsed = []
-    if spec.handler_file is not None:
-        handler = source_check.parse(paths[Path(spec.handler_file).name], spec.handler_file)
-        source_check.check_handler(handler, spec.handler_function)
-        parsed.append(handler)
-    if spec.model_file is not None:
-        model = source_check.parse(paths[Path(spec.model_file).name], spec.model_file)
-        source_check.check_model_file(model)
-        parsed.append(model)
-    return parsed
+    loaded = loaded_code.read(spec, paths, spec.python_sources(root))
+    loaded_code.check(spec, loaded)
+    return loaded
 
 
 def check_imports(
-    spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source], python: Interpreter
-) -> None:
+    spec: ArchiveSpec, sources: tuple[SourceFile, ...], loaded: Mapping[str, Source], root: Path, python: Interpreter
+) -> list[Finding]:
     """Find imports that fail in a Python; it tells about the server's only where both are the same.
 
+    Returns:
+        Those that work on this machine alone.
+
     Raises:
-        ArchiveError: one does.
+        ArchiveError: one fails.
     """
     paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
-    source_check.check_imports(parsed, paths, requirements, python)
+    return import_check.check(spec, loaded, paths, root, python, requirements)
 
 
 def _check_replaceable(target: Path, model_name: str, force: bool) -> None:

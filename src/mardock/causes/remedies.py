@@ -15,6 +15,7 @@ class Fix(Enum):
     """An edit that helps; `words` says each in a sentence."""
 
     ADD_PACKAGE = "add package"
+    NAME_PACKAGE = "name package"
     ADD_FILE = "add file"
     MATCH_TORCHVISION = "match torchvision"
     MATCH_MODEL_FILE = "match model_file"
@@ -56,6 +57,7 @@ _BY_REASON = {
 }
 # One row per cause: what the exception's or TorchServe's text holds, and the edit that helps.
 _BY_TEXT = (
+    (r"ImportError: attempted relative import (with no known parent|beyond top-level) package", Fix.NAME_PACKAGE),
     (r"ModuleNotFoundError: No module named '(?P<module>[^'.]+)", Fix.ADD_PACKAGE),
     (r"operator torchvision::\w+ does not exist", Fix.MATCH_TORCHVISION),
     (

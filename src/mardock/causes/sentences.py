@@ -26,7 +26,9 @@ _THEN = {
 }
 _FIXES = {
     Fix.ADD_PACKAGE: "add {module} to the model's requirements_file and serve with install_py_dep_per_model=true;"
-    " a module of your own belongs in extra_files",
+    ' one of your own belongs in code: code = ["path/to/{module}"]',
+    Fix.NAME_PACKAGE: "TorchServe loads the handler as no part of a package, unless code names the package it lies in:"
+    ' code = ["path/to/package"] serves it as package.handler',
     Fix.ADD_FILE: "add {file} to the model's extra_files, and open it below context.system_properties['model_dir']",
     Fix.MATCH_TORCHVISION: "torchvision belongs to another torch than the server's: install the two that were released"
     " together",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mardock import process
+from mardock.archive import ignore
 from mardock.errors import DeployError, EngineNotFoundError
 
 COMMIT_TAG = "mardock_commit"
@@ -20,7 +21,7 @@ class Provenance:
 
     Attributes:
         commit: 40 hex digits.
-        changed: paths relative to the project's folder; files git ignores are not among them.
+        changed: paths relative to the project's folder; files git ignores, or editors leave, are not among them.
     """
 
     commit: str
@@ -61,7 +62,13 @@ def of(root: Path) -> Provenance:
     commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
     listing = _git(root, "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", ".")
     prefix = _git(root, "rev-parse", "--show-prefix").rstrip("\n")
-    return Provenance(commit, tuple(entry[3:][len(prefix) :] for entry in listing.split("\0") if entry))
+    changed = (entry for entry in listing.split("\0") if entry and not _is_left_behind(entry))
+    return Provenance(commit, tuple(entry[3:][len(prefix) :] for entry in changed))
+
+
+def _is_left_behind(entry: str) -> bool:
+    """Say whether an entry of git's status is a new file that an editor left, and no archive holds."""
+    return entry.startswith("??") and ignore.BUILT_IN.reason(PurePath(entry[3:]), is_folder=False) is not None
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -45,7 +45,9 @@ class Project:
         path = self.root / model.sample if model.sample else None
         if path is None or not path.is_dir():
             return path if path is not None and path.is_file() else None
-        return min((file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")), default=None)
+        from mardock.archive.ignore import is_left_behind
+
+        return min((file for file in path.iterdir() if file.is_file() and not is_left_behind(file)), default=None)
 
     @cached_property
     def settings(self) -> Settings:

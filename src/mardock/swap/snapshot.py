@@ -7,11 +7,13 @@ import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock.archive import ignore
+from mardock.archive.ignore import IGNORE_FILE, IgnoreRule
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -78,6 +80,8 @@ class Scope:
         files: its own, there or not.
         trees: folders that are its own with all they hold.
         patterns: globs, absolute, that match more of its own.
+        root: the project's folder.
+        rule: what is ignored of what trees and patterns hold.
         above: the folders all of those lie in, up to the project's root.
         folders: which to watch, each without what is below it.
     """
@@ -85,16 +89,18 @@ class Scope:
     files: frozenset[Path]
     trees: frozenset[Path]
     patterns: frozenset[str]
+    root: Path
+    rule: IgnoreRule
     above: frozenset[Path]
     folders: frozenset[Path]
 
     def holds(self, path: Path) -> bool:
         """Say whether a path is one of the model's own."""
-        return (
-            path in self.files
-            or any(tree == path or tree in path.parents for tree in self.trees)
-            or any(fnmatch.fnmatch(str(path), pattern) for pattern in self.patterns)
-        )
+        if path in self.files or path in self.trees:
+            return True
+        named = [len(tree.parts) for tree in self.trees if tree in path.parents]
+        named += [len(Path(glob).parts) - 1 for glob in self.patterns if fnmatch.fnmatch(str(path), glob)]
+        return bool(named) and not _is_left_out(path, self.root, max(named), self.rule)
 
     def stamps(self) -> dict[Path, tuple[int, int, int]]:
         """Return modification time, size and inode of every one of the model's own files that is there."""
@@ -111,17 +117,34 @@ class Scope:
 def scope(settings: ModelSettings, root: Path) -> Scope:
     """Return where to look; works while files are missing, and then finds them when they come back."""
     spec = settings.archive
+    rule = ignore.of_project_or_built_in(root)
     named = (spec.handler_file, spec.model_file, spec.serialized_file, spec.requirements_file, spec.config_file)
+    entries = (*spec.code, *spec.extra_files)
     globs = [entry for entry in spec.extra_files if glob.has_magic(entry)]
-    paths = {root / name for name in (PROJECT_FILE, *named, *spec.extra_files) if name and name not in globs}
+    paths = {root / name for name in (PROJECT_FILE, IGNORE_FILE, *named, *entries) if name and name not in globs}
     paths |= {Path(os.path.realpath(path)) for path in paths}  # an editor may write through a symlink
     trees = {path for path in paths if path.is_dir()}
     patterns = {os.path.join(glob.escape(str(root)), entry) for entry in globs}  # noqa: PTH118 a pattern is no path
     below = trees | {root / entry[: _magic_at(entry)].rpartition("/")[0] for entry in globs}
-    inside = {Path(folder) for top in below for folder, _, _ in os.walk(top)}
+    inside = {folder for top in below for folder in _folders(top, root, rule)}
     folders = {_existing(folder) for folder in inside | below | {path.parent for path in paths}}
     above = {folder for path in paths | below for folder in path.parents if root in folder.parents}
-    return Scope(frozenset(paths - trees), frozenset(trees), frozenset(patterns), frozenset(above), frozenset(folders))
+    own = (frozenset(paths - trees), frozenset(trees), frozenset(patterns))
+    return Scope(*own, root, rule, frozenset(above), frozenset(folders))
+
+
+def _folders(top: Path, root: Path, rule: IgnoreRule) -> Iterator[Path]:
+    """Yield a folder and those in it, but for what is ignored: a repository's or a cache's take one watch each."""
+    for folder, names, _ in os.walk(top):
+        here = Path(folder)
+        yield here
+        names[:] = [name for name in names if not _is_left_out(here / name, root, len(here.parts), rule)]
+
+
+def _is_left_out(path: Path, root: Path, named: int, rule: IgnoreRule) -> bool:
+    """Say whether a rule leaves out a path, of whose parts that many are named or known to be kept."""
+    relative = Path(os.path.relpath(path, root))
+    return rule.leaves_out(relative, len(relative.parts) - (len(path.parts) - named), is_folder=path.is_dir())
 
 
 def _magic_at(entry: str) -> int:

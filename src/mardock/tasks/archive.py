@@ -11,6 +11,7 @@ from mardock.errors import ConfigError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
+    from mardock.archive.members import Ignored, SourceFile
     from mardock.archive.read import ModelArchive
     from mardock.archive.spec import ArchiveSpec
     from mardock.settings.project import Project
@@ -28,6 +29,25 @@ class Archived:
     archive: ModelArchive
     changed: bool
     sbom: Optional[Path] = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an archive would hold, and what would be left out of it.
+
+    Attributes:
+        members: each file, but for the manifest, which is made.
+    """
+
+    spec: ArchiveSpec
+    members: tuple[SourceFile, ...]
+    ignored: tuple[Ignored, ...]
+
+
+def preview(project: Project, name: str, *, version: Optional[str] = None, compiled: Optional[str] = None) -> Preview:
+    """Say what `archive` would put into a model's archive, for the same arguments; raises ConfigError like it."""
+    spec = _spec(project, name, version, compiled)
+    return Preview(spec, *spec.look(project.root))
 
 
 def archive(

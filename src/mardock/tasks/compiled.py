@@ -38,9 +38,12 @@ def digests(root: Path, files: Sequence[str]) -> dict[str, str]:
         raise ConfigError(f"cannot read {error.filename}: {error.strerror}", hint="train the model first") from error
 
 
-def sources(spec: ArchiveSpec) -> list[str]:
-    """Return the files a model is made from."""
-    return [file for file in (spec.model_file, spec.serialized_file) if file is not None]
+def sources(spec: ArchiveSpec, root: Path) -> list[str]:
+    """Return the files a model is made from: its class, what that may import, and its weights."""
+    own = [file for file in (spec.model_file, spec.serialized_file) if file is not None]
+    modules = spec.python_sources(root) if spec.model_file and spec.code else {}
+    packaged = [path for name, path in modules.items() if spec.is_packaged(name) and name != spec.handler_member]
+    return [*own, *(path for path in packaged if path not in own)]
 
 
 def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock.archive.ignore import is_left_behind
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _files(path: Path) -> list[Path]:
         if not path.exists():
             raise ConfigError(f"there is no file {path}", hint="check its path")
         return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in path.iterdir() if file.is_file() and not is_left_behind(file))
     if not files:
         raise ConfigError(f"there are no files in {path}", hint="name a folder of samples")
     return files

@@ -39,6 +39,15 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
         ("OSError: [Errno 28] No space left on device: '/tmp/x'", "free some space"),
         ("OSError: [Errno 122] Disk quota exceeded", "free some space"),
         ("ModuleNotFoundError: No module named 'cv2.gapi'", "add cv2 to the model's requirements_file"),
+        (
+            "ModuleNotFoundError: No module named 'mylib.net'",
+            'one of your own belongs in code: code = ["path/to/mylib"]',
+        ),
+        (
+            "ImportError: attempted relative import with no known parent package\n\n"
+            "ModuleNotFoundError: No module named 'ts.torch_handler.handler'",
+            'code = ["path/to/package"] serves it as package.handler',
+        ),
     ],
 )
 def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:

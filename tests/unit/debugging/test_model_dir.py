@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -90,6 +91,22 @@ def test_code_has_the_projects_path_and_modules_their_own(root: Path, folder: Pa
         assert module.where.__code__.co_filename == str(base / source)
         assert Path(base / source).is_file()
         assert Path(module.where()).parent in (folder, folder / "debug_inner")
+
+
+@pytest.mark.usefixtures("imported")
+def test_a_handler_of_a_package_is_imported_as_its_part_and_has_the_projects_path(root: Path, folder: Path) -> None:
+    (root / "served" / "debug_me.py").write_text("from .words import word\ndef where():\n    return word\n")
+    (root / "served" / "words.py").write_text("word = 1\n")
+    (root / "served" / "template.py").write_text("this is {{ no }} Python\n")
+    packaged = dataclasses.replace(SPEC, code=("served",))
+    model_dir.lay_out(plan(packaged, seen=root), root, folder)
+    settings = json.loads((folder / SETTINGS).read_text())
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, Sources(folder, settings["sources"]))
+    module = importlib.import_module(settings["handler"])
+    assert module.__name__ == "served.debug_me"
+    assert module.where() == 1
+    assert module.where.__code__.co_filename == str(root / "served" / "debug_me.py")
 
 
 def test_one_of_torchserves_own_handlers_is_named_in_full(root: Path, folder: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import console, context, panels
 from mardock.cli.candidate_option import NamesCandidate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mardock.tasks.archive import Preview
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +34,9 @@ def archive(
     sbom: Annotated[
         bool, typer.Option("--sbom", help="Also write what is in it beside it, as CycloneDX JSON (MODEL.cdx.json).")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing: show what goes in, and what is ignored by which pattern.")
+    ] = False,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:
@@ -37,6 +45,9 @@ def archive(
 
     project = context.project(engine=engine)
     name, settings = project.settings.model(model)
+    if dry_run:
+        _show(task.preview(project, name, version=version, compiled=compiled), project.root, as_json=as_json)
+        return
     context.forward_to_torch(project, writes=[project.model_store / f"{settings.archive.model_name}.mar"])
     done = task.archive(project, name, version=version, force=force, compiled=compiled, sbom=sbom, listener=console)
     found = done.archive
@@ -60,3 +71,12 @@ def archive(
         f"{'wrote' if done.changed else 'up to date:'} {shown} ({name} {found.version}, {found.size:,} bytes)",
         f"mardock register {name}",
     )
+
+
+def _show(found: Preview, root: Path, *, as_json: bool) -> None:
+    from mardock.cli.show import previewed
+
+    if as_json:
+        console.data_json(previewed.to_dict(found, root))
+    else:
+        previewed.show(found, root)

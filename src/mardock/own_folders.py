@@ -14,7 +14,7 @@ STATE = ".mardock"
 """The folder of what engines run and commands are at, in every project."""
 
 _IGNORE = ".gitignore"
-_ALL = "*\n"
+_ALL = b"*\n"
 
 
 def make(folder: Path, *, mode: int = 0o777) -> None:
@@ -39,7 +39,7 @@ def _ignored(folder: Path) -> list[Path]:
     """Have git ignore a folder, and return the file that was made for it; one that cannot be made is done without."""
     file = folder / _IGNORE
     try:
-        with file.open("x", encoding="ascii") as made:
+        with file.open("xb") as made:
             made.write(_ALL)
     except OSError:
         return []

@@ -67,6 +67,8 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
 def _is_documented(arguments: Sequence[object], code: int) -> bool:
     """Say whether docs/reference/ names an exit code of a command; what is no command ends in 2 anyway."""
     words = [str(word) for word in arguments]
+    if words[:1] in (["--project"], ["-C"]):
+        words = words[2:]
     spelt = next((words[:n] for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), None)
     known = EXIT_CODES[" ".join(spelt)] if spelt else []
     return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0

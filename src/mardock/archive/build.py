@@ -37,6 +37,7 @@ def build(
     *,
     python: Optional[Interpreter] = None,
     force: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
     lock_timeout: float = 60.0,
 ) -> ArchiveResult:
@@ -47,6 +48,7 @@ def build(
     Args:
         python: where its imports have to be found; this one when not given.
         force: replace the file even if it is no archive of this model.
+        imports: find imports that fail in this Python; else the worker that loads the model finds them.
         listener: told how many bytes are written.
         lock_timeout: seconds to wait for another process that writes the same archive.
 
@@ -57,7 +59,11 @@ def build(
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _build(spec, root, store / f"{spec.model_name}.mar", python or Here(), force, listener, lock_timeout)
+            sources = spec.resolve(root)
+            loaded = check_code(spec, sources, root)
+            for found in check_imports(spec, sources, loaded, root, python or Here()) if imports else ():
+                listener.warn(f"{found.text}; {found.hint}")
+            return _build(spec, sources, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
         except OSError as error:
@@ -70,16 +76,12 @@ def build(
 
 def _build(
     spec: ArchiveSpec,
-    root: Path,
+    sources: tuple[SourceFile, ...],
     target: Path,
-    python: Interpreter,
     force: bool,
     listener: Listener,
     lock_timeout: float,
 ) -> ArchiveResult:
-    sources = spec.resolve(root)
-    for found in check_imports(spec, sources, check_code(spec, sources, root), root, python):
-        listener.warn(f"{found.text}; {found.hint}")
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)

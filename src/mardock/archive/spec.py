@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Optional
 
+from mardock import place
 from mardock.archive import ignore
 from mardock.archive.ignore import IgnoreRule
 from mardock.archive.members import Collector, Ignored, SourceFile
@@ -32,6 +33,7 @@ class ArchiveSpec:
         requirements_file: what TorchServe is to `pip install` for this model.
         config_file: the model's `model-config.yaml`.
         runtime: `python` or `python3`.
+        allow_outside: whether files may lie outside of the git repository around the project; see `boundary`.
     """
 
     model_name: str
@@ -44,6 +46,7 @@ class ArchiveSpec:
     requirements_file: Optional[str] = None
     config_file: Optional[str] = None
     runtime: str = "python"
+    allow_outside: bool = False
 
     @property
     def handler_file(self) -> Optional[str]:
@@ -83,8 +86,8 @@ class ArchiveSpec:
         """Find every file of the archive below `root`, sorted by member name; the manifest is not among them.
 
         Raises:
-            ConfigError: a name is not allowed, or files are missing, lie outside of `root`, are no regular files,
-                would share a member name or hide each other: all of them are listed at once.
+            ConfigError: a name is not allowed, or files are missing, lie where they may not (see `boundary`), are no
+                regular files, would share a member name or hide each other: all of them are listed at once.
         """
         return self.look(root)[0]
 
@@ -108,10 +111,15 @@ class ArchiveSpec:
         """Return the project's path of each Python member there is, by the member's name; for tracebacks."""
         members = self._collected(root, ignore.of_project_or_built_in(root)).members()
         real = os.path.realpath(root)
-        return {member.name: str(member.path.relative_to(real)) for member in members if member.name.endswith(".py")}
+        return {member.name: os.path.relpath(member.path, real) for member in members if member.name.endswith(".py")}
+
+    def reaches_out(self, root: Path) -> bool:
+        """Say whether a file lies outside of the project's folder, which is all that the dev container sees."""
+        found = self._collected(root, ignore.of_project_or_built_in(root))
+        return bool(found.outside) or any(found.root not in member.path.parents for member in found.members())
 
     def _collected(self, root: Path, rule: IgnoreRule) -> Collector:
-        collector = Collector(Path(os.path.realpath(root)), rule)
+        collector = Collector(Path(os.path.realpath(root)), rule, allow_outside=self.allow_outside)
         for field in ("serialized_file", "model_file", "requirements_file", "config_file"):
             path = getattr(self, field)
             if path is not None:
@@ -129,8 +137,22 @@ class ArchiveSpec:
     def _hint(self, collector: Collector) -> str:
         if self.handler_file in collector.missing and ".py" not in self.handler:
             return f"give the handler's .py or one of TorchServe's handlers: {', '.join(default_handlers())}"
+        if collector.outside and not collector.missing:
+            return self._way_in()
         if self.serialized_file in collector.missing:
             return "train the model first, or correct serialized_file"
         if not collector.missing:
             return f"rename it, or change [models.{self.model_name}.archive] in mardock.toml"
         return f"correct the paths of model {self.model_name!r}; they are relative to the project's root"
+
+    def _way_in(self) -> str:
+        """Return what mends that files lie where they may not."""
+        if place.inside():
+            return (
+                f"copy it into the project; or, outside of the container, mardock archive {self.model_name} packs it,"
+                " and --engine native runs all else without containers"
+            )
+        return (
+            "copy it into the project, or, if it is meant to be taken from there, set allow_outside = true under"
+            f" [models.{self.model_name}.archive]"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fnmatch
 import glob
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from mardock.archive import ignore
+from mardock.archive.boundary import around
 from mardock.archive.ignore import IGNORE_FILE, IgnoreRule
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
@@ -121,16 +123,25 @@ def scope(settings: ModelSettings, root: Path) -> Scope:
     named = (spec.handler_file, spec.model_file, spec.serialized_file, spec.requirements_file, spec.config_file)
     entries = (*spec.code, *spec.extra_files)
     globs = [entry for entry in spec.extra_files if glob.has_magic(entry)]
-    paths = {root / name for name in (PROJECT_FILE, IGNORE_FILE, *named, *entries) if name and name not in globs}
-    paths |= {Path(os.path.realpath(path)) for path in paths}  # an editor may write through a symlink
+    paths = {_below(root, name) for name in (PROJECT_FILE, IGNORE_FILE, *named, *entries) if name and name not in globs}
+    paths |= {link for path in paths for link in _led_to(path)}  # an editor may write through a symlink
     trees = {path for path in paths if path.is_dir()}
-    patterns = {os.path.join(glob.escape(str(root)), entry) for entry in globs}  # noqa: PTH118 a pattern is no path
-    below = trees | {root / entry[: _magic_at(entry)].rpartition("/")[0] for entry in globs}
+    patterns = {os.path.normpath(os.path.join(glob.escape(str(root)), entry)) for entry in globs}  # noqa: PTH118 a pattern is no path
+    below = trees | {_below(root, entry[: _magic_at(entry)].rpartition("/")[0]) for entry in globs}
     inside = {folder for top in below for folder in _folders(top, root, rule)}
+    named_by = Scope(frozenset(), frozenset(trees), frozenset(patterns), root, rule, frozenset(), frozenset())
+    paths |= _linked_to(inside, named_by)
     folders = {_existing(folder) for folder in inside | below | {path.parent for path in paths}}
-    above = {folder for path in paths | below for folder in path.parents if root in folder.parents}
-    own = (frozenset(paths - trees), frozenset(trees), frozenset(patterns))
-    return Scope(*own, root, rule, frozenset(above), frozenset(folders))
+    repository = around(root)
+    above = {
+        folder
+        for path in paths | below
+        for folder in path.parents
+        if (root if root in path.parents else repository) in folder.parents
+    }
+    return dataclasses.replace(
+        named_by, files=frozenset(paths - trees), above=frozenset(above), folders=frozenset(folders)
+    )
 
 
 def _folders(top: Path, root: Path, rule: IgnoreRule) -> Iterator[Path]:
@@ -145,6 +156,27 @@ def _is_left_out(path: Path, root: Path, named: int, rule: IgnoreRule) -> bool:
     """Say whether a rule leaves out a path, of whose parts that many are named or known to be kept."""
     relative = Path(os.path.relpath(path, root))
     return rule.leaves_out(relative, len(relative.parts) - (len(path.parts) - named), is_folder=path.is_dir())
+
+
+def _below(root: Path, name: str) -> Path:
+    """Return a path of mardock.toml as changes are told: without `..` in it."""
+    return Path(os.path.normpath(root / name))
+
+
+def _linked_to(folders: set[Path], kept: Scope) -> set[Path]:
+    """Return the files that links of the model's own lead to, as those of a hub's cache do."""
+    entries = (entry for folder in folders if folder.is_dir() for entry in os.scandir(folder))
+    links = (Path(entry.path) for entry in entries if entry.is_symlink())
+    return {link for path in links if kept.holds(path) for link in _led_to(path)}
+
+
+def _led_to(path: Path) -> set[Path]:
+    """Return what a path leads to, and the links on the way, each of which may be put elsewhere."""
+    found = {Path(os.path.realpath(path))}
+    while path.is_symlink() and path not in found:
+        found.add(path)
+        path = Path(os.path.normpath(path.parent / os.readlink(path)))  # noqa: PTH115 as text
+    return found
 
 
 def _magic_at(entry: str) -> int:

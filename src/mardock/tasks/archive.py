@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock.errors import ConfigError
+from mardock import own_folders
+from mardock.errors import ArchiveError, ConfigError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def archive(
     force: bool = False,
     compiled: Optional[str] = None,
     sbom: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
 ) -> Archived:
     """Write a model's archive into the model store; its imports are looked for in the Python that serves it.
@@ -68,6 +71,7 @@ def archive(
         force: replace a file that is no archive of this model.
         compiled: the saved candidate to pack instead of the model itself; `WINNER` for the fastest.
         sbom: also write its bill of materials, beside it.
+        imports: check what its code imports, for which this Python has to be one with its packages.
 
     Raises:
         ConfigError: it was not trained yet, or files are missing; see `ArchiveSpec.resolve` and `compiled.spec_of`.
@@ -80,8 +84,23 @@ def archive(
     if sbom:
         sboms.check_extra()  # before any work is done
     spec, python = _spec(project, name, version, compiled), python_of(project)
-    result = build(spec, project.root, project.model_store, python=python, force=force, listener=listener)
+    _make_store(project.model_store)
+    result = build(
+        spec, project.root, project.model_store, python=python, force=force, imports=imports, listener=listener
+    )
     return Archived(result.archive, result.changed, sboms.write(result.archive.path, python) if sbom else None)
+
+
+def _make_store(store: Path) -> None:
+    try:
+        own_folders.make(store)
+    except FileExistsError as error:
+        hint = f"move it away: {shlex.join(['mv', str(store), f'{store}.old'])}"
+        raise ArchiveError(f"{store} is not a folder", hint=hint) from error
+    except OSError as error:
+        raise ArchiveError(
+            f"cannot make {store}: {error.strerror}", hint=f"ls -ld {shlex.quote(str(store.parent))}"
+        ) from error
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import own_folders
 from mardock.deploy.azureml import render
 from mardock.deploy.azureml.workspace import credential, translated
 from mardock.engines.docker.registry import Login
-from mardock.errors import DeployError
+from mardock.errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
     from mardock.deploy.azureml.options import Options
@@ -43,6 +44,19 @@ def provide(site: Site, options: Options, source: ExperimentSource, listener: Li
     return image
 
 
+def require_config(root: Path, source: ExperimentSource) -> None:
+    """Refuse an experiment whose image needs a config.properties that the project does not have.
+
+    What runs in the cloud is of the commit, so the built-in one is no stand-in there.
+
+    Raises:
+        ConfigError: it has none, and no Dockerfile of its own.
+    """
+    if source.dockerfile is None and not (root / render.CONFIG).is_file():
+        message = f"the image of {source.name} takes {render.CONFIG}, which this project does not have"
+        raise ConfigError(message, hint="mardock init --config writes it; then commit it")
+
+
 def have_here(site: Site, options: Options, source: ExperimentSource, listener: Listener) -> str:
     """Return the experiment's image once this machine has it; one of a commit is built once.
 
@@ -65,6 +79,7 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
     from mardock.engines.docker.images import build, build_argv, chosen
     from mardock.settings.project import Project
 
+    require_config(root, source)
     project = Project(root)
     dockerfile = source.dockerfile or _write_dockerfile(project, source)
     machine = project.settings.machine
@@ -77,7 +92,7 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
 
 def _write_dockerfile(project: Project, source: ExperimentSource) -> Path:
     path = project.state / "azureml" / f"{source.name}.Dockerfile"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folders.make(path.parent)
     path.write_text(render.dockerfile(source), encoding="utf-8")
     return path.relative_to(project.root)
 

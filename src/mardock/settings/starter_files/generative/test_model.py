@@ -13,25 +13,13 @@ SAMPLE = (Path(__file__).parent / "sample.txt").read_bytes()
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
 
-def test_a_prompt_is_gone_on_with_whole_or_in_pieces(ask: Callable[..., Any]) -> None:
-    short, streamed = b'{"prompt": "The quick", "max_new_tokens": 6}', b'{"prompt": "The lazy", "stream": true}'
-    (_, whole), (_, cut), (_, pieces) = ask(SAMPLE, short, streamed)
-    assert SAMPLE.decode() + whole["text"] == SENTENCE
-    assert cut == {"text": " brown"}
-    assert isinstance(pieces, str)
-    assert pieces
-
-
-def test_what_cannot_be_gone_on_with_fails_alone(ask: Callable[..., Any]) -> None:
-    wrong = [
-        b"  ",
-        b"\xff",
-        b"{}",
-        b'{"prompt": "a", "max_new_tokens": 0}',
-        b'{"prompt": "a", "stream": 1}',
-        b"a" * 999,
-    ]
-    (status, answer), *refused = ask(SAMPLE, *wrong)
-    assert (status, SAMPLE.decode() + answer["text"]) == (200, SENTENCE)
-    assert [status for status, _ in refused] == [400] * len(wrong)
-    assert "more than 256" in refused[-1][1]["message"]
+def test_a_prompt_is_gone_on_with_whole_or_in_pieces_and_what_is_none_fails_alone(ask: Callable[..., Any]) -> None:
+    cut = b'{"prompt": "The quick", "max_new_tokens": 6}'
+    streamed = b'{"prompt": "The quick brown", "stream": true}'
+    wrong = [b"  ", b"\xff", b'{"prompt": "a", "max_new_tokens": 0}', b'{"prompt": "a", "stream": 1}', 999 * b"a"]
+    answers = ask(SAMPLE, cut, streamed, *wrong)
+    assert [status for status, _ in answers] == [200, 200, 200, *[400] * len(wrong)]
+    (whole, short, pieces), refused = ([answer for _, answer in part] for part in (answers[:3], answers[3:]))
+    assert SAMPLE.decode() + whole["text"] == SAMPLE.decode() + pieces == SENTENCE
+    assert short == {"text": " brown"}
+    assert "more than 256" in refused[-1]["message"]

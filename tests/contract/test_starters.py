@@ -44,9 +44,9 @@ def served(native: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     project = make_project(tmp_path_factory.mktemp("starters") / "project")
     write(project.root)
     env = vision_environment()  # transformers imports torchvision where there is one
-    for kind in HERE:
-        succeed(project.root, "train", kind, env=env)
-        succeed(project.root, "archive", kind)
+    with ThreadPoolExecutor(2) as commands:  # nearly all of their time goes into importing torch
+        list(commands.map(lambda kind: succeed(project.root, "train", kind, env=env), HERE))
+        list(commands.map(lambda kind: succeed(project.root, "archive", kind), HERE))
     try:
         succeed(project.root, "up", env=env)
         with InferenceClient(NativeEngine(project).endpoint()) as client:

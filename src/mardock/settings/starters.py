@@ -98,7 +98,9 @@ def _weights(model: str, names: list[str]) -> tuple[str, list[str], list[str]]:
 def _pretrained(model: str) -> tuple[str, list[str], list[str]]:
     """Return the same for what save_pretrained writes, a folder whose files the handler finds in the archive's root."""
     folder = f"artifacts/{model}-pretrained"
-    archived = [f"extra_files = {_array(folder)}", f'requirements_file = "torchserve/{model}/requirements.txt"']
+    # Whoever trains and tries it needs the packages, too, which nothing installs for them.
+    requirements = f'requirements_file = "torchserve/{model}/requirements.txt"  # pip install -r it here, too'
+    archived = [f"extra_files = {_array(folder)}", requirements]
     return folder, [f"{folder}/config.json", f"{folder}/model.safetensors"], archived
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
@@ -19,19 +20,21 @@ Ask = Callable[..., list[tuple[int, Any]]]
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def ask() -> Ask:
     """Send bodies to the handler, each alone and then all in one batch; return the status and the answer to each.
 
     That the answers are the same alone and in a batch is asserted on the way.
     """
 
     def send(*bodies: bytes) -> list[tuple[int, Any]]:
-        data = []
-        for number, body in enumerate(bodies):
-            (tmp_path / f"{number}").write_bytes(body)
-            data += ["--data", str(tmp_path / f"{number}")]
-        command = [*MARDOCK, "try", FOLDER.name, *data, "--json"]
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, encoding="utf-8", check=False)
+        with tempfile.TemporaryDirectory(
+            prefix=".asked-", dir=FOLDER
+        ) as folder:  # in the project: a container sees that
+            files = [Path(folder) / f"{number}" for number in range(len(bodies))]
+            for file, body in zip(files, bodies):
+                file.write_bytes(body)
+            command = [*MARDOCK, "try", FOLDER.name, *(f"--data={file}" for file in files), "--json"]
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         tried = json.loads(done.stdout)
         assert tried["warnings"] == []

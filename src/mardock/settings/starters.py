@@ -1,4 +1,4 @@
-"""Models to start from, one of each kind: what `mardock init --handler KIND` writes."""
+"""Models to start from, one of each kind: their files and their tables in mardock.toml."""
 
 from __future__ import annotations
 

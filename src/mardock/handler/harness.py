@@ -18,7 +18,7 @@ from ts.protocol.otf_message_handler import retrieve_msg
 from mardock.handler.loader import TS_FOLDER, TimedLoader
 from mardock.handler.outcome import BatchRun, Raised, Reply
 from mardock.handler.recorder import Recorder, WatchedRequest
-from mardock.handler.wire import Incoming, Request, read_answer
+from mardock.handler.wire import Answer, Incoming, Request, read_answer
 
 Failing = Callable[[BaseException], None]
 
@@ -88,7 +88,7 @@ class Worker:
         if self._error is not None:
             return BatchRun(len(requests), stages, raised=self._recorder.raised(self._error))
         refusal = self._refusal(answer.message, len(requests)) if answer.code != 200 else None
-        replies = self._with_streamed(answer.replies) if refusal is None else ()
+        replies = self._with_streamed(answer) if refusal is None else ()
         largest = max((len(reply.body) for reply in replies), default=0)
         if largest > max_response_size:
             refusal = f"Message size exceed limit: {largest:,} bytes, max_response_size is {max_response_size:,}"
@@ -142,10 +142,12 @@ class Worker:
         kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in self._returned))
         return f"{message} ({kinds} is not JSON serializable)"
 
-    def _with_streamed(self, replies: tuple[Reply, ...]) -> tuple[Reply, ...]:
-        """Put the parts of a streamed answer before its last one, as a client receives them."""
-        parts = [read_answer(frame).replies for frame in self._streamed]
+    def _with_streamed(self, answer: Answer) -> tuple[Reply, ...]:
+        """Put the parts of each streamed answer before its last one, as its own client receives them."""
+        parts = [read_answer(frame).by_request for frame in self._streamed]
         return tuple(
-            Reply(reply.status, b"".join(part[i].body for part in parts) + reply.body, reply.content_type)
-            for i, reply in enumerate(replies)
+            Reply(
+                reply.status, b"".join(part[one].body for part in parts if one in part) + reply.body, reply.content_type
+            )
+            for one, reply in answer.by_request.items()
         )

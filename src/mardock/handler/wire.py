@@ -48,28 +48,33 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer to one batch: TorchServe's own code and sentence about it, and a reply per request."""
+    """A worker's answer to a batch, or to some of it: TorchServe's code and sentence, and a reply per request's id."""
 
     code: int
     message: str
-    replies: tuple[Reply, ...]
+    by_request: Mapping[str, Reply]
+
+    @property
+    def replies(self) -> tuple[Reply, ...]:
+        """The replies, in the order they were sent in: for a whole batch that of its requests."""
+        return tuple(self.by_request.values())
 
 
 def read_answer(frame: bytes) -> Answer:
     """Read what a worker sends back for a batch, as the frontend does."""
     reader = _Reader(frame)
     code, message = reader.integer(), reader.text()
-    replies: list[Reply] = []
+    replies: dict[str, Reply] = {}
     while True:
         length = reader.integer()
         if length < 0:
-            return Answer(code, message, tuple(replies))
-        reader.take(length)  # the request's id; answers come in the requests' order
+            return Answer(code, message, replies)
+        request = reader.take(length).decode("utf-8")
         content_type, status = reader.text(), reader.integer()
         reader.text()  # the reason phrase
         for _ in range(2 * reader.integer()):
             reader.text()
-        replies.append(Reply(status, reader.take(reader.integer()), content_type or None))
+        replies[request] = Reply(status, reader.take(reader.integer()), content_type or None)
 
 
 class _Reader:

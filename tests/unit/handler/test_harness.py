@@ -217,6 +217,28 @@ def test_a_streamed_answer_is_put_together(bench: Bench) -> None:
     assert bodies(found) == [b"abc"]
 
 
+def test_of_one_batch_each_gets_what_was_streamed_to_it_alone(bench: Bench) -> None:
+    found = bench.run(
+        """
+        from ts.handler_utils.utils import send_intermediate_predict_response
+        def handle(data, context):
+            for index, row in enumerate(data or []):
+                if row["body"] != b"whole":
+                    request = {index: context.request_ids[index]}
+                    send_intermediate_predict_response({index: bytes(row["body"])}, request, "ok", 200, context)
+            return ["."] * len(data or [])
+        """,
+        b"whole",
+        b"a",
+        b"b",
+        batch=3,
+    )
+
+    assert bodies(found) == [b".", b"a.", b"b."]
+    assert found.batch is not None
+    assert [reply.body for reply in found.batch.replies] == [b".", b"a.", b"b."]
+
+
 @pytest.mark.parametrize(
     ("expression", "refusal"),
     [

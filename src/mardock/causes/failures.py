@@ -146,4 +146,8 @@ def _link(printed: Printed, audience: Audience) -> Link:
 
 
 def _as_raised(printed: Printed) -> str:
-    return printed.exception + (f"\nraised in {printed.frames[-1].path}" if printed.frames else "")
+    calls = [
+        f"called by {frame.path} in {frame.function}" for frame in printed.frames if _TORCHSERVE.search(frame.path)
+    ]
+    raised = [f"raised in {printed.frames[-1].path}"] if printed.frames else []
+    return "\n".join([printed.exception, *raised, *calls])

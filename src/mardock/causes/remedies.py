@@ -33,6 +33,7 @@ class Fix(Enum):
     RAISE_RESPONSE_TIMEOUT = "raise response_timeout"
     SEND_COLOURS = "send colours"
     CONVERT_CHANNELS = "convert channels"
+    LOAD_FIRST = "load first"
     READ_REQUEST = "read request"
     SEND_INSTANCES = "send instances"
 
@@ -80,6 +81,7 @@ _BY_TEXT = (
     (r"Message size exceed limit", Fix.ANSWER_LESS),
     (r"output with shape \[1, \d+, \d+\] doesn't match the broadcast shape \[3, ", Fix.SEND_COLOURS),
     (r"to have (?P<wanted>\d+) channels, but got (?P<given>\d+) channels instead", Fix.CONVERT_CHANNELS),
+    (r"'?NoneType'?.*called by \S*model_loader\.py in <lambda>", Fix.LOAD_FIRST),
     (r"Could not infer dtype of dict", Fix.READ_REQUEST),
     (
         r"(indices must be integers|KeyError: 'instances').*raised in \S*request_envelope[/\\]json\.py",
@@ -94,7 +96,8 @@ def remedy_for(text: str, reason: Reason = Reason.RAISED) -> Optional[Remedy]:
     """Return the edit that mends a failure, or None when its cause is not known.
 
     Args:
-        text: what Python printed, every exception followed by `raised in FILE`, or TorchServe's sentence.
+        text: what Python printed, each exception followed by `raised in FILE` and TorchServe's calls; or a sentence of
+            TorchServe's.
     """
     if reason in _BY_REASON:
         return Remedy(_BY_REASON[reason])

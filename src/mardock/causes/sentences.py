@@ -52,6 +52,8 @@ _FIXES = {
     " of your own: image.convert('RGB')",
     Fix.CONVERT_CHANNELS: "the model takes images of {wanted} channels and got {given}: convert them in preprocess(),"
     " to one with image.convert('L'), to three with image.convert('RGB')",
+    Fix.LOAD_FIRST: "TorchServe calls a plain function once with None for the data, for it to load the model: do so and"
+    " return `if data is None`",
     Fix.READ_REQUEST: "base_handler takes numbers, not requests: set service_envelope=json in config.properties and"
     ' send {{"instances": [[…]]}} as application/json, or read the request in preprocess() of a handler of your own',
     Fix.SEND_INSTANCES: "with service_envelope=json in config.properties a request is"

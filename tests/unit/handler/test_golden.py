@@ -12,6 +12,7 @@ from mardock.handler import comparison, golden
 from mardock.handler.comparison import Tolerance
 from mardock.handler.golden import Golden
 from mardock.handler.outcome import Reply
+from mardock.payload import Payload
 
 BINARY = b"\x89PNG\xff\x00"
 
@@ -63,7 +64,7 @@ def test_binary_answers_differ_by_digest() -> None:
 
 def kept(tmp_path: Path, reply: Reply, sample: bytes = b"sample") -> Golden:
     path = tmp_path / "m" / "golden.json"
-    golden.save(path, Golden({"a.bin": golden.expect(sample, reply, "text/plain")}, Tolerance(0.1, 0.2)))
+    golden.save(path, Golden({"a.bin": golden.expect(Payload(sample, "text/plain"), reply)}, Tolerance(0.1, 0.2)))
     return golden.load(path)
 
 

@@ -21,7 +21,7 @@ from mardock.handler.child import Child
 from mardock.handler.outcome import Raised, Stage, Trial
 from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.trial_spec import TrialSpec
-from mardock.handler.wire import Request
+from mardock.payload import Payload
 
 STAGED = """
     class Handler:
@@ -68,11 +68,11 @@ class Bench:
         self._folder = folder
 
     def run(self, source: str, *bodies: bytes, **options: Any) -> Trial:
-        spec = self.spec(source, [Request(body) for body in bodies or (b"1",)], **options)
+        spec = self.spec(source, [Payload(body) for body in bodies or (b"1",)], **options)
         return self.run_spec(spec)
 
     def spec(
-        self, source: str, samples: Sequence[Request], handler: str = "handler.py", config: str = "", **options: Any
+        self, source: str, samples: Sequence[Payload], handler: str = "handler.py", config: str = "", **options: Any
     ) -> TrialSpec:
         members = {"handler.py": self._folder / "handler.py"}
         members["handler.py"].write_text(dedent(source))
@@ -182,7 +182,7 @@ def test_the_handler_finds_what_a_worker_has(bench: Bench) -> None:
     ("content_type", "kind"), [(None, "bytearray"), ("application/json", "dict"), ("text/plain", "str")]
 )
 def test_a_body_reaches_the_handler_as_its_content_type_says(bench: Bench, content_type: str, kind: str) -> None:
-    spec = bench.spec(answering("[type(data[0]['body']).__name__]"), [Request(b'{"a": 1}', content_type)])
+    spec = bench.spec(answering("[type(data[0]['body']).__name__]"), [Payload(b'{"a": 1}', content_type)])
 
     assert bodies(bench.run_spec(spec)) == [kind.encode()]
 
@@ -412,7 +412,7 @@ def test_a_handler_that_writes_into_its_folder_leaves_the_project_alone(bench: B
 
 
 def test_pdb_stops_at_the_users_innermost_call(bench: Bench) -> None:
-    spec = bench.spec(staged(preprocess="import json; mine = 41; return json.loads('{')"), [Request(b"1")], debug=True)
+    spec = bench.spec(staged(preprocess="import json; mine = 41; return json.loads('{')"), [Payload(b"1")], debug=True)
     terminal, inside = pty.openpty()
     saved = os.dup(0)
     os.write(terminal, b"p mine + 1\nq\n")

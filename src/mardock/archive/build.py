@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mardock.archive import manifest, source_check
+from mardock.archive import manifest, source_check, weights_check
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
@@ -66,7 +66,10 @@ def _build(
     spec: ArchiveSpec, root: Path, target: Path, force: bool, listener: Listener, lock_timeout: float
 ) -> ArchiveResult:
     sources = spec.resolve(root)
-    check_imports(spec, sources, check_code(spec, sources))
+    parsed = check_code(spec, sources)
+    check_imports(spec, sources, parsed)
+    for warning in check_weights(spec, sources, parsed):
+        listener.warn(warning)
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -103,6 +106,14 @@ def check_imports(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: li
     paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
     source_check.check_imports(parsed, paths, requirements)
+
+
+def check_weights(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source]) -> list[str]:
+    """Return what of the weights the code will most likely fail to load, each with what mends it."""
+    if spec.serialized_file is None:
+        return []
+    path = next(source.path for source in sources if source.name == Path(spec.serialized_file).name)
+    return weights_check.warnings(spec.serialized_file, path, parsed, by_torchserve=spec.model_file is not None)
 
 
 def _check_replaceable(target: Path, model_name: str, force: bool) -> None:

@@ -17,6 +17,13 @@ class Fix(Enum):
     ADD_PACKAGE = "add package"
     ADD_FILE = "add file"
     MATCH_TORCHVISION = "match torchvision"
+    UNWRAP_STATE_DICT = "unwrap state dict"
+    STRIP_PREFIX = "strip prefix"
+    MAP_TO_CPU = "map to cpu"
+    ASK_FOR_DEVICE = "ask for device"
+    NAME_CLASSES = "name classes"
+    REDUCE_CHANNELS = "reduce channels"
+    REDUCE_BITS = "reduce bits"
     MATCH_MODEL_FILE = "match model_file"
     ADD_MODEL_FILE = "add model_file"
     MATCH_TORCH = "match torch"
@@ -59,6 +66,26 @@ _BY_REASON = {
 _BY_TEXT = (
     (r"ModuleNotFoundError: No module named '(?P<module>[^'.]+)", Fix.ADD_PACKAGE),
     (r"operator torchvision::\w+ does not exist", Fix.MATCH_TORCHVISION),
+    (
+        r"Unexpected key\(s\) in state_dict:[^\n]*\"(?P<key>(?:model_)?state_dict|model|net|network|weights|ema)\"",
+        Fix.UNWRAP_STATE_DICT,
+    ),
+    (r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)", Fix.STRIP_PREFIX),
+    (r"Attempting to deserialize object on (?:a )?CUDA device", Fix.MAP_TO_CPU),
+    (r"Torch not compiled with CUDA enabled|Found no NVIDIA driver|No CUDA GPUs are available", Fix.ASK_FOR_DEVICE),
+    (
+        r"(selected index k out of range).*called by \S*image_classifier\.py in postprocess",
+        Fix.NAME_CLASSES,
+    ),
+    (
+        r"size of tensor a \((?P<given>[24])\) must match the size of tensor b \(3\).*raised in \S*torchvision",
+        Fix.REDUCE_CHANNELS,
+    ),
+    (
+        r"(?:should be a float tensor|to be of floating type)[^\n]*torch\.(?P<given>u?int(?:16|32))"
+        r".*raised in \S*torchvision",
+        Fix.REDUCE_BITS,
+    ),
     (
         r"loading state_dict|(Missing|Unexpected) key\(s\) in state_dict|size mismatch for ",
         Fix.MATCH_MODEL_FILE,

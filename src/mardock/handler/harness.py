@@ -15,6 +15,7 @@ import torch
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.protocol.otf_message_handler import retrieve_msg
 
+from mardock.handler.answer_check import unfit
 from mardock.handler.loader import TS_FOLDER, TimedLoader
 from mardock.handler.outcome import BatchRun, Raised, Reply
 from mardock.handler.recorder import Recorder, WatchedRequest
@@ -91,6 +92,7 @@ class Worker:
             return BatchRun(len(requests), stages, raised=self._recorder.raised(self._error))
         refusal = self._refusal(answer.message, len(requests)) if answer.code != 200 else None
         replies = self._with_streamed(answer.replies) if refusal is None else ()
+        self.warnings += unfit(self._returned, replies)
         largest = max((len(reply.body) for reply in replies), default=0)
         if largest > max_response_size:
             refusal = f"Message size exceed limit: {largest:,} bytes, max_response_size is {max_response_size:,}"

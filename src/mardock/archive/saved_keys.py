@@ -77,7 +77,7 @@ class _Tensor(_Something):
     """Stands for a tensor or a parameter."""
 
 
-class _Inert(pickle.Unpickler):
+class _Inert(pickle._Unpickler):  # type: ignore[misc]  # the one in C takes the memory a file asks for
     """Unpickles without a class of the file's: whatever it names is something without behaviour."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -21,7 +21,7 @@ from mardock.handler.child import Child
 from mardock.handler.outcome import Raised, Stage, Trial
 from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.trial_spec import TrialSpec
-from mardock.payload import Payload
+from mardock.payload import Field, Payload, form
 
 STAGED = """
     class Handler:
@@ -429,3 +429,43 @@ def test_pdb_stops_at_the_users_innermost_call(bench: Bench) -> None:
     said = os.read(terminal, 65536).decode()
     assert "42" in said
     assert found.singles[0].raised is not None
+
+
+@pytest.mark.parametrize(
+    ("expression", "warned"),
+    [
+        ("list(__import__('torch').ones(len(data), 2))", ["return tensor.tolist()"]),
+        ("list(__import__('torch').ones(len(data)))", ["return tensor.tolist()"]),
+        ("[{'score': float('nan')}] * len(data)", ["an answer holds NaN"]),
+        ("[[float('-inf')]] * len(data)", ["an answer holds -Infinity"]),
+        ("[float('inf')] * len(data)", ["an answer holds Infinity"]),
+        ("[json.dumps({'score': float('nan')})] * len(data)", ["an answer holds NaN"]),
+        ("['NaN'] * len(data)", []),
+        ("[b'[NaN, that is no JSON at all'] * len(data)", []),
+        ("[[1.5, None]] * len(data)", []),
+    ],
+)
+def test_an_answer_that_few_can_read_is_warned_of(bench: Bench, expression: str, warned: list[str]) -> None:
+    found = bench.run(answering(expression))
+    assert len(found.warnings) == len(warned)
+    assert all(part in warning for part, warning in zip(warned, found.warnings))
+
+
+def test_torchserves_switches_hold(bench: Bench) -> None:
+    body = b'{"instances": ["one", "two"]}'
+    enveloped = bench.spec(
+        answering("[str(row) for row in data]"), [Payload(body, "application/json")], envelope="json"
+    )
+    assert bodies(bench.run_spec(enveloped)) == [b'{"predictions": ["one", "two"]}']
+    raw = bench.spec(answering("[type(data[0]['body']).__name__]"), [Payload(body, "application/json")], decoded=False)
+    assert bodies(bench.run_spec(raw)) == [b"bytearray"]
+    huge = bench.spec(
+        answering("[str(context.system_properties['limit_max_image_pixels'])]"), [Payload(b"")], limited_images=False
+    )
+    assert bodies(bench.run_spec(huge)) == [b"False"]
+
+
+def test_a_form_reaches_the_handler_field_by_field(bench: Bench) -> None:
+    sent = form([Field("a", "1"), Field("f", file=Path("x.json"), content_type="application/json")], lambda _: b"[1]")
+    found = bench.run_spec(bench.spec(answering("[[bytes(data[0]['a']).decode(), data[0]['f']]]"), [sent]))
+    assert json.loads(bodies(found)[0]) == ["1", [1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import IO, Any
 from mardock.archive.read import UNSOUND
 
 _MAX_PICKLE = 64 << 20  # of names and shapes alone; the numbers lie beside it
-_BROKEN = (*UNSOUND, pickle.UnpicklingError, AttributeError, IndexError, KeyError, MemoryError, TypeError)
+_BROKEN = (*UNSOUND, pickle.UnpicklingError, AttributeError, IndexError, KeyError, TypeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class _Tensor(_Something):
     """Stands for a tensor or a parameter."""
 
 
-class _Inert(pickle._Unpickler):  # type: ignore[misc]  # the one in C takes the memory a file asks for
+class _Inert(pickle._Unpickler):  # the one in C takes the memory a file asks for
     """Unpickles without a class of the file's: whatever it names is something without behaviour."""
 
     def __init__(self, file: IO[bytes]) -> None:

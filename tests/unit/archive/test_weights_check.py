@@ -51,8 +51,8 @@ def told(path: Path, text: str = "", *, by_torchserve: bool = True) -> list[str]
         ({"state_dict": STATE, "epoch": 3, "args": {"lr": 0.1}}, "'state_dict'"),
         ({"model": STATE}, "'model'"),
         (
-            {"model_state_dict": STATE, "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": 1}]}},
-            "'model_state",
+            {"model_state_dict": STATE, "optimizer": {"state": {}, "param_groups": [{"lr": 1}]}},
+            "'model_state_dict'",
         ),
         ({"weights": STATE, "loss": torch.ones(1)}, "'weights'"),
         (PARALLEL, "'module.', as DataParallel"),
@@ -74,9 +74,7 @@ def test_a_checkpoint_is_told_of_with_the_command_that_mends_it(tmp_path: Path, 
     assert told(tmp_path / "net_state.pt") == []
 
 
-@pytest.mark.parametrize(
-    "what", [STATE, {}, [1], {"module.a": torch.ones(1), "b": torch.ones(1)}, torch.nn.Linear(2, 2)]
-)
+@pytest.mark.parametrize("what", [STATE, {}, [1], {"module.a": torch.ones(1), "b": torch.ones(1)}, torch.nn.ReLU()])
 def test_nothing_is_told_of_what_loads_or_is_no_dict(tmp_path: Path, what: Any) -> None:
     assert told(saved(tmp_path, what)) == []
 
@@ -99,9 +97,7 @@ def test_nothing_is_told_of_what_the_handler_takes_apart_itself(tmp_path: Path) 
         ("json.load(path)", []),
     ],
 )
-def test_weights_of_a_gpu_name_the_call_that_would_fail_without_one(
-    tmp_path: Path, text: str, lines: list[str]
-) -> None:
+def test_weights_of_a_gpu_name_the_call_that_needs_one(tmp_path: Path, text: str, lines: list[str]) -> None:
     path = saved(tmp_path, STATE)
     assert told(path, text) == []
     on_gpu(path)
@@ -112,7 +108,7 @@ def test_weights_of_a_gpu_name_the_call_that_would_fail_without_one(
 def test_nothing_a_file_names_is_run(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> Any:
-            return (print, ("gotcha",)) if False else (open, (str(tmp_path / "made"), "w"))
+            return open, (str(tmp_path / "made"), "w")
 
     path = saved(tmp_path, {"state_dict": STATE, "evil": Evil()})
     assert len(told(path)) == 1
@@ -127,7 +123,7 @@ def test_any_other_file_tells_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "pickled", [b"", b".", b"garbage", b"\x80\x04\x95", b"(lp0\nI1\naS'x'\np1\ns.", b"\x80\x02r\xff\xff\xff\xff."]
+    "pickled", [b"", b".", b"garbage", b"\x80\x04\x95", b"(lp0\nI1\naS'x'\np1\ns.", b"\x80\x02K\x01r\xff\xff\xff\xff."]
 )
 def test_a_broken_pickle_tells_nothing(tmp_path: Path, pickled: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:

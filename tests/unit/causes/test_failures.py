@@ -281,6 +281,6 @@ def test_what_torchserve_tried_before_is_not_what_is_to_be_mended() -> None:
 
 
 def test_a_function_that_is_not_ready_for_its_first_call_is_told_of_it() -> None:
-    loader = '  File "/x/site-packages/ts/model_loader.py", line 9, in <lambda>\n    initialize_fn = lambda ctx: entry(None, ctx)'
+    loader = '  File "/x/site-packages/ts/model_loader.py", line 9, in <lambda>\n    entry(None, ctx)'
     text = f"{HEADER}\n{loader}\n{user(3, 'handle')}\nTypeError: 'NoneType' object is not iterable"
     assert "once with None for the data" in str(mend(of_traceback(text, SOURCES)))

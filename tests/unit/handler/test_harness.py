@@ -452,12 +452,10 @@ def test_an_answer_that_few_can_read_is_warned_of(bench: Bench, expression: str,
 
 
 def test_torchserves_switches_hold(bench: Bench) -> None:
-    body = b'{"instances": ["one", "two"]}'
-    enveloped = bench.spec(
-        answering("[str(row) for row in data]"), [Payload(body, "application/json")], envelope="json"
-    )
+    sent = [Payload(b'{"instances": ["one", "two"]}', "application/json")]
+    enveloped = bench.spec(answering("[str(row) for row in data]"), sent, envelope="json")
     assert bodies(bench.run_spec(enveloped)) == [b'{"predictions": ["one", "two"]}']
-    raw = bench.spec(answering("[type(data[0]['body']).__name__]"), [Payload(body, "application/json")], decoded=False)
+    raw = bench.spec(answering("[type(data[0]['body']).__name__]"), sent, decoded=False)
     assert bodies(bench.run_spec(raw)) == [b"bytearray"]
     huge = bench.spec(
         answering("[str(context.system_properties['limit_max_image_pixels'])]"), [Payload(b"")], limited_images=False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import import_check, loaded_code, manifest
+from mardock.archive import import_check, loaded_code, manifest, weights_check
 from mardock.archive.import_check import Finding
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
@@ -63,6 +63,8 @@ def build(
             loaded = check_code(spec, sources, root)
             for found in check_imports(spec, sources, loaded, root, python or Here()) if imports else ():
                 listener.warn(f"{found.text}; {found.hint}")
+            for warning in check_weights(spec, sources, list(loaded.values())):
+                listener.warn(warning)
             return _build(spec, sources, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
@@ -116,6 +118,14 @@ def check_imports(
     paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
     return import_check.check(spec, loaded, paths, root, python, requirements)
+
+
+def check_weights(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source]) -> list[str]:
+    """Return what of the weights the code will most likely fail to load, each with what mends it."""
+    if spec.serialized_file is None:
+        return []
+    path = next(source.path for source in sources if source.name == Path(spec.serialized_file).name)
+    return weights_check.warnings(spec.serialized_file, path, parsed, by_torchserve=spec.model_file is not None)
 
 
 def _check_replaceable(target: Path, model_name: str, force: bool) -> None:

@@ -136,8 +136,9 @@ def _cause(chain: Sequence[Printed], reason: Reason, model: Optional[str], audie
     links = [_link(printed, audience) for printed in chain]
     in_user_code = [i for i, link in enumerate(links) if link.user_calls]
     main = in_user_code[-1] if in_user_code else len(chain) - 1
-    text = "\n".join(_as_raised(printed) for printed in reversed(chain[: main + 1]))
-    return Cause(reason, tuple(reversed(links[: main + 1])), remedy=remedy_for(text, reason), model=model)
+    told = (remedy_for(_as_raised(printed), reason) for printed in reversed(chain[: main + 1]))
+    remedy = next(filter(None, told), None)  # of what is told first, not of what TorchServe tried before
+    return Cause(reason, tuple(reversed(links[: main + 1])), remedy=remedy, model=model)
 
 
 def _link(printed: Printed, audience: Audience) -> Link:
@@ -146,4 +147,8 @@ def _link(printed: Printed, audience: Audience) -> Link:
 
 
 def _as_raised(printed: Printed) -> str:
-    return printed.exception + (f"\nraised in {printed.frames[-1].path}" if printed.frames else "")
+    calls = [
+        f"called by {frame.path} in {frame.function}" for frame in printed.frames if _TORCHSERVE.search(frame.path)
+    ]
+    raised = [f"raised in {printed.frames[-1].path}"] if printed.frames else []
+    return "\n".join([printed.exception, *raised, *calls])

@@ -123,6 +123,10 @@ def _seen_from(root: Path, argument: str) -> str:
     """Return an argument with the path of a file, if it holds one, relative to the project's folder."""
     option, separator, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
+    field, at, file = value.partition("=@")
+    if at and not path.exists():  # a form's field
+        name, kind, content_type = file.partition(";type=")
+        return f"{option}{separator}{field}=@{_seen_from(root, name)}{kind}{content_type}"
     if not (path.is_file() or (path.is_dir() and os.sep in value)):
         return argument
     real, real_root = Path(os.path.realpath(path)), Path(os.path.realpath(root))

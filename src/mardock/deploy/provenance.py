@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -13,6 +16,9 @@ COMMIT_TAG = "mardock_commit"
 DIGEST_TAG = "mardock_sha256"
 _SHOWN = 10
 _TIMEOUT_S = 60
+_DUBIOUS = re.compile(r"detected dubious ownership in repository at '(?P<path>.+)'")
+_NO_REPOSITORY = "not a git repository"
+_NO_COMMIT = "Needed a single revision"
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,39 @@ def _is_left_behind(entry: str) -> bool:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = process.run(["git", "--no-optional-locks", *arguments], cwd=root, timeout=_TIMEOUT_S)
+        done = process.run(
+            ["git", "--no-optional-locks", *arguments],
+            cwd=root,
+            env={**os.environ, "LC_ALL": "C"},  # in its own language
+            timeout=_TIMEOUT_S,
+        )
     except EngineNotFoundError as error:
         raise DeployError(
             "git is not installed, and a deployment carries the commit it is made from", hint="install git"
         ) from error
     if done.returncode != 0:
-        raise DeployError(
+        raise _refused(root, done.stderr.strip())
+    return done.stdout
+
+
+def _refused(root: Path, said: str) -> DeployError:
+    """Tell why git does not answer; only it knows whose repository it trusts."""
+    doubted = _DUBIOUS.search(said)
+    if doubted:
+        return DeployError(
+            f"git does not read {doubted['path']}, which is another user's, and a deployment carries the commit it"
+            " is made from",
+            details=said,
+            hint=f"git config --global --add safe.directory {shlex.quote(doubted['path'])}",
+        )
+    if _NO_REPOSITORY in said or _NO_COMMIT in said:
+        return DeployError(
             f"{root} is in no git repository with a commit, and a deployment carries the commit it is made from",
-            details=done.stderr.strip() or None,
+            details=said,
             hint="git init && git add . && git commit",
         )
-    return done.stdout
+    return DeployError(
+        f"git cannot read the repository of {root}, and a deployment carries the commit it is made from",
+        details=said or None,
+        hint="git status",
+    )

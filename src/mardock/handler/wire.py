@@ -8,36 +8,40 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
+from mardock.handler.frontend import parameters
 from mardock.handler.outcome import Reply
+from mardock.payload import Payload
 
 _END = struct.pack("!i", -1)
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request whose raw body the handler finds under `body`; TorchServe parses it when `content_type` says so."""
-
-    body: bytes
-    content_type: Optional[str] = None
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What the frontend passes on of `POST /predictions/<model>`."""
-        sent = {"content-type": self.content_type} if self.content_type else {}
-        return {"explain": "False", "Accept": "*/*", "Content-Length": str(len(self.body)), **sent, "url_path": ""}
+def headers(request: Payload) -> dict[str, str]:
+    """Return what the frontend passes on of a prediction's headers, spelt as `mardock predict` does."""
+    return {
+        "explain": "False",
+        "Accept": "*/*",
+        "User-Agent": "mardock",
+        "Connection": "keep-alive",
+        "Host": "127.0.0.1:8080",
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(request.body)),
+        **({"Content-Type": request.content_type} if request.content_type else {}),
+        "url_path": "",
+    }
 
 
 class Incoming:
     """A connection that holds one batch: the part of a socket that TorchServe's reader calls."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[Payload]) -> None:
         frames = [b"I"]
         for number, request in enumerate(requests):
             frames.append(_text(f"request-{number}"))
-            frames += [_text(name) + _text(value) for name, value in request.headers.items()]
-            frames += [_END, _text("body"), _text(request.content_type or ""), _bytes(request.body), _END]
+            frames += [_text(name) + _text(value) for name, value in headers(request).items()]
+            frames.append(_END)
+            frames += [_text(name) + _text(kind) + _bytes(value) for name, kind, value in parameters(request)]
+            frames.append(_END)
         self._left = memoryview(b"".join([*frames, _END]))
 
     def recv(self, size: int) -> memoryview:

@@ -145,9 +145,15 @@ def explain(project: Project, model: str, file: Path, *, version: Optional[str] 
     """
     from mardock.client.inference import InferenceClient
     from mardock.engines import select
+    from mardock.serving import LogPosition
 
-    with InferenceClient(select.needed(project).endpoint()) as client:
-        return client.explain(model, samples.read(file), version=version).body
+    engine = select.needed(project)
+    since, body = LogPosition.now(engine), samples.read(file)
+    try:
+        with InferenceClient(engine.endpoint()) as client:
+            return client.explain(model, body, version=version).body
+    except MardockError as error:
+        raise _cause(project, engine, since, error, model, version) from error
 
 
 def _send(
@@ -179,15 +185,21 @@ def _explained(
     project: Project, answers: list[Answer], engine: Engine, since: LogPosition, model: str, version: Optional[str]
 ) -> list[Answer]:
     """Give the first failure its cause from the server's log."""
+    for i, answer in enumerate(answers):
+        if answer.failure is not None:
+            cause = _cause(project, engine, since, answer.failure, model, version)
+            return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
+    return answers
+
+
+def _cause(
+    project: Project, engine: Engine, since: LogPosition, error: MardockError, model: str, version: Optional[str]
+) -> MardockError:
     from mardock import serving
     from mardock.causes.audience import Audience
 
-    for i, answer in enumerate(answers):
-        if answer.failure is not None:
-            audience = Audience(_sources(project, model))
-            cause = serving.explain(engine, model, since, answer.failure, version=version, audience=audience)
-            return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
-    return answers
+    audience = Audience(_sources(project, model))
+    return serving.explain(engine, model, since, error, version=version, audience=audience)
 
 
 def _check_open_files(connections: int) -> None:

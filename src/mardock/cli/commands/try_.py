@@ -24,6 +24,10 @@ def try_model(
         Optional[list[Path]],
         typer.Option("--data", metavar="FILE", help="What to send; else the model's first sample."),
     ] = None,
+    form: Annotated[
+        Optional[list[str]],
+        typer.Option("--form", metavar="NAME=VALUE", help="A field of a form to send; NAME=@FILE sends a file in it."),
+    ] = None,
     batch: Annotated[Optional[int], typer.Option(min=1, help="Size of the batch; files are repeated.")] = None,
     content_type: Annotated[Optional[str], typer.Option(help="The requests' Content-Type; none when left out.")] = None,
     timeout: Annotated[
@@ -37,7 +41,7 @@ def try_model(
 ) -> None:
     """Run a model's handler without a server, and show what each stage costs, takes and gives.
 
-    Every file is sent alone, then all in one batch. Under Docker it runs in the dev container.
+    Every request is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
     from mardock.cli.show import trial_report
     from mardock.tasks import try_model as task
@@ -55,11 +59,13 @@ def try_model(
             project,
             name,
             [*(data or []), *(more or [])],
+            form=form or [],
             batch=batch,
             content_type=content_type,
             timeout=timeout,
             debug=pdb,
             against_golden=check_golden,
+            listener=console,
         )
     labels = list(found.requests)
     if not as_json:

@@ -98,7 +98,7 @@ def test_on_a_terminal_it_is_asked(tmp_path: Path, answer: str, whole: bool) -> 
     [
         (["--example", "--bare"], "--example and --bare exclude each other"),
         (["--example", "--model", "cats"], "--example and --model exclude each other"),
-        (["--handler", "nonsense"], "there is no starter for 'nonsense'"),
+        (["--handler", "nonsense"], "there is no handler of the kind 'nonsense'"),
         (["--model", "a/b"], "model name 'a/b' is not allowed"),
         (["file"], "cannot use file: Not a directory"),
         (["file/below"], "cannot use file/below: Not a directory"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -25,6 +26,22 @@ def adopt_tree(folder: Path) -> None:
     """Give a folder that root just made, and all it holds, to the owner of the folder it lies in."""
     if os.geteuid() == 0:
         adopt([folder, *sorted(folder.rglob("*"))])
+
+
+def hand_back(project: Path, folders: Iterable[Path]) -> None:
+    """Give what root, called from a user's project, and the server it started there wrote to that user.
+
+    Args:
+        project: its folder; where it is root's too, nothing is done.
+        folders: those in it that are mardock's and TorchServe's own, there or not.
+    """
+    if os.geteuid() != 0 or project.stat().st_uid == 0:
+        return
+    for folder in folders:
+        if folder.is_dir() and not folder.is_symlink():
+            for path in (folder, *folder.rglob("*")):
+                with suppress(FileNotFoundError):  # a server that runs has files that come and go
+                    adopt([path])
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -47,9 +47,14 @@ def hand_back(project: Path, folders: Iterable[Path]) -> None:
 def replace(path: Path, content: bytes) -> None:
     """Put a file in place in one step; one that was there gives it its mode and its owner.
 
+    What is no file, as /dev/stdout, is written to.
+
     Raises:
         OSError: it cannot be written; what was there stays.
     """
+    if (path.is_absolute() and path.parts[1] == "dev") or (path.exists() and not (path.is_file() or path.is_dir())):
+        path.write_bytes(content)
+        return
     target = path.resolve()  # a link goes on leading to it
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

@@ -10,12 +10,11 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, TypeVar
+from typing import Optional
 
 from mardock import place
 from mardock.errors import EngineError, MardockError
 
-_E = TypeVar("_E", bound=MardockError)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -35,7 +34,7 @@ def user(uid: Optional[int] = None) -> str:
 
 
 @contextmanager
-def told(kind: type[_E] = EngineError) -> Iterator[None]:  # type: ignore[assignment] # mypy: no default of a TypeVar
+def told(kind: type[MardockError] = EngineError) -> Iterator[None]:
     """Turn what the system does not let this user do to a file inside the block into an error; see `refused`."""
     try:
         yield
@@ -43,7 +42,7 @@ def told(kind: type[_E] = EngineError) -> Iterator[None]:  # type: ignore[assign
         raise refused(error, kind=kind) from error
 
 
-def refused(error: OSError, path: Optional[Path] = None, *, kind: type[_E] = EngineError) -> _E:  # type: ignore[assignment]
+def refused(error: OSError, path: Optional[Path] = None, *, kind: type[MardockError] = EngineError) -> MardockError:
     """Return the error that names what stands in the way of a file, whose that is, and the command that mends it.
 
     Args:

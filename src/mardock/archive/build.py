@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mardock.archive import manifest, source_check
+from mardock import permissions
+from mardock.archive import manifest, source_check, text_check
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
@@ -54,6 +55,8 @@ def build(
             return _build(spec, root, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
+        except PermissionError as error:
+            raise permissions.refused(error, kind=ArchiveError) from error
         except OSError as error:
             raise ArchiveError(f"model {spec.model_name!r} cannot be archived: {error}") from error
     raise ArchiveError(
@@ -79,8 +82,10 @@ def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Sourc
     """Find what is wrong in a model's code before TorchServe would, and return the handler and the model parsed.
 
     Raises:
-        ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
+        ArchiveError: a syntax error with `file:line`, a handler or model file TorchServe cannot use, or text it cannot
+            read.
     """
+    text_check.check(spec, sources)
     paths = {source.name: source.path for source in sources}
     parsed = []
     if spec.handler_file is not None:
@@ -113,6 +118,8 @@ def _check_replaceable(target: Path, model_name: str, force: bool) -> None:
     try:
         found = read(target, verify=False).name
     except ArchiveError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         raise ArchiveError(f"{target} is there already and is no archive: {error.message}", hint="--force") from error
     if found != model_name:
         raise ArchiveError(f"{target} is there already and holds the model {found!r}", hint="--force replaces it")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock import permissions
 from mardock.archive.names import member_fault
 
 MANIFEST_NAME = "MAR-INF/MANIFEST.json"
@@ -32,11 +33,15 @@ class _Found(NamedTuple):
 
 @dataclass
 class Collector:
-    """Gathers members below `root` (a real path) and notes every fault instead of stopping at the first."""
+    """Gathers members below `root` (a real path) and notes every fault instead of stopping at the first.
+
+    `mend` is what mends one of them, where that is a command.
+    """
 
     root: Path
     faults: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
+    mend: Optional[str] = None
     _sources: dict[str, Path] = field(default_factory=dict)
 
     def members(self) -> tuple[SourceFile, ...]:
@@ -95,6 +100,11 @@ class Collector:
         real = Path(os.path.realpath(self.root / path))
         if self.root != real and self.root not in real.parents:
             self.faults.append(f"{label}: {path} leads out of the project, to {real}")
+            return None
+        if not os.access(real, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+            closed = permissions.refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), real)
+            self.mend = closed.hint
+            self.faults.append(f"{label}: {closed.message}")
             return None
         return _Found(real, mode)
 

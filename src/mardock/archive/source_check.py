@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
-from mardock import extras
+from mardock import extras, text_files
 from mardock.errors import ArchiveError
 
 _Import = Union[ast.Import, ast.ImportFrom]
@@ -29,13 +29,20 @@ def parse(path: Path, label: str) -> Source:
     Raises:
         ArchiveError: a syntax error, with `file:line`.
     """
+    raw = path.read_bytes()
     try:
-        return Source(label, ast.parse(path.read_bytes()))
-    except SyntaxError as error:
+        return Source(label, ast.parse(raw))
+    except (SyntaxError, ValueError) as error:
+        if fault := text_files.utf8_fault(raw, label):
+            raise ArchiveError(fault.message, hint=fault.hint) from error
+        raise _unparsed(error, label) from error
+
+
+def _unparsed(error: Exception, label: str) -> ArchiveError:
+    if isinstance(error, SyntaxError):
         line = (error.text or "").rstrip()
-        raise ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}") from error
-    except ValueError as error:
-        raise ArchiveError(f"{label}: {error}", hint=f"mend {label}") from error
+        return ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}")
+    return ArchiveError(f"{label}: {error}", hint=f"mend {label}")
 
 
 def check_handler(source: Source, function: Optional[str]) -> None:
@@ -167,7 +174,8 @@ def _mend() -> str:
 
 
 def _brings_packages(requirements: Path) -> bool:
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
+    text = text_files.as_pip_reads(requirements.read_bytes())
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return any(line and not _is_installed(line) for line in lines)
 
 

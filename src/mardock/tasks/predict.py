@@ -150,7 +150,7 @@ def _explained(
 
     for i, answer in enumerate(answers):
         if answer.failure is not None:
-            audience = Audience(_sources(project, model))
+            audience = Audience(project.settings.sources(model))
             cause = serving.explain(engine, model, since, answer.failure, version=version, audience=audience)
             return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
     return answers
@@ -176,9 +176,3 @@ def _client(endpoint: Endpoint, *, grpc: bool) -> Client:
     from mardock.client.inference import InferenceClient
 
     return InferenceClient(endpoint)
-
-
-def _sources(project: Project, model: str) -> dict[str, str]:
-    """Return the project's path of each Python file of a served model, for tracebacks; empty for a stranger's."""
-    served = project.settings.served_as(model)
-    return served[0].archive.python_sources(project.root) if served else {}

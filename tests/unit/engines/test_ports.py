@@ -46,4 +46,4 @@ def test_a_port_that_only_others_may_use(monkeypatch: pytest.MonkeyPatch, socket
     refuse_taken({"A": 80}, privileged=True)
     with pytest.raises(EngineStartError, match="port 80 cannot be used: Permission denied") as refused:
         refuse_taken({"A": 80})
-    assert refused.value.hint == "set in .env: A=1025"
+    assert refused.value.hint == "set in .env:\nA=1025"

@@ -125,3 +125,14 @@ def test_a_missing_file_says_what_writes_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         golden.load(tmp_path / "golden.json")
     assert "--save-golden" in (refused.value.hint or "")
+
+
+def test_an_answer_and_a_name_with_half_a_character_are_kept(tmp_path: Path) -> None:
+    reply = Reply(200, b'{"text": "\\ud800 caf\xc3\xa9"}')
+    name = "samples/b\udcff.txt"  # as Python reads a file name that is no UTF-8
+    kept = Golden({name: golden.expect(b"x", reply)})
+    golden.save(tmp_path / "golden.json", kept)
+    assert golden.load(tmp_path / "golden.json") == kept
+    assert golden.load(tmp_path / "golden.json").check(name, b"x", reply) == []
+    assert "café" in (tmp_path / "golden.json").read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["golden.json"]

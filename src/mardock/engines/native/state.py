@@ -109,7 +109,8 @@ class Home:
         except OSError as error:
             raise permissions.refused(error) from error
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise EngineError(f"{self.temp} is not a private folder of yours", hint=f"ls -ld {self.temp}")
+            mend = permissions.mend(self.temp) if self.temp.parent == self.path else f"ls -ld {self.temp}"
+            raise EngineError(f"{self.temp} is not a private folder of yours", hint=mend)
 
     def read(self) -> Optional[Server]:
         """Return the server that was started last, alive or not; a record that makes no sense counts as none.

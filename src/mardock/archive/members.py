@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,9 @@ class Collector:
         fault = "belongs to the archive itself" if name.startswith("MAR-INF/") else member_fault(name)
         if fault:
             self.faults.append(f"{label}: member {name!r} {fault}")
+            self.mend = (
+                self.mend or f"rename it: ls -b {shlex.quote(str(self.root / path.parent))} shows how it is spelt"
+            )
         elif not stat.S_ISREG(found.mode):
             self.faults.append(f"{label}: {path} is neither a file nor a directory")
         elif self._sources.setdefault(name, found.real) != found.real:

@@ -52,8 +52,9 @@ def refused(error: OSError, path: Optional[Path] = None, *, kind: type[MardockEr
     asked = Path(os.path.abspath(_named(error, path)))  # noqa: PTH100 - resolve() asks what may not be asked
     at = obstacle(asked)
     found = at.lstat()
-    whose = f"{at} belongs to {user(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):o}"
-    return kind(f"cannot use {asked}: {error.strerror} ({whose})", hint=mend(at, error.errno))
+    whose, mode = user(found.st_uid), stat.S_IMODE(found.st_mode)
+    message = f"cannot use {asked}: {error.strerror} ({at} belongs to {whose}, mode {mode:o})"
+    return kind(message, hint=mend(at, error.errno))
 
 
 def is_barred(path: Path) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import import_check, loaded_code, manifest, weights_check
+from mardock import permissions
+from mardock.archive import import_check, loaded_code, manifest, text_check, weights_check
 from mardock.archive.import_check import Finding
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
@@ -68,6 +69,8 @@ def build(
             return _build(spec, sources, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
+        except PermissionError as error:
+            raise permissions.refused(error, kind=ArchiveError) from error
         except OSError as error:
             raise ArchiveError(f"model {spec.model_name!r} cannot be archived: {error}") from error
     raise ArchiveError(
@@ -96,8 +99,10 @@ def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...], root: Path) -
     """Find what is wrong in a model's code before TorchServe would, and return what it loads, by its member's name.
 
     Raises:
-        ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
+        ArchiveError: a syntax error with `file:line`, a handler or model file TorchServe cannot use, or text it cannot
+            read.
     """
+    text_check.check(spec, sources)
     paths = {source.name: source.path for source in sources}
     loaded = loaded_code.read(spec, paths, spec.python_sources(root))
     loaded_code.check(spec, loaded)
@@ -136,6 +141,8 @@ def _check_replaceable(target: Path, model_name: str, force: bool) -> None:
     try:
         found = read(target, verify=False).name
     except ArchiveError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         raise ArchiveError(f"{target} is there already and is no archive: {error.message}", hint="--force") from error
     if found != model_name:
         raise ArchiveError(f"{target} is there already and holds the model {found!r}", hint="--force replaces it")

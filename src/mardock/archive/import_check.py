@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock import text_files
 from mardock.archive import loaded_code
 from mardock.archive.loaded_code import Import
 from mardock.archive.names import OF_WORKERS, unimportable
@@ -191,7 +192,8 @@ def _missing(module: str, members: Collection[str]) -> Optional[str]:
 
 def _brings_packages(requirements: Path, python: Interpreter) -> bool:
     """Whether a line names a package that Python lacks; options and URLs are taken for such lines."""
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
+    text = text_files.as_pip_reads(requirements.read_bytes())
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
     named = [_NAME.match(line) for line in lines if line]
     names = [name.group() for name in named if name]
     return len(names) < len(named) or not python.versions(names).keys() >= set(names)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock import permissions
 from mardock.archive import roots
 from mardock.archive.boundary import Boundary
 from mardock.archive.ignore import IgnoreRule
@@ -47,6 +49,7 @@ class Collector:
     Attributes:
         rule: what is left out of what a folder or a glob brings.
         packages: what `code` brought into the archive's root, by its name there.
+        mend: what mends one of the faults, where that is a command.
     """
 
     root: Path
@@ -57,6 +60,7 @@ class Collector:
     packages: dict[str, Path] = field(default_factory=dict)
     outside: set[str] = field(default_factory=set)
     allow_outside: bool = False
+    mend: Optional[str] = None
     _sources: dict[str, Path] = field(default_factory=dict)
 
     def members(self) -> tuple[SourceFile, ...]:
@@ -182,6 +186,11 @@ class Collector:
             self.outside.add(str(path))
             self.faults.append(f"{label}: {path} {fault}")
             return None
+        if not os.access(real, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+            closed = permissions.refused(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), real)
+            self.mend = closed.hint
+            self.faults.append(f"{label}: {closed.message}")
+            return None
         return _Found(real, mode)
 
     @property
@@ -192,6 +201,9 @@ class Collector:
         fault = "belongs to the archive itself" if name.startswith("MAR-INF/") else member_fault(name)
         if fault:
             self.faults.append(f"{label}: member {name!r} {fault}")
+            self.mend = (
+                self.mend or f"rename it: ls -b {shlex.quote(str(self.root / path.parent))} shows how it is spelt"
+            )
         elif not stat.S_ISREG(found.mode):
             self.faults.append(f"{label}: {path} is neither a file nor a directory")
         elif self._sources.setdefault(name, found.real) != found.real:

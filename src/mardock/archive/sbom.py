@@ -22,7 +22,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mardock import __version__
+from mardock import __version__, text_files
 from mardock.archive import checkpoint
 from mardock.archive.contents import Contents, of_archive
 from mardock.archive.manifest import build_time, handler_member
@@ -110,7 +110,7 @@ def _weights(contents: Contents, name: str) -> dict[str, str]:
 
 def _packages(contents: Contents, environment: Mapping[str, str]) -> Iterator[Component]:
     name = contents.manifest["model"].get("requirementsFile")
-    text = b"".join(contents.chunks(name)).decode(errors="replace") if name else ""
+    text = text_files.shown(b"".join(contents.chunks(name))) if name else ""
     named = set()
     for line in _requirements(text):
         package = _required(line)

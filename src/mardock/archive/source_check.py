@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock import text_files
 from mardock.errors import ArchiveError
 
 _ClassOrFunction = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -25,13 +26,20 @@ def parse(path: Path, label: str) -> Source:
     Raises:
         ArchiveError: a syntax error, with `file:line`.
     """
+    raw = path.read_bytes()
     try:
-        return Source(label, ast.parse(path.read_bytes()))
-    except SyntaxError as error:
+        return Source(label, ast.parse(raw))
+    except (SyntaxError, ValueError) as error:
+        if fault := text_files.utf8_fault(raw, label):
+            raise ArchiveError(fault.message, hint=fault.hint) from error
+        raise _unparsed(error, label) from error
+
+
+def _unparsed(error: Exception, label: str) -> ArchiveError:
+    if isinstance(error, SyntaxError):
         line = (error.text or "").rstrip()
-        raise ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}") from error
-    except ValueError as error:
-        raise ArchiveError(f"{label}: {error}", hint=f"mend {label}") from error
+        return ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}")
+    return ArchiveError(f"{label}: {error}", hint=f"mend {label}")
 
 
 def check_handler(source: Source, function: Optional[str]) -> None:

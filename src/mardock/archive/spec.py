@@ -135,6 +135,8 @@ class ArchiveSpec:
         return collector
 
     def _hint(self, collector: Collector) -> str:
+        if collector.mend:
+            return collector.mend
         if self.handler_file in collector.missing and ".py" not in self.handler:
             return f"give the handler's .py or one of TorchServe's handlers: {', '.join(default_handlers())}"
         if collector.outside and not collector.missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause, Link
@@ -61,13 +61,24 @@ def of_traceback(
     return Cause(reason, said=text, remedy=remedy_for(text, reason), model=model)
 
 
-def selected(lines: Iterable[str], *, model: Optional[str] = None, errors: bool = False) -> Iterator[str]:
-    """Yield the log's lines about one model's workers, and of them only what went wrong when `errors` is true."""
+def selected(
+    lines: Iterable[str],
+    *,
+    model: Optional[str] = None,
+    errors: bool = False,
+    audience_of: Callable[[str], Audience] = lambda model: Audience(),
+) -> Iterator[str]:
+    """Yield the log's lines about one model's workers, and of them only what went wrong when `errors` is true.
+
+    Args:
+        audience_of: knows who is told of a model, by the name it is served under, and so by which paths.
+    """
     reader = _Reader()
     for line in log_lines(lines, model):
         wrong = reader.take(line) or line.level in ("ERROR", "FATAL")
         if (model is None or line.worker) and (wrong or not errors):
-            yield line.raw
+            is_path = line.worker is not None and ".py" in line.raw
+            yield audience_of(line.worker.model).text(line.raw) if line.worker and is_path else line.raw
 
 
 class _Reader:

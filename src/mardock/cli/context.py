@@ -50,6 +50,7 @@ Drain = Annotated[
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.", callback=_finite)]
 
 _start: Optional[Path] = None
+_project: Optional[Project] = None
 _asked: tuple[str, ...] = ()
 
 
@@ -85,7 +86,17 @@ def project(**overrides: Any) -> Project:
         raise ConfigError(
             f"no such folder: {_start or 'the current one was deleted'}", hint="cd to your project"
         ) from error
-    return Project(find_root(start), **overrides)
+    global _project
+    _project = Project(find_root(start), **overrides)
+    return _project
+
+
+def hand_back() -> None:
+    """Give what this command wrote as root into a project of somebody else's to them."""
+    from mardock import ownership
+
+    if _project is not None:
+        ownership.hand_back(_project.root, (_project.state, _project.logs, _project.model_store))
 
 
 def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), sees_all: bool = True) -> bool:

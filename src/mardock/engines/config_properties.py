@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from mardock import permissions, text_files
 from mardock.engines.mounts import HOME
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
@@ -44,7 +45,11 @@ def read(path: Path) -> dict[str, Property]:
         ConfigError: it cannot be read, or an escape in it is broken.
     """
     try:
-        return parse(path.read_text(encoding="latin-1"), name=path.name)
+        with permissions.told(ConfigError):
+            raw = path.read_bytes()
+        if fault := text_files.mark_fault(raw, path.name):
+            raise ConfigError(fault.message, hint=fault.hint)
+        return parse(raw.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n"), name=path.name)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock init --config writes one") from error
 

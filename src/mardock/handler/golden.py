@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from mardock import ownership, payload
+from mardock import ownership, payload, permissions
 from mardock.errors import ConfigError
 from mardock.handler.comparison import Content, Tolerance, differences, read
 from mardock.handler.outcome import Reply
@@ -92,7 +92,8 @@ def load(path: Path) -> Golden:
         ConfigError: there is none, or it is not one.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        with permissions.told(ConfigError):
+            table = json.loads(path.read_text(encoding="utf-8-sig"))
         return Golden(
             {name: _from_dict(sample) for name, sample in table["samples"].items()},
             Tolerance(float(table["rtol"]), float(table["atol"])),
@@ -121,9 +122,10 @@ def save(path: Path, golden: Golden) -> None:
     }
     text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ownership.adopt([path.parent])
-        ownership.replace(path, text.encode("utf-8"))
+        with permissions.told(ConfigError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ownership.adopt([path.parent])
+            ownership.replace(path, text.encode("utf-8", "backslashreplace"))  # as JSON escapes half a character
     except OSError as error:
         raise ConfigError(
             f"cannot write {os.path.relpath(path)}: {error.strerror}",

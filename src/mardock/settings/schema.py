@@ -200,3 +200,8 @@ class Settings:
     def served_as(self, name: str) -> list[ModelSettings]:
         """Return the models that are served under a name; none for a stranger's."""
         return [settings for settings in self.models.values() if settings.archive.model_name == name]
+
+    def sources(self, name: str) -> dict[str, str]:
+        """Return the project's path of each Python file of what is served under a name; empty for a stranger's."""
+        served = self.served_as(name)
+        return served[0].archive.python_sources(self.root) if served else {}

@@ -90,7 +90,7 @@ def _config_for_library(root: Path, config_file: Optional[str], kept: Path) -> s
     """Write the model's configuration with what makes BaseHandler load a shared library, and return its path."""
     import yaml
 
-    text = (root / config_file).read_text(encoding="utf-8") if config_file else ""
+    text = (root / config_file).read_text(encoding="utf-8-sig") if config_file else ""
     if "pt2" in (yaml.safe_load(text) or {}):
         raise ConfigError(
             f"{config_file} has settings under pt2 already", hint="take them out, or name another candidate"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from mardock import own_folders, place
+from mardock import own_folders, permissions, place
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _folders(visit: Visit) -> Iterator[Check]:
     for name in FOLDERS:
         folder = visit.project.root / name
         if visit.fix and not folder.exists():
-            own_folders.make(folder)
+            with suppress(PermissionError):  # it is told that there is none
+                own_folders.make(folder)
         if not folder.exists():
             yield Check(name, ok=True, finding="made when it is needed, or by mardock doctor --fix")
         elif not folder.is_dir():
@@ -122,10 +123,18 @@ def _folders(visit: Visit) -> Iterator[Check]:
                 name,
                 ok=False,
                 finding="cannot be written",
-                hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
+                hint=permissions.mend(folder),
             )
         else:
             yield Check(name, ok=True, finding="can be written")
+
+
+@check("owner")
+def _owner(visit: Visit) -> str:
+    from mardock.tasks import closed_files
+
+    closed_files.refuse(visit.project)
+    return "no file of the project's state is closed to you"
 
 
 def _disk(visit: Visit) -> Iterator[Check]:
@@ -199,7 +208,7 @@ def _ports(visit: Visit) -> str:
     return "all free"
 
 
-EVERYWHERE: tuple[Look, ...] = (_python, _settings, _folders, _disk)
+EVERYWHERE: tuple[Look, ...] = (_python, _settings, _folders, _owner, _disk)
 IN_DEV_CONTAINER: tuple[Look, ...] = (_torchserve, _server)
 ON_HOST: tuple[Look, ...] = (_native, _docker, _images, _gpu, _ports)
 """Made in this order, which is also how they are told."""

@@ -120,19 +120,17 @@ def ask(
         EngineNotRunningError: there is no server to ask.
         ServingError: it was not answered, with its cause from the server's log.
     """
-    from mardock import serving
-    from mardock.causes.audience import Audience
     from mardock.client.inference import InferenceClient
     from mardock.engines import select
+    from mardock.serving import LogPosition
 
     engine = select.needed(project)
-    since = serving.LogPosition.now(engine)
+    since = LogPosition.now(engine)
     with InferenceClient(engine.endpoint()) as client:
         try:
             return client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
         except MardockError as error:
-            audience = Audience(_sources(project, model))
-            raise serving.explain(engine, model, since, error, version=version, audience=audience) from error
+            raise _cause(project, engine, since, error, model, version) from error
 
 
 def explain(project: Project, model: str, file: Path, *, version: Optional[str] = None) -> bytes:
@@ -198,7 +196,7 @@ def _cause(
     from mardock import serving
     from mardock.causes.audience import Audience
 
-    audience = Audience(_sources(project, model))
+    audience = Audience(project.settings.sources(model))
     return serving.explain(engine, model, since, error, version=version, audience=audience)
 
 
@@ -222,9 +220,3 @@ def _client(endpoint: Endpoint, *, grpc: bool) -> Client:
     from mardock.client.inference import InferenceClient
 
     return InferenceClient(endpoint)
-
-
-def _sources(project: Project, model: str) -> dict[str, str]:
-    """Return the project's path of each Python file of a served model, for tracebacks; empty for a stranger's."""
-    served = project.settings.served_as(model)
-    return served[0].archive.python_sources(project.root) if served else {}

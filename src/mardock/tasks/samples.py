@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import permissions
 from mardock.archive.ignore import is_left_behind
 from mardock.errors import ConfigError
 
@@ -43,7 +44,8 @@ def read(file: Path) -> bytes:
         ConfigError: it cannot be read.
     """
     try:
-        return file.read_bytes()
+        with permissions.told(ConfigError):
+            return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}", hint=f"ls -l {file}") from error
 

@@ -154,3 +154,14 @@ def test_the_file_is_json_for_everybody_also_when_an_answer_is_not(tmp_path: Pat
     assert found.check("a.bin", b"sample", Reply(200, b'{"score": 1, "best": 1.0}')) == [
         "a.bin: $.score: expected NaN, got 1"
     ]
+
+
+def test_an_answer_and_a_name_with_half_a_character_are_kept(tmp_path: Path) -> None:
+    reply = Reply(200, b'{"text": "\\ud800 caf\xc3\xa9"}')
+    name = "samples/b\udcff.txt"  # as Python reads a file name that is no UTF-8
+    kept = Golden({name: golden.expect(Payload(b"x"), reply)})
+    golden.save(tmp_path / "golden.json", kept)
+    assert golden.load(tmp_path / "golden.json") == kept
+    assert golden.load(tmp_path / "golden.json").check(name, b"x", reply) == []
+    assert "café" in (tmp_path / "golden.json").read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["golden.json"]

@@ -26,7 +26,7 @@ def test_a_check_is_a_function_and_a_line(project: Project, monkeypatch: pytest.
 
     monkeypatch.setattr(doctor, "ON_HOST", (tide, boat, oars))
     found = all_checks(project, fix=False)
-    assert [one.name for one in found] == ["python", "settings", "artifacts", "logs", "disk", "tide", "oars"]
+    assert [one.name for one in found] == ["python", "settings", "artifacts", "logs", "owner", "disk", "tide", "oars"]
     assert found[-2:] == [
         Check("tide", ok=False, finding="it is low", hint="wait", engine=True),
         Check("oars", ok=True, finding="of doubler"),

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mardock.engines.base import EngineStatus
 
 
-def as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:
-    """Return what `status --json` prints."""
+def as_json(status: EngineStatus, models: Optional[list[ModelStatus]]) -> dict[str, Any]:
+    """Return what `status --json` prints; the models are null where the server does not tell them to this user."""
     endpoint = status.endpoint
     return {
         "running": status.running,
@@ -26,15 +26,17 @@ def as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:
         if endpoint
         else None,
         "details": status.details,
-        "models": [
+        "models": None
+        if models is None
+        else [
             {**dataclasses.asdict(model), "ready": model.ready, "ready_workers": model.ready_workers}
             for model in models
         ],
     }
 
 
-def show(status: EngineStatus, models: list[ModelStatus]) -> None:
-    """Print its details and a row per model."""
+def show(status: EngineStatus, models: Optional[list[ModelStatus]]) -> None:
+    """Print its details and a row per model; none where the models are not known."""
     rows: list[tuple[str, Optional[str]]] = [("engine", status.engine), *status.details.items()]
     if status.endpoint:
         rows += [
@@ -45,6 +47,8 @@ def show(status: EngineStatus, models: list[ModelStatus]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.data(f"{name.ljust(width)}  {value}")
+    if models is None:
+        return
     console.data("")
     if not models:
         console.data("no models registered")

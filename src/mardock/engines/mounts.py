@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 HOME = Path("/home/model-server")
 """The folder of TorchServe's user in the official image; docker-compose.yml mounts into it in any other, too."""
 
-_COMPOSED = {"artifacts": "model-store", "logs": "logs", "src": "src", "torchserve": "torchserve"}
+STORE = HOME / "model-store"
+"""Where artifacts/ is mounted; containers with it are mardock's."""
+
+_COMPOSED = {"artifacts": STORE.name, "logs": "logs", "src": "src", "torchserve": "torchserve"}
 
 Mounts = Mapping[Path, Optional[Path]]
 """The real path of what is mounted, by its path in the container; None for what is no folder of this machine."""
@@ -19,6 +22,18 @@ Mounts = Mapping[Path, Optional[Path]]
 def composed(root: Path) -> Mounts:
     """Return what docker-compose.yml mounts into the serve container of a project."""
     return {HOME / target: Path(os.path.realpath(root / source)) for source, target in _COMPOSED.items()}
+
+
+def bind(source: Path, target: Path) -> dict[str, Any]:
+    """Return a mount as docker-compose.yml has it, which can only be read and is never made by the engine."""
+    quoted = str(source).replace("$", "$$")
+    return {
+        "type": "bind",
+        "source": quoted,
+        "target": str(target),
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
 
 
 def seen(path: Path, mounts: Mounts) -> Optional[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from tests.support.listeners import Heard
 from mardock.engines import select
 from mardock.engines.docker import containers, daemon, images
 from mardock.settings.project import Project
+from mardock.settings.template import template_folder
 
 
 def project(root: Path, engine: str) -> Project:
     (root / "mardock.toml").touch()
-    (root / "docker-compose.yml").touch()
+    shutil.copy(template_folder() / "docker-compose.yml", root)
     return Project(root, engine=engine, torchserve_image="serve:1")
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
-from mardock import ownership, place
+from mardock import own_folders, ownership, place
 from mardock.errors import EngineError, MardockError
 
 _POLL_S = 0.05
@@ -47,7 +47,7 @@ def hold(
         EngineError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folders.make(path.parent)
         descriptor = take(path, timeout=timeout)
         ownership.adopt([path.parent, path])
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def prepare(name: str, settings: ModelSettings, project: Project) -> Probe:
         kept = {label: wanted for label, wanted in expected.samples.items() if wanted.status == _OK}
         return Probe(name, [_read(root, label, wanted.content_type) for label, wanted in kept.items()], expected)
     sample = project.first_sample(settings)
-    return Probe(name, [_read(root, str(sample.relative_to(root)))] if sample else [])
+    return Probe(name, [_read(root, os.path.relpath(sample, root))] if sample else [])
 
 
 def _read(root: Path, name: str, content_type: Optional[str] = None) -> Sample:

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from mardock import own_folders
+
 if TYPE_CHECKING:
     from mardock.settings.schema import ModelSettings, Settings
 
@@ -28,7 +30,7 @@ class Project:
     @property
     def state(self) -> Path:
         """Where engines keep what they run: sockets, pids, rendered configuration. Safe to delete when all is down."""
-        return self.root / ".mardock"
+        return self.root / own_folders.STATE
 
     @property
     def model_store(self) -> Path:

@@ -30,8 +30,7 @@ class Machine:
     Attributes:
         engine: who runs TorchServe; `auto` takes Docker where it can and the native engine otherwise.
         project_name: the compose project; the folder's own name when it is not set.
-        compose_file, compose_project: what COMPOSE_FILE and COMPOSE_PROJECT_NAME are to compose, for mardock's containers
-            alone.
+        compose_file, compose_project: COMPOSE_FILE and COMPOSE_PROJECT_NAME for mardock's containers alone.
         dev_container, serve_container: container names.
         torchserve_image: what the serve service runs and the dev image is built from.
         dev_image: the tag given to the image built from Dockerfile.dev.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock.errors import ConfigError
+from mardock import own_folders
+from mardock.errors import ArchiveError, ConfigError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
@@ -58,10 +60,22 @@ def archive(
 
     if sbom:
         sboms.check_extra()  # before any work is done
-    result = build(
-        _spec(project, name, version, compiled), project.root, project.model_store, force=force, listener=listener
-    )
+    spec = _spec(project, name, version, compiled)
+    _make_store(project.model_store)
+    result = build(spec, project.root, project.model_store, force=force, listener=listener)
     return Archived(result.archive, result.changed, sboms.write(result.archive.path) if sbom else None)
+
+
+def _make_store(store: Path) -> None:
+    try:
+        own_folders.make(store)
+    except FileExistsError as error:
+        hint = f"move it away: {shlex.join(['mv', str(store), f'{store}.old'])}"
+        raise ArchiveError(f"{store} is not a folder", hint=hint) from error
+    except OSError as error:
+        raise ArchiveError(
+            f"cannot make {store}: {error.strerror}", hint=f"ls -ld {shlex.quote(str(store.parent))}"
+        ) from error
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from mardock import place
+from mardock import own_folders, place
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
@@ -112,10 +112,11 @@ def _folders(visit: Visit) -> Iterator[Check]:
     for name in FOLDERS:
         folder = visit.project.root / name
         if visit.fix and not folder.exists():
-            folder.mkdir()
-        if not folder.is_dir():
-            hint = "mardock doctor --fix makes it" if not folder.exists() else f"move the file {name} away"
-            yield Check(name, ok=False, finding="is not a folder" if folder.exists() else "does not exist", hint=hint)
+            own_folders.make(folder)
+        if not folder.exists():
+            yield Check(name, ok=True, finding="made when it is needed, or by mardock doctor --fix")
+        elif not folder.is_dir():
+            yield Check(name, ok=False, finding="is not a folder", hint=f"move the file {name} away")
         elif not os.access(folder, os.W_OK):
             yield Check(
                 name,

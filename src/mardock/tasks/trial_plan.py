@@ -54,8 +54,7 @@ def plan(
 
 
 def _max_response_size(project: Project) -> int:
-    path = project.root / "torchserve" / "config.properties"
-    properties = config_properties.read(path) if path.exists() else {}
+    properties = config_properties.of_project(project.root)
     config_properties.check(properties, os.environ)
     found = properties.get("max_response_size")
     return int(found.value) if found and found.value.isdecimal() else MAX_RESPONSE_SIZE

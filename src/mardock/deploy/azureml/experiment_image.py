@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import own_folders
 from mardock.deploy.azureml import render
 from mardock.deploy.azureml.workspace import credential, translated
 from mardock.engines.docker.registry import Login
@@ -77,7 +78,7 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
 
 def _write_dockerfile(project: Project, source: ExperimentSource) -> Path:
     path = project.state / "azureml" / f"{source.name}.Dockerfile"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folders.make(path.parent)
     path.write_text(render.dockerfile(source), encoding="utf-8")
     return path.relative_to(project.root)
 

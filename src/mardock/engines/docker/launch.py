@@ -188,7 +188,7 @@ class Launch:
         return compose.environment(self._project, image, names, rootless=is_rootless(self._client))
 
     def _check_configuration(self, service: dict[str, Any]) -> None:
-        properties = config_properties.read(self._project.root / "torchserve/config.properties")
+        properties = config_properties.of_project(self._project.root)
         for warning in config_properties.check(properties, service.get("environment", {})):
             self._listener.note(warning)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from mardock import ownership
+from mardock import own_folders, ownership
 from mardock.engines.docker import compose_files
 from mardock.engines.docker.compose_files import ComposeFiles
 from mardock.errors import EngineError
@@ -70,8 +70,7 @@ def _fitted_file(project: Project) -> Path:
     text += yaml.safe_dump(_fitted(project.root), sort_keys=False, width=1000)
     try:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            project.state.mkdir(exist_ok=True)
-            ownership.adopt([project.state])
+            own_folders.make(project.state)
             ownership.replace(path, text.encode())
     except OSError as error:
         raise EngineError(

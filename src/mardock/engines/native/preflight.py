@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mardock import own_folders
 from mardock.engines import ports
 from mardock.errors import ConfigError
 
@@ -32,7 +33,7 @@ def check_folder(folder: Path) -> None:
         ConfigError: naming it, its owner and the command that mends it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folders.make(folder)
         with tempfile.TemporaryFile(dir=folder):
             return
     except FileExistsError as error:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from mardock import own_folders
 from mardock.endpoint import Endpoint
 from mardock.engines.threads import Threads
 from mardock.errors import EngineError
@@ -96,7 +97,7 @@ class Home:
             EngineError: they cannot be made, or the temp folder's name was taken by someone else.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own_folders.make(self.path, mode=0o700)
             shutil.rmtree(self.temp, ignore_errors=True)
             self.temp.mkdir(exist_ok=True, mode=0o700)
             found = self.temp.lstat()

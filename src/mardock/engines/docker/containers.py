@@ -7,7 +7,7 @@ import json
 import os
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import quote
 
 from mardock import process
@@ -71,7 +71,12 @@ def _may_have(**filters: list[str]) -> bool:
         found = daemon.ask(f"/containers/json?all=true&filters={quote(json.dumps(filters))}")
     except EngineNotFoundError:
         return False
-    return found is None or any((one["Labels"] or {}).get(SERVICE_LABEL) in SERVICES for one in json.loads(found))
+    return found is None or any(map(_may_be_mardocks, json.loads(found)))
+
+
+def _may_be_mardocks(listed: Mapping[str, Any]) -> bool:
+    mounted = [one["Destination"] for one in listed.get("Mounts") or ()]  # none at all may be an engine that tells none
+    return (listed["Labels"] or {}).get(SERVICE_LABEL) in SERVICES and (not mounted or str(mounts.STORE) in mounted)
 
 
 def of_project(client: DockerClient, root: Path, service: Optional[str] = None) -> list[Container]:

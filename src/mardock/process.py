@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Callable, Optional
 
+from mardock import own_folders
 from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -228,17 +229,30 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def port_holder(port: int) -> Optional[str]:
-    """Name the process that listens on a TCP port of this machine, e.g. `java (pid 4711)`, if that can be known."""
+    """Name the process that listens on a TCP port of this machine, e.g. `java (pid 4711)`, if that can be known.
+
+    Of a TorchServe that mardock started it is the project that tells it from others.
+    """
     import psutil
 
     try:
         for connection in psutil.net_connections(kind="tcp"):
             address = connection.laddr
             if connection.status == psutil.CONN_LISTEN and address and address[1] == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return f"{_called(psutil.Process(connection.pid))} (pid {connection.pid})"
     except psutil.Error:  # another user's process, or macOS without root
         return None
     return None
+
+
+def _called(process: psutil.Process) -> str:
+    import psutil
+
+    with contextlib.suppress(OSError, psutil.Error):
+        state = Path(process.cwd()).parent
+        if state.name == own_folders.STATE:
+            return f"the TorchServe of {state.parent}"
+    return process.name()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

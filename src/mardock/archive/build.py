@@ -32,6 +32,7 @@ def build(
     store: Path,
     *,
     force: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
     lock_timeout: float = 60.0,
 ) -> ArchiveResult:
@@ -41,6 +42,7 @@ def build(
 
     Args:
         force: replace the file even if it is no archive of this model.
+        imports: find imports that fail in this Python; else the worker that loads the model finds them.
         listener: told how many bytes are written.
         lock_timeout: seconds to wait for another process that writes the same archive.
 
@@ -51,7 +53,11 @@ def build(
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _build(spec, root, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
+            sources = spec.resolve(root)
+            parsed = check_code(spec, sources)
+            if imports:
+                check_imports(spec, sources, parsed)
+            return _build(spec, sources, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
         except OSError as error:
@@ -63,10 +69,13 @@ def build(
 
 
 def _build(
-    spec: ArchiveSpec, root: Path, target: Path, force: bool, listener: Listener, lock_timeout: float
+    spec: ArchiveSpec,
+    sources: tuple[SourceFile, ...],
+    target: Path,
+    force: bool,
+    listener: Listener,
+    lock_timeout: float,
 ) -> ArchiveResult:
-    sources = spec.resolve(root)
-    check_imports(spec, sources, check_code(spec, sources))
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)

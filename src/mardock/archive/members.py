@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock.archive.boundary import Boundary
 from mardock.archive.names import member_fault
 
 MANIFEST_NAME = "MAR-INF/MANIFEST.json"
@@ -37,6 +38,8 @@ class Collector:
     root: Path
     faults: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
+    outside: set[str] = field(default_factory=set)
+    allow_outside: bool = False
     _sources: dict[str, Path] = field(default_factory=dict)
 
     def members(self) -> tuple[SourceFile, ...]:
@@ -85,18 +88,26 @@ class Collector:
                 self._add_folder(path, f"{prefix}{name}/", (*ancestors, found.real))
 
     def _find(self, label: str, path: Path) -> Optional[_Found]:
-        """What `path` leads to, or None when it is missing or outside of the project."""
+        """What `path` leads to, or None when it is missing or lies where it may not."""
         try:
             mode = (self.root / path).stat().st_mode
         except OSError as error:
-            self.missing.add(str(path))
-            self.faults.append(f"{label}: {path} {_REASONS.get(error.errno or 0, f'cannot be read: {error.strerror}')}")
+            unseen = self._boundary.unseen(path)
+            (self.outside if unseen else self.missing).add(str(path))
+            reason = unseen or _REASONS.get(error.errno or 0, f"cannot be read: {error.strerror}")
+            self.faults.append(f"{label}: {path} {reason}")
             return None
         real = Path(os.path.realpath(self.root / path))
-        if self.root != real and self.root not in real.parents:
-            self.faults.append(f"{label}: {path} leads out of the project, to {real}")
+        fault = self._boundary.fault(real, weights=label == "serialized_file")
+        if fault:
+            self.outside.add(str(path))
+            self.faults.append(f"{label}: {path} {fault}")
             return None
         return _Found(real, mode)
+
+    @property
+    def _boundary(self) -> Boundary:
+        return Boundary(self.root, self.allow_outside)
 
     def _add(self, label: str, path: Path, name: str, found: _Found) -> None:
         fault = "belongs to the archive itself" if name.startswith("MAR-INF/") else member_fault(name)
@@ -105,4 +116,5 @@ class Collector:
         elif not stat.S_ISREG(found.mode):
             self.faults.append(f"{label}: {path} is neither a file nor a directory")
         elif self._sources.setdefault(name, found.real) != found.real:
-            self.faults.append(f"{label}: {path} and {self._sources[name].relative_to(self.root)} are both {name!r}")
+            other = os.path.relpath(self._sources[name], self.root)
+            self.faults.append(f"{label}: {path} and {other} are both {name!r}")

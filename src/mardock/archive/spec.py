@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from mardock import place
 from mardock.archive.members import Collector, SourceFile
 from mardock.archive.names import check_model_name, check_version
 from mardock.archive.torch_model_archiver import default_handlers
@@ -29,6 +30,7 @@ class ArchiveSpec:
         requirements_file: what TorchServe is to `pip install` for this model.
         config_file: the model's `model-config.yaml`.
         runtime: `python` or `python3`.
+        allow_outside: whether files may lie outside of the git repository around the project; see `boundary`.
     """
 
     model_name: str
@@ -40,6 +42,7 @@ class ArchiveSpec:
     requirements_file: Optional[str] = None
     config_file: Optional[str] = None
     runtime: str = "python"
+    allow_outside: bool = False
 
     @property
     def handler_file(self) -> Optional[str]:
@@ -58,8 +61,8 @@ class ArchiveSpec:
         """Find every file of the archive below `root`, sorted by member name; the manifest is not among them.
 
         Raises:
-            ConfigError: a name is not allowed, or files are missing, lie outside of `root`, are no regular files or
-                would share a member name: all of them are listed at once.
+            ConfigError: a name is not allowed, or files are missing, lie where they may not (see `boundary`), are no
+                regular files or would share a member name: all of them are listed at once.
         """
         check_model_name(self.model_name)
         check_version(self.version)
@@ -79,10 +82,15 @@ class ArchiveSpec:
         """Return the project's path of each Python member there is, by the member's name; for tracebacks."""
         members = self._collected(root).members()
         real = os.path.realpath(root)
-        return {member.name: str(member.path.relative_to(real)) for member in members if member.name.endswith(".py")}
+        return {member.name: os.path.relpath(member.path, real) for member in members if member.name.endswith(".py")}
+
+    def reaches_out(self, root: Path) -> bool:
+        """Say whether a file lies outside of the project's folder, which is all that the dev container sees."""
+        found = self._collected(root)
+        return bool(found.outside) or any(found.root not in member.path.parents for member in found.members())
 
     def _collected(self, root: Path) -> Collector:
-        collector = Collector(Path(os.path.realpath(root)))
+        collector = Collector(Path(os.path.realpath(root)), allow_outside=self.allow_outside)
         for field in ("serialized_file", "model_file", "handler_file", "requirements_file", "config_file"):
             path = getattr(self, field)
             if path is not None:
@@ -94,6 +102,20 @@ class ArchiveSpec:
     def _hint(self, collector: Collector) -> str:
         if self.handler_file in collector.missing and ".py" not in self.handler:
             return f"give the handler's .py or one of TorchServe's handlers: {', '.join(default_handlers())}"
+        if collector.outside and not collector.missing:
+            return self._way_in()
         if self.serialized_file in collector.missing:
             return "train the model first, or correct serialized_file"
         return f"correct the paths of model {self.model_name!r}; they are relative to the project's root"
+
+    def _way_in(self) -> str:
+        """Return what mends that files lie where they may not."""
+        if place.inside():
+            return (
+                f"copy it into the project; or, outside of the container, mardock archive {self.model_name} packs it,"
+                " and --engine native runs all else without containers"
+            )
+        return (
+            "copy it into the project, or, if it is meant to be taken from there, set allow_outside = true under"
+            f" [models.{self.model_name}.archive]"
+        )

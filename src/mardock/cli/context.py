@@ -88,13 +88,17 @@ def project(**overrides: Any) -> Project:
     return Project(find_root(start), **overrides)
 
 
-def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
+def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), sees_all: bool = True) -> bool:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
     Under the native engine, and in the dev container itself, it returns and the command runs in place.
 
     Args:
         writes: the files it writes; see `Engine.exec`.
+        sees_all: whether the dev container sees all that the command reads; else it returns even so.
+
+    Returns:
+        whether torch is here.
 
     Raises:
         ConfigError: it names a file outside of the project, which is all the container sees.
@@ -103,10 +107,11 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     from mardock.engines import select
 
     chosen = select.where_torch_is(project, console)
-    if not chosen.torch_is_here:
+    if not chosen.torch_is_here and sees_all:
         name, *arguments = _without_engine(_asked)
         argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]
         raise typer.Exit(chosen.exec(argv, interactive=on_a_terminal(), writes=writes))
+    return chosen.torch_is_here
 
 
 def on_a_terminal() -> bool:

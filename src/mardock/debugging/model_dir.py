@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +71,12 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
     """
     members = plan.spec.resolve(root)
     python = plan.spec.python_sources(root)
+    if plan.root is None:  # what lies outside of the project has no place below SOURCES
+        python = {name: path for name, path in python.items() if not path.startswith(os.pardir)}
     for path in python.values():
         source_check.parse(root / path, path)
     base = plan.root or Path(SOURCES)
-    texts = _texts(plan, root, {name: str(base / path) for name, path in python.items()})
+    texts = _texts(plan, root, {name: os.path.normpath(base / path) for name, path in python.items()})
     directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)
     try:
         shutil.copytree(debugpy_folder(), folder / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))

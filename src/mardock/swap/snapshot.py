@@ -7,11 +7,12 @@ import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from mardock.archive.boundary import around
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -113,15 +114,43 @@ def scope(settings: ModelSettings, root: Path) -> Scope:
     spec = settings.archive
     named = (spec.handler_file, spec.model_file, spec.serialized_file, spec.requirements_file, spec.config_file)
     globs = [entry for entry in spec.extra_files if glob.has_magic(entry)]
-    paths = {root / name for name in (PROJECT_FILE, *named, *spec.extra_files) if name and name not in globs}
-    paths |= {Path(os.path.realpath(path)) for path in paths}  # an editor may write through a symlink
+    paths = {_below(root, name) for name in (PROJECT_FILE, *named, *spec.extra_files) if name and name not in globs}
+    paths |= {link for path in paths for link in _led_to(path)}  # an editor may write through a symlink
     trees = {path for path in paths if path.is_dir()}
-    patterns = {os.path.join(glob.escape(str(root)), entry) for entry in globs}  # noqa: PTH118 a pattern is no path
-    below = trees | {root / entry[: _magic_at(entry)].rpartition("/")[0] for entry in globs}
+    patterns = {os.path.normpath(os.path.join(glob.escape(str(root)), entry)) for entry in globs}  # noqa: PTH118 a pattern is no path
+    below = trees | {_below(root, entry[: _magic_at(entry)].rpartition("/")[0]) for entry in globs}
+    paths |= _linked_to(trees, patterns)
     inside = {Path(folder) for top in below for folder, _, _ in os.walk(top)}
     folders = {_existing(folder) for folder in inside | below | {path.parent for path in paths}}
-    above = {folder for path in paths | below for folder in path.parents if root in folder.parents}
+    repository = around(root)
+    above = {
+        folder
+        for path in paths | below
+        for folder in path.parents
+        if (root if root in path.parents else repository) in folder.parents
+    }
     return Scope(frozenset(paths - trees), frozenset(trees), frozenset(patterns), frozenset(above), frozenset(folders))
+
+
+def _below(root: Path, name: str) -> Path:
+    """Return a path of mardock.toml as changes are told: without `..` in it."""
+    return Path(os.path.normpath(root / name))
+
+
+def _linked_to(trees: Iterable[Path], patterns: Iterable[str]) -> set[Path]:
+    """Return the files that links of the model's own lead to, as those of a hub's cache do."""
+    held = (os.path.join(folder, name) for top in trees for folder, _, names in os.walk(top) for name in names)  # noqa: PTH118
+    matched = (match for pattern in patterns for match in glob.glob(pattern))  # noqa: PTH207 as patterns are read elsewhere
+    return {link for file in (*held, *matched) if os.path.islink(file) for link in _led_to(Path(file))}  # noqa: PTH114
+
+
+def _led_to(path: Path) -> set[Path]:
+    """Return what a path leads to, and the links on the way, each of which may be put elsewhere."""
+    found = {Path(os.path.realpath(path))}
+    while path.is_symlink() and path not in found:
+        found.add(path)
+        path = Path(os.path.normpath(path.parent / os.readlink(path)))  # noqa: PTH115 as text
+    return found
 
 
 def _magic_at(entry: str) -> int:

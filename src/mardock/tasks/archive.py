@@ -40,9 +40,10 @@ def archive(
     force: bool = False,
     compiled: Optional[str] = None,
     sbom: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
 ) -> Archived:
-    """Write a model's archive into the model store, in this process, which has to have torch where its code does.
+    """Write a model's archive into the model store, in this process.
 
     Args:
         name: the model's in mardock.toml.
@@ -50,6 +51,7 @@ def archive(
         force: replace a file that is no archive of this model.
         compiled: the saved candidate to pack instead of the model itself; `WINNER` for the fastest.
         sbom: also write its bill of materials, beside it.
+        imports: check what its code imports, for which this Python has to be one with its packages.
 
     Raises:
         ConfigError: it was not trained yet, or files are missing; see `ArchiveSpec.resolve` and `compiled.spec_of`.
@@ -62,7 +64,7 @@ def archive(
         sboms.check_extra()  # before any work is done
     spec = _spec(project, name, version, compiled)
     _make_store(project.model_store)
-    result = build(spec, project.root, project.model_store, force=force, listener=listener)
+    result = build(spec, project.root, project.model_store, force=force, imports=imports, listener=listener)
     return Archived(result.archive, result.changed, sboms.write(result.archive.path) if sbom else None)
 
 

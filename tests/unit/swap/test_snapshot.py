@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 from tests.unit.swap.conftest import Model
@@ -68,3 +69,43 @@ def test_the_scope_of_a_folder_that_is_away_is_the_one_above_it(model: Model) ->
     scope = snapshot.scope(model.settings, model.root)
     assert model.root / "torchserve" in scope.folders
     assert model.handler.parent in scope.above
+
+
+def test_each_link_on_the_way_to_weights_elsewhere_is_looked_at(model: Model, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "blobs").mkdir(parents=True)
+    model.weights.replace(cache / "blobs" / "0123")
+    (cache / "main.pt").symlink_to("blobs/0123")
+    model.weights.symlink_to(cache / "main.pt")
+    scope = snapshot.scope(model.settings, model.root)
+    for path in (model.weights, cache / "main.pt", cache / "blobs" / "0123"):
+        assert scope.holds(path)
+        assert path.parent in scope.folders
+
+
+def test_code_beside_the_project_is_looked_at_under_its_own_path(model: Model) -> None:
+    source = model.root.parent / "src"
+    (source / "words").mkdir(parents=True)
+    model.handler.replace(source / "handler.py")
+    (source / "words" / "one.txt").write_text("1")
+    archive = dataclasses.replace(
+        model.settings.archive, handler="../src/handler.py", extra_files=("../src/words", "../src/*.json")
+    )
+    scope = snapshot.scope(dataclasses.replace(model.settings, archive=archive), model.root)
+    for path in (source / "handler.py", source / "words" / "new.txt", source / "new.json"):
+        assert scope.holds(path)
+        assert path.parent in scope.folders
+    assert not scope.holds(source / "other.py")
+
+
+def test_what_links_in_a_folder_lead_to_is_looked_at(model: Model, tmp_path: Path) -> None:
+    words = tmp_path / "shared.txt"
+    words.write_text("shared")
+    (model.handler.parent / "words" / "linked.txt").symlink_to(words)
+    assert snapshot.scope(model.settings, model.root).holds(words)
+
+
+def test_links_that_lead_in_a_circle_are_no_trouble(model: Model) -> None:
+    model.weights.unlink()
+    model.weights.symlink_to(model.weights)
+    assert snapshot.scope(model.settings, model.root).holds(model.weights)

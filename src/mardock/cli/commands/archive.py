@@ -37,8 +37,26 @@ def archive(
 
     project = context.project(engine=engine)
     name, settings = project.settings.model(model)
-    context.forward_to_torch(project, writes=[project.model_store / f"{settings.archive.model_name}.mar"])
-    done = task.archive(project, name, version=version, force=force, compiled=compiled, sbom=sbom, listener=console)
+    # What lies outside of the project can be packed here alone; nothing of the model is run for that.
+    torch_is_here = context.forward_to_torch(
+        project,
+        writes=[project.model_store / f"{settings.archive.model_name}.mar"],
+        sees_all=not settings.archive.reaches_out(project.root),
+    )
+    done = task.archive(
+        project,
+        name,
+        version=version,
+        force=force,
+        compiled=compiled,
+        sbom=sbom,
+        imports=torch_is_here,
+        listener=console,
+    )
+    if not torch_is_here:
+        console.note(
+            f"{name}: packed outside of the dev container, which does not see all its files; imports not checked"
+        )
     found = done.archive
     if as_json:
         console.data_json(

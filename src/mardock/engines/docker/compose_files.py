@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 BASE = "docker-compose.yml"
 _FOUND_BY_COMPOSE = ("compose.yaml", "compose.yml", BASE, "docker-compose.yaml")  # in its own order
+_OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
 _VARIABLE = "COMPOSE_FILE"
 
 
@@ -57,17 +64,24 @@ def of(project: Project) -> ComposeFiles:
     )
 
 
+def found_by_compose(root: Path) -> Iterator[Path]:
+    """Yield the files that docker compose would find for a project by itself, to be named beside others."""
+    names = _names_in_variable(root)
+    if names:
+        yield from (root / name for name in names)
+        return
+    yield from islice(_found(root), 1)
+    yield from islice((root / name for name in _OVERRIDES if (root / name).is_file()), 1)
+
+
 def is_packaged(path: Path) -> bool:
     """Say whether a file is the packaged one that stands for a project's docker-compose.yml."""
     return path == template_folder() / BASE
 
 
 def _that_compose_takes(root: Path) -> Optional[ComposeFiles]:
-    from dotenv import dotenv_values
-
-    named = os.environ.get(_VARIABLE) or dotenv_values(root / ".env").get(_VARIABLE)
-    if named:
-        names = _split(named)
+    names = _names_in_variable(root)
+    if names:
         theirs = [root / name for name in names]
         if all(path.is_file() for path in theirs):
             return ComposeFiles(named=True) if _are_mardocks(theirs) else None
@@ -77,6 +91,12 @@ def _that_compose_takes(root: Path) -> Optional[ComposeFiles]:
         if _are_mardocks([path]):  # where compose itself takes another one, this one has to be named
             return ComposeFiles((path,), shared=False) if place else ComposeFiles()
     return None
+
+
+def _names_in_variable(root: Path) -> list[str]:
+    from dotenv import dotenv_values
+
+    return _split(os.environ.get(_VARIABLE) or dotenv_values(root / ".env").get(_VARIABLE) or "")
 
 
 def _named(root: Path, names: Sequence[str]) -> ComposeFiles:

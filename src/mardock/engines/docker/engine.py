@@ -14,7 +14,7 @@ from mardock.defaults import START_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.engines import mounts
 from mardock.engines.base import EngineStatus, alone
-from mardock.engines.docker import compose, compose_files, containers, daemon, folders, gpus, images, packaged
+from mardock.engines.docker import compose, compose_files, containers, daemon, folders, gpus, images, outside, packaged
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
@@ -149,6 +149,9 @@ class DockerEngine:
             if found is None or found.status != "running":
                 self.run("dev", container_name)
                 found = running(client, self.project, "dev", container_name)
+            with suppress(ConfigError):  # they may be what is to be mended in there
+                named = outside.named(self.project, packaged=compose_files.of(self.project).packaged)
+                outside.refuse_unseen(str(found.name), found.labels, named)
             folders.make_writable(self.project, containers.user(found, self.project.root), writes)
             name = str(found.name)
         return forward(name, argv, interactive=interactive)

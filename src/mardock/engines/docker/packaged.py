@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from mardock import own_folders, ownership
-from mardock.engines.docker import compose_files
+from mardock.engines.docker import compose_files, outside
 from mardock.engines.docker.compose_files import ComposeFiles
 from mardock.errors import EngineError
 from mardock.settings.project import Project
@@ -33,12 +33,19 @@ _WHEELS = {"dev": ("*.crt",), "serve": ("*.crt", "*.whl", "*.tar.gz", "*.zip")}
 
 
 def arguments(project: Project, files: ComposeFiles) -> list[str]:
-    """Return docker compose's options for a project's compose files.
+    """Return docker compose's options for a project's compose files, and what they need for files outside of it.
 
     Raises:
-        EngineError: the fitted one cannot be written.
+        EngineError: what is to be written for them cannot be.
     """
-    paths = [_fitted_file(project) if compose_files.is_packaged(path) else path for path in files.paths]
+    paths = list(files.paths)
+    for position, path in enumerate(paths):
+        if compose_files.is_packaged(path):
+            paths[position] = _written(project, compose_files.BASE, _fitted(project.root))
+    named = outside.named(project, packaged=files.packaged)
+    if named:
+        paths = paths or list(compose_files.found_by_compose(project.root))
+        paths.append(_written(project, "docker-compose.outside.yml", outside.override(named)))
     return [argument for path in paths for argument in ("--file", str(path))]
 
 
@@ -62,12 +69,12 @@ def build_context(project: Project, files: ComposeFiles, service: Literal["dev",
         yield folder
 
 
-def _fitted_file(project: Project) -> Path:
+def _written(project: Project, name: str, content: Mapping[str, Any]) -> Path:
     import yaml
 
-    path = project.state / compose_files.BASE
-    text = "# Written by mardock from its own docker-compose.yml for what this project has; changes are lost.\n"
-    text += yaml.safe_dump(_fitted(project.root), sort_keys=False, width=1000)
+    path = project.state / name
+    text = "# Written by mardock for what this project has; changes are lost.\n"
+    text += yaml.safe_dump(content, sort_keys=False, width=1000, allow_unicode=True)
     try:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             own_folders.make(project.state)

@@ -176,6 +176,16 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
     assert sorted(check.name for check in report.checks) == sorted(names)
 
 
+@pytest.mark.parametrize("target", ["azureml", "tir"])
+def test_a_project_without_torchserve_s_configuration_takes_the_built_in_one(scene: Scene, target: str) -> None:
+    for name in ("torchserve/config.properties", "torchserve/log4j2.xml", ".dockerignore", "docker-compose.yml"):
+        (scene.root / name).unlink()
+    assert scene.rehearse(target).failure is None
+    agreed, _ = scene.contract(target)
+    text = docker("run", "--rm", "--entrypoint", "cat", agreed.image, "/home/model-server/config.properties")
+    assert target == "tir" or "inference_address=http://0.0.0.0:8080" in text
+
+
 def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
     agreed, _ = scene.contract("azureml")
     mount = f"type=bind,source={scene.root / 'artifacts'},target=/models,readonly"

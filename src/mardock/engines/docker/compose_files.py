@@ -132,7 +132,10 @@ def _services(path: Path) -> list[tuple[str, Any]]:
         """Reads compose's own tags, such as !reset, as nothing."""
 
     Tolerant.add_multi_constructor("!", lambda loader, suffix, node: None)
-    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # what its owner keeps from this user was not made for a command of theirs
+        return []
     try:
         services = (yaml.load(text, Tolerant) or {}).get("services")  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, AttributeError):

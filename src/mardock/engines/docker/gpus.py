@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 _FILES = "docker-compose.yml:docker-compose.gpu.yml"
 IMAGE_VARIABLE = "TORCHSERVE_GPU_IMAGE"
-MEND = "install NVIDIA's driver and its Container Toolkit, or take docker-compose.gpu.yml out of COMPOSE_FILE"
+MEND = (
+    "install NVIDIA's driver and its Container Toolkit, or take docker-compose.gpu.yml out of COMPOSE_FILE"
+    " or MARDOCK_COMPOSE_FILE"
+)
 _DRIVER = Path("/proc/driver/nvidia/version")
 _WSL = Path("/dev/dxg")
 _HOOK = "nvidia-container-runtime-hook"  # what an engine looks for on its PATH

@@ -64,7 +64,7 @@ def build_context(project: Project, files: ComposeFiles, service: Literal["dev",
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(template_folder() / name, folder / name)
         for pattern in _WHEELS[service]:
-            for file in (project.root / "wheels").glob(pattern):
+            for file in filter(Path.is_file, (project.root / "wheels").glob(pattern)):
                 _link(file, folder / "wheels" / file.name)
         yield folder
 

@@ -92,6 +92,7 @@ def test_image_builds_see_nothing_of_the_user_s_but_wheels(
     (project.root / "wheels").mkdir()
     for name in ("company.crt", "torch-1-py3-none-any.whl", "notes.txt"):
         (project.root / "wheels" / name).write_text(name)
+    (project.root / "wheels" / "gone.crt").symlink_to("nowhere")
     with packaged.build_context(project, compose_files.of(project), service) as folder:
         files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         for name in {"Dockerfile.dev", "constraints.txt", "torchserve/Dockerfile"} & files:

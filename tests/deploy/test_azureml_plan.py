@@ -150,3 +150,14 @@ def test_names_the_spec_that_is_missing(planned: Experiment) -> None:
 
     with pytest.raises(ConfigError, match=r"there is no torchserve/digits/torchserve-deployment\.yaml"):
         plan(planned)
+
+
+def test_an_image_without_a_configuration_is_not_planned(planned: Experiment) -> None:
+    config = planned.archive.path.parents[1] / "torchserve" / "config.properties"
+    config.unlink()
+    with pytest.raises(
+        ConfigError, match=r"torchserve/config\.properties, which this project does not have"
+    ) as refused:
+        plan(planned)
+    assert "mardock init --config" in (refused.value.hint or "")
+    assert plan(dataclasses.replace(planned, dockerfile=Path("torchserve/digits/Dockerfile"))).steps

@@ -176,14 +176,17 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
     assert sorted(check.name for check in report.checks) == sorted(names)
 
 
-@pytest.mark.parametrize("target", ["azureml", "tir"])
-def test_a_project_without_torchserve_s_configuration_takes_the_built_in_one(scene: Scene, target: str) -> None:
+def test_a_project_without_files_of_mardock_s_is_rehearsed(scene: Scene) -> None:
     for name in ("torchserve/config.properties", "torchserve/log4j2.xml", ".dockerignore", "docker-compose.yml"):
         (scene.root / name).unlink()
-    assert scene.rehearse(target).failure is None
-    agreed, _ = scene.contract(target)
+    assert scene.rehearse("tir").failure is None
+
+
+def test_of_a_project_s_files_an_image_takes_what_its_dockerfile_copies(scene: Scene) -> None:
+    (scene.root / ".dockerignore").unlink()
+    agreed, _ = scene.contract("azureml")
     text = docker("run", "--rm", "--entrypoint", "cat", agreed.image, "/home/model-server/config.properties")
-    assert target == "tir" or "inference_address=http://0.0.0.0:8080" in text
+    assert text == (scene.root / "torchserve/config.properties").read_text().strip()
 
 
 def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 from mardock.causes.audience import Audience, Then
 from mardock.causes.cause import Call, Cause, Link, Owner, Room
 from mardock.causes.remedies import Fix, Remedy
+from mardock.defaults import OWN_CONFIG
 from mardock.errors import Reason
 
 _PIP_FAILED = "pip could not install the model's requirements_file"
@@ -43,7 +44,7 @@ _FIXES = {
     Fix.KEEP_ONE_CLASS: "keep exactly one class in the handler's file, or name a function:"
     ' handler = "handler.py:handle"',
     Fix.SPARE_MEMORY: "use fewer workers or smaller batches, or give the server more memory",
-    Fix.ANSWER_LESS: "answer with less, or raise max_response_size in config.properties (bytes; 6553500 unless set)",
+    Fix.ANSWER_LESS: f"answer with less, or raise max_response_size (bytes; 6553500 unless set) in {OWN_CONFIG}",
     Fix.ANSWER_EACH: "return a list with one entry per request from handle()",
     Fix.ANSWER_JSON: "return str, bytes or what JSON can hold, e.g. tensor.tolist()",
     Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or look for what blocks in initialize()",
@@ -52,7 +53,7 @@ _FIXES = {
     " of your own: image.convert('RGB')",
     Fix.CONVERT_CHANNELS: "the model takes images of {wanted} channels and got {given}: convert them in preprocess(),"
     " to one with image.convert('L'), to three with image.convert('RGB')",
-    Fix.READ_REQUEST: "base_handler takes numbers, not requests: set service_envelope=json in config.properties and"
+    Fix.READ_REQUEST: f"base_handler takes numbers, not requests: set service_envelope=json in {OWN_CONFIG} and"
     ' send {{"instances": [[…]]}} as application/json, or read the request in preprocess() of a handler of your own',
     Fix.SEND_INSTANCES: "with service_envelope=json in config.properties a request is"
     ' {{"instances": […]}} as application/json; take the key out to get requests as they are',

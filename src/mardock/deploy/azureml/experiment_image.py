@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Optional
 
 from mardock.deploy.azureml import render
 from mardock.deploy.azureml.workspace import credential, translated
-from mardock.engines import config_properties
 from mardock.engines.docker.registry import Login
-from mardock.errors import DeployError
+from mardock.errors import ConfigError, DeployError
 from mardock.temp_folder import temp_folder
 
 if TYPE_CHECKING:
@@ -47,6 +46,19 @@ def provide(site: Site, options: Options, source: ExperimentSource, listener: Li
     return image
 
 
+def require_config(root: Path, source: ExperimentSource) -> None:
+    """Refuse an experiment whose image needs a config.properties that the project does not have.
+
+    What runs in the cloud is of the commit, so the built-in one is no stand-in there.
+
+    Raises:
+        ConfigError: it has none, and no Dockerfile of its own.
+    """
+    if source.dockerfile is None and not (root / render.CONFIG).is_file():
+        message = f"the image of {source.name} takes {render.CONFIG}, which this project does not have"
+        raise ConfigError(message, hint="mardock init --config writes it; then commit it")
+
+
 def have_here(site: Site, options: Options, source: ExperimentSource, listener: Listener) -> str:
     """Return the experiment's image once this machine has it; one of a commit is built once.
 
@@ -69,6 +81,7 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
     from mardock.engines.docker.images import build, build_argv, chosen
     from mardock.settings.project import Project
 
+    require_config(root, source)
     project = Project(root)
     machine = project.settings.machine
     with sdk() as client:
@@ -88,13 +101,11 @@ def _context(project: Project, source: ExperimentSource) -> Iterator[tuple[Path,
     if source.dockerfile is not None:
         yield project.root, source.dockerfile
         return
-    copied = {"torchserve/config.properties": config_properties.chosen(project.root)}
-    if source.requirements is not None:
-        copied[source.requirements.as_posix()] = project.root / source.requirements
+    copied = [Path(render.CONFIG)] + ([source.requirements] if source.requirements else [])
     with temp_folder(project.state, "image-") as folder:
-        for name, path in copied.items():
+        for name in copied:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, folder / name)
+            shutil.copy(project.root / name, folder / name)
         (folder / "Dockerfile").write_text(render.dockerfile(source), encoding="utf-8")
         yield folder, Path("Dockerfile")
 

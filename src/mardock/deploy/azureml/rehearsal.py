@@ -14,7 +14,6 @@ from mardock.deploy.deployment_yaml import mapping, number
 from mardock.deploy.rehearsal.contract import Contract, Limit, SettingFiles, archive_limit
 from mardock.deploy.rehearsal.places import Place, in_text, in_yaml
 from mardock.deploy.rehearsal.prober import Probe
-from mardock.engines import config_properties
 
 if TYPE_CHECKING:
     from mardock.deploy.base import Site
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _NAME = DeploymentName("rehearsal", "rehearsal")
 _MODELS = "/var/azureml-app/azureml-models"
 _REQUEST_TIMEOUT_MS = 5000  # the service's own default
-_CONFIG = Path("torchserve/config.properties")
+_CONFIG = Path(render.CONFIG)
 
 
 def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:
@@ -43,7 +42,7 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
         command=(),
         environment={**{str(key): str(value) for key, value in given.items()}, "AZUREML_MODEL_DIR": folder},
         files={f"{folder}/{archive.path.name}": archive.path},
-        config=_config(site.root, sources),
+        config=(site.root / sources.config).read_text(encoding="latin-1") if sources.config else "",
         model=routes["scoring_route"]["path"].rpartition("/")[2],
         version=archive.version,
         port=routes["scoring_route"]["port"],
@@ -53,13 +52,6 @@ def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract
         largest_archive=archive_limit(site, "azureml", options.max_archive_mb),
         sources=sources,
     )
-
-
-def _config(root: Path, sources: SettingFiles) -> str:
-    """Return the text of the config.properties copied into the image; empty when that is the Dockerfile's own."""
-    if sources.config is None and sources.dockerfile is not None:
-        return ""
-    return config_properties.chosen(root).read_text(encoding="latin-1")
 
 
 def _probe(kind: Literal["liveness", "readiness"], routes: Mapping[str, Any], planned: Mapping[str, Any]) -> Probe:
@@ -88,7 +80,7 @@ def _sources(root: Path, experiment: Experiment) -> SettingFiles:
     if own is None:
         listed = experiment.requirements or experiment.folder / "requirements.txt"
         packages = Place(listed.as_posix()), f"write the package of {{module}} into {listed.as_posix()}"
-        return SettingFiles(root, spec, None, _CONFIG if (root / _CONFIG).is_file() else None, packages)
+        return SettingFiles(root, spec, None, _CONFIG, packages)
     copied = _CONFIG.as_posix() in (root / own).read_text(encoding="utf-8")
     packages = in_text(root, own, r"\bpip3? install\b", r"^\s*FROM\b"), "let it RUN pip install the package of {module}"
     return SettingFiles(root, spec, own, _CONFIG if copied else None, packages)

@@ -182,13 +182,6 @@ def test_a_project_without_files_of_mardock_s_is_rehearsed(scene: Scene) -> None
     assert scene.rehearse("tir").failure is None
 
 
-def test_of_a_project_s_files_an_image_takes_what_its_dockerfile_copies(scene: Scene) -> None:
-    (scene.root / ".dockerignore").unlink()
-    agreed, _ = scene.contract("azureml")
-    text = docker("run", "--rm", "--entrypoint", "cat", agreed.image, "/home/model-server/config.properties")
-    assert text == (scene.root / "torchserve/config.properties").read_text().strip()
-
-
 def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
     agreed, _ = scene.contract("azureml")
     mount = f"type=bind,source={scene.root / 'artifacts'},target=/models,readonly"

@@ -87,13 +87,13 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
     with sdk() as client:
         base = chosen(client, machine.torchserve_image)
     listener.note(f"building {image} on {base}")
-    with _context(project, source) as (context, dockerfile):
+    with build_context(project, source) as (context, dockerfile):
         argv = build_argv(image, machine, environ, dockerfile=dockerfile.as_posix(), base=base)
         build(context, argv, image, environ, listener)
 
 
 @contextmanager
-def _context(project: Project, source: ExperimentSource) -> Iterator[tuple[Path, Path]]:
+def build_context(project: Project, source: ExperimentSource) -> Iterator[tuple[Path, Path]]:
     """Yield the folder the image is built from and the Dockerfile in it.
 
     It is the project's where the Dockerfile is. Else it holds what the rendered one copies, and nothing else.

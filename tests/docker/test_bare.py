@@ -11,7 +11,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -256,3 +256,32 @@ def test_the_user_s_own_compose_and_mardock_do_not_know_each_other(walked: Stran
     assert walked.own_containers() == theirs
     walked.mardock("up")
     assert walked.mardock("predict", "cats").out == "small"
+
+
+def test_what_lies_outside_of_the_project_is_seen_where_it_may_be_packed(stranger: Stranger, tmp_path: Path) -> None:
+    root = tmp_path / "services" / unique_name()
+    for folder in (root, tmp_path / ".git", tmp_path / "services/src", tmp_path / "disk"):
+        folder.mkdir(parents=True)
+    shutil.copy(stranger.folder / ".env", root)
+    code = tmp_path / "services/src/handler.py"
+    code.write_text("def handle(data, context):\n    return ['one' for _ in data or ()]\n")
+    (tmp_path / "disk/blob").write_text("weights")
+    (root / "weights.bin").symlink_to(tmp_path / "disk/blob")
+    (root / "sample").write_text("x")
+    archive = 'handler = "../src/handler.py"\nserialized_file = "weights.bin"\n'
+    (root / "mardock.toml").write_text(f'[models.m]\nsample = "sample"\n\n[models.m.archive]\n{archive}')
+    beside = replace(stranger, folder=root)
+    try:
+        assert beside.mardock("try", "m").out == "one"
+        code.with_name("new").write_text(code.read_text().replace("one", "two"))
+        code.with_name("new").replace(code)  # as editors do
+        assert beside.mardock("try", "m").out == "two"
+        (tmp_path / "disk/new").write_text("others")
+        (tmp_path / "disk/new").replace(tmp_path / "disk/blob")
+        refused = beside.run(str(stranger.command), "try", "m")
+        assert refused.code == 3
+        assert "mardock dev rm" in refused.err
+        beside.mardock("dev", "rm")
+        assert beside.mardock("try", "m").out == "two"
+    finally:
+        DockerEngine(Project(root)).down()

@@ -71,10 +71,10 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
     """
     members = plan.spec.resolve(root)
     python = plan.spec.python_sources(root)
-    if plan.root is None:  # what lies outside of the project has no place below SOURCES
-        python = {name: path for name, path in python.items() if not path.startswith(os.pardir)}
     for path in python.values():
         source_check.parse(root / path, path)
+    if plan.root is None:  # what lies outside of the project has no place below SOURCES
+        python = {name: path for name, path in python.items() if os.pardir not in Path(path).parts}
     base = plan.root or Path(SOURCES)
     texts = _texts(plan, root, {name: os.path.normpath(base / path) for name, path in python.items()})
     directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -115,3 +116,16 @@ def test_without_debugpy_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineNotFoundError) as missing:
         model_dir.debugpy_folder()
     assert missing.value.hint == extras.how_to_add("debug")
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_code_beside_the_project_is_served_and_written_nowhere_else(root: Path, folder: Path, mirrored: bool) -> None:
+    (root.parent / "shared").mkdir()
+    (root / "served" / "debug_me.py").replace(root.parent / "shared" / "debug_me.py")
+    spec = dataclasses.replace(SPEC, handler="../shared/debug_me.py", allow_outside=True)
+    before = {path for path in root.parent.rglob("*") if folder not in path.parents}
+    model_dir.lay_out(plan(spec, seen=None if mirrored else root), root, folder)
+    assert {path for path in root.parent.rglob("*") if folder not in path.parents} == before
+    assert (folder / "debug_me.py").is_file()
+    sources = json.loads((folder / SETTINGS).read_text())["sources"]
+    assert sources.get("debug_me.py") == (None if mirrored else str(root.parent / "shared" / "debug_me.py"))

@@ -38,7 +38,7 @@ class Boundary:
         Args:
             weights: whether it is what the model's weights are read from.
         """
-        if _holds(self.root, real):
+        if _holds(self.root, real) or any(_holds(Path(path), real) for path in place.from_outside()):
             return None
         if place.inside():
             # Beside the project lie other folders there than here.

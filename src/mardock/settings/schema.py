@@ -30,6 +30,7 @@ class Machine:
     Attributes:
         engine: who runs TorchServe; `auto` takes Docker where it can and the native engine otherwise.
         project_name: the compose project; the folder's own name when it is not set.
+        compose_file, compose_project: COMPOSE_FILE and COMPOSE_PROJECT_NAME for mardock's containers alone.
         inference_port, management_port, metrics_port: where TorchServe's three HTTP APIs listen on 127.0.0.1.
         grpc_inference_port, grpc_management_port: where it listens for gRPC.
         dev_container, serve_container: the container's name; the compose project's with a suffix when it is not set.
@@ -48,6 +49,8 @@ class Machine:
 
     engine: EngineChoice = "auto"
     project_name: Optional[Name] = None
+    compose_file: Optional[Name] = None
+    compose_project: Optional[Name] = None
     inference_port: Port = 8080
     management_port: Port = 8081
     metrics_port: Port = 8082

@@ -43,16 +43,19 @@ def user(root: Path) -> User:
     return User(uid or STRANGER, gid or STRANGER)
 
 
-def prepare(project: Project) -> None:
+def prepare(project: Project, *, packaged: bool = False) -> None:
     """Make the mounted folders that are missing, and see to it that containers can write what they have to.
 
     A folder that is missing when a container starts would be made by the engine, owned by root.
+
+    Args:
+        packaged: whether the packaged docker-compose.yml makes the containers, which mounts no others that are missing.
 
     Raises:
         EngineError: one is no folder, or artifacts/ or logs/ cannot be written by the containers' user.
     """
     own = (project.model_store, project.logs)
-    for folder in (*(project.root / name for name in MOUNTED), *own):
+    for folder in (*(project.root / name for name in (() if packaged else MOUNTED)), *own):
         try:
             if folder in own:
                 own_folders.make(folder)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Optional
 from mardock import permissions, text_files
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
-from mardock.settings.env_file import read_env_file
+from mardock.settings.env_file import variables
 from mardock.settings.root import PROJECT_FILE
-from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Native, Serving, Settings, Training
+from mardock.settings.schema import ENVIRONMENT_NAMES, ModelSettings, Native, Serving, Settings, Training
 from mardock.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
     environ = os.environ if environ is None else environ
     text, tables = _read_project_file(root / PROJECT_FILE)
     env_file = root / ".env"
-    known = (*ENVIRONMENT_NAMES.values(), *COMPOSE_ONLY)
-    from_file = read_env_file(env_file, environ, known) if env_file.exists() else {}
+    from_file = variables(root, environ)
 
     machine = {"engine": tables.pop("engine")} if "engine" in tables else {}
     for name, variable in ENVIRONMENT_NAMES.items():
@@ -158,7 +157,7 @@ def _machine_sentence(
     if not location[1:]:
         return problem, "mend them in .env, the environment or the flags"
     variable = ENVIRONMENT_NAMES[location[1]]
-    line = _line(env_file.read_text(encoding="utf-8"), [variable]) if env_file.exists() else None
+    line = _line(env_file.read_text(encoding="utf-8", errors="replace"), [variable]) if env_file.is_file() else None
     if line:
         return f".env:{line}: {variable}: {with_value}", f"mend {variable} in .env"
     line = _line(text, location[1:])
@@ -186,7 +185,7 @@ def _line(text: str, location: Sequence[str]) -> Optional[int]:
             table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
             if table == list(location[: len(table)]):
                 found = number
-        key = re.match(r"\s*([\w.\-\"']+)\s*=", line)
+        key = re.match(r"\s*(?:export\s+)?([\w.\-\"']+)\s*=", line)
         if key:
             path = table + [part.strip("\"'") for part in key.group(1).split(".")]
             if path == list(location[: len(path)]):

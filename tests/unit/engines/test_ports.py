@@ -11,7 +11,7 @@ import pytest
 
 from mardock.engines.ports import refuse_taken
 from mardock.errors import EngineStartError
-from mardock.settings.env_file import read_env_file
+from mardock.settings.env_file import variables
 
 
 @pytest.fixture
@@ -58,6 +58,6 @@ def test_the_hint_is_lines_of_an_env_file(taken: list[int], tmp_path: Path) -> N
     head, *lines = (refused.value.hint or "").splitlines()
     assert head == "set in .env:"
     (tmp_path / ".env").write_text("\n".join(lines))
-    offered = read_env_file(tmp_path / ".env", {}, names)
+    offered = variables(tmp_path, {})
     assert offered.keys() == set(names)
     refuse_taken({name: int(port) for name, port in offered.items()})

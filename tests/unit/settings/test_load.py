@@ -88,14 +88,19 @@ def test_the_example_names_every_variable_with_its_default(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("env", "where", "hint"),
     [
-        (b"A=1\nnonsense here\n", ".env:2", "quote"),
-        (b"A='x\n", ".env:1", "quote"),
-        (b"\xef\xbb\xbfA=1\n", ".env:1: a byte order mark", "without BOM"),
-        (b"A=1\nB=2\r\n", ".env:2: a Windows line end", "sed"),
-        (b"A=1\nB=\0\n", ".env:2: a NUL", "remove"),
-        (b"A=\xff\n", ".env:1: not UTF-8", "UTF-8"),
-        (b"A=1\n# twice\nA=2\n", ".env:3: A is set twice", "one of"),
-        (b"A=${NOPE}\n", ".env:1: ${NOPE} is not set", "${NOPE:-default}"),
+        (b"A=1\nMARDOCK_ENGINE native\n", ".env:2", "quote"),
+        (b"A=1\n\nMARDOCK_ENGINE\n", ".env:3", "quote"),
+        (b"MARDOCK_ENGINE: native\n", ".env:1", "quote"),
+        (b"COMPOSE_FILE='x\n", ".env:1", "quote"),
+        (b"A=1\nMARDOCK_ENGINE=\0\n", ".env:2: a NUL", "remove"),
+        (b"A=1\nMARDOCK_ENGINE=auto\rB=1\n", ".env:2: a line end of old Macs", "Unix"),
+        (b"TORCHSERVE_IMAGE=\xff\n", ".env:1: not UTF-8", "UTF-8"),
+        ("MARDOCK_ENGINE=auto\n".encode("utf-16"), "not UTF-8 but UTF-16", "iconv"),
+        (b"BASE_IMAGE=1\n# twice\nBASE_IMAGE=2\n", ".env:3: BASE_IMAGE is set twice", "one of"),
+        (b"MARDOCK_ENGINE=${NOPE}\n", ".env:1: ${NOPE} is not set", "${NOPE:-default}"),
+        (b"A=1\nCOMPOSE_PROJECT_NAME=$A-x\n", ".env:2: $A is expanded by compose alone", "${A}"),
+        (b"A=1\nCOMPOSE_PROJECT_NAME='${A}'\n", ".env:2: compose expands nothing", "…"),
+        (b"export MARDOCK_INFERENCE_PORT=abc\n", ".env:1: MARDOCK_INFERENCE_PORT", ".env"),
         (b"\n\nMARDOCK_INFERENCE_PROT=1\n", ".env:3: unknown variable", "MARDOCK_INFERENCE_PORT"),
         (b"A=1\nMARDOCK_INFERENCE_PORT=abc\n", ".env:2: MARDOCK_INFERENCE_PORT", ".env"),
         (b"MARDOCK_INFERENCE_PORT=70000\n", ".env:1: MARDOCK_INFERENCE_PORT", ".env"),
@@ -109,6 +114,41 @@ def test_a_broken_env_file_is_refused_with_its_line(tmp_path: Path, env: bytes, 
         load(write(tmp_path, env=env), {})
     assert where in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        b"",
+        b"\xef\xbb\xbf",
+        b"WORD\nNOT A LINE: {}\n",
+        b"URL=${NOPE}/x\nCOST=$5\nSECRET='${NOPE}'\n",
+        b"A=1\nA=2\n",
+        b"KEY='never closed\n",
+        b"NAME=caf\xe9\nNUL=\0\n",
+        b"if [ -n x ]; then\n  source other\nfi\n",
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("word", [b"", b"export "])
+def test_what_another_tool_reads_of_an_env_file_is_no_matter_of_mardocks(
+    tmp_path: Path, theirs: bytes, end: bytes, word: bytes
+) -> None:
+    env = (
+        theirs
+        + b"# MARDOCK_ENGINE: theirs\n"
+        + word
+        + b"MARDOCK_ENGINE=native\nB=${A}\nMARDOCK_METRICS_PORT=${C:-9}99\n"
+    )
+    machine = load(write(tmp_path, env=env.replace(b"\n", end)), {}).machine
+    assert (machine.engine, machine.metrics_port) == ("native", 999)
+
+
+def test_a_virtual_environment_called_env_is_no_file_of_settings(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    before = load(root, {})
+    (root / ".env").mkdir()
+    assert load(root, {}) == before
 
 
 @pytest.mark.parametrize(

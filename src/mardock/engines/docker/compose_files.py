@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.engines.mounts import STORE
+from mardock.settings.env_file import variables
 from mardock.settings.template import template_folder
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ def _that_compose_takes(root: Path) -> Optional[ComposeFiles]:
 
 
 def _names_in_variable(root: Path) -> list[str]:
-    from dotenv import dotenv_values
-
-    return _split(os.environ.get(_VARIABLE) or dotenv_values(root / ".env").get(_VARIABLE) or "")
+    return _split(os.environ.get(_VARIABLE) or variables(root, os.environ).get(_VARIABLE) or "")
 
 
 def _named(root: Path, names: Sequence[str]) -> ComposeFiles:

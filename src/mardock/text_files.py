@@ -75,6 +75,17 @@ def as_pip_reads(raw: bytes) -> str:
     return raw.decode("utf-8")
 
 
+def requirement_lines(raw: bytes) -> list[str]:
+    """Return the lines of a requirements file that say something, without their comments.
+
+    Raises:
+        UnicodeDecodeError: see `as_pip_reads`.
+    """
+    lines = as_pip_reads(raw).replace("\\\n", " ").splitlines()
+    told = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
+    return [line for line in told if line]
+
+
 def shown(raw: bytes) -> str:
     """Return the text of a requirements file, whoever wrote it; what is none becomes replacement characters."""
     try:

@@ -125,6 +125,7 @@ def test_each_failure_shows_its_handlers_own_line(registered: Ended) -> None:
 def test_a_model_whose_requirements_are_not_installed_is_told_of_the_switch(registered: Ended) -> None:
     assert "greeter: TorchServe does not install its code/requirements.txt" in registered.err
     assert "install_py_dep_per_model" in registered.err
+    assert "installed.txt" not in registered.err  # what is there needs no switch
 
 
 @pytest.mark.parametrize("model", ["own", "scripted"], ids=["state-dict", "TorchScript"])

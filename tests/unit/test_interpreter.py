@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 import re
+from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from mardock import portable
-from mardock.interpreter import NATIVE
+from mardock.interpreter import NATIVE, facts
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,3 +39,10 @@ def test_a_path_is_handed_over_as_its_text() -> None:
     written = portable.dumps(value)
     assert pickle.loads(written) == value
     assert b"pathlib" not in written
+
+
+def test_a_requirement_is_met_by_what_is_installed_in_the_version_it_asks_for() -> None:
+    there = metadata.version("numpy")
+    met = ["numpy", "NumPy >= 1.0", f"numpy=={there}", "nowhere==1; python_version < '3'"]
+    unmet = [f"numpy!={there}", "numpy>=999", "nowhere", "numpy @ file:///x.whl", "-r other.txt", "./wheels/x.whl"]
+    assert facts.unmet([*met, *unmet]) == unmet

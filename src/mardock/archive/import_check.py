@@ -20,7 +20,6 @@ from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ArchiveError
 from mardock.interpreter import Interpreter
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*(?=\s*(\[|[<>=!~;]|$))")
 _OF_THE_STDLIB = "json"  # one of its packages: what lies beside it is of it
 _MODULES = (".py", ".so", ".pyd")
 _INSTALLED = ("site-packages", "dist-packages")
@@ -192,8 +191,4 @@ def _missing(module: str, members: Collection[str]) -> Optional[str]:
 
 def _brings_packages(requirements: Path, python: Interpreter) -> bool:
     """Whether a line names a package that Python lacks; options and URLs are taken for such lines."""
-    text = text_files.as_pip_reads(requirements.read_bytes())
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    named = [_NAME.match(line) for line in lines if line]
-    names = [name.group() for name in named if name]
-    return len(names) < len(named) or not python.versions(names).keys() >= set(names)
+    return bool(python.unmet(text_files.requirement_lines(requirements.read_bytes())))

@@ -46,6 +46,10 @@ class Interpreter(Protocol):
         """Return the versions of those distributions that are installed."""
         ...
 
+    def unmet(self, requirements: Iterable[str]) -> list[str]:
+        """Return those requirements that pip would install something for."""
+        ...
+
     def how_to_install(self) -> str:
         """Return what brings torch, TorchServe and Java into it, for a hint."""
         ...
@@ -82,6 +86,10 @@ class Here:
         """See `Interpreter.versions`."""
         found = {name: facts.version(name) for name in distributions}
         return {name: version for name, version in found.items() if version is not None}
+
+    def unmet(self, requirements: Iterable[str]) -> list[str]:
+        """See `Interpreter.unmet`."""
+        return facts.unmet(requirements)
 
     def how_to_install(self) -> str:
         """See `Interpreter.how_to_install`."""

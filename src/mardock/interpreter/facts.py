@@ -14,11 +14,15 @@ MARK = "mardock-facts "
 """Begins the one line of output that matters: whatever a start-up file prints is none."""
 
 
-def look(modules: Iterable[str], distributions: Iterable[str]) -> dict[str, Any]:
-    """Return where modules would be imported from, distributions' versions, and whether pip may not install here."""
+def look(modules: Iterable[str], distributions: Iterable[str], requirements: Iterable[str]) -> dict[str, Any]:
+    """Return where modules would be imported from, distributions' versions, and whether pip may not install here.
+
+    Of the requirements those are returned that are not met; see `unmet`.
+    """
     return {
         "modules": {name: where(name) for name in modules},
         "distributions": {name: version(name) for name in distributions},
+        "unmet": unmet(requirements),
         "system": sys.prefix == sys.base_prefix
         and os.path.isfile(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")),  # noqa: PTH113, PTH118
     }
@@ -45,7 +49,27 @@ def version(distribution: str) -> Optional[str]:
         return None
 
 
+def unmet(requirements: Iterable[str]) -> list[str]:
+    """Return those that pip would install something for, or that are no names of distributions with their versions."""
+    return [requirement for requirement in requirements if not _is_met(requirement)]
+
+
+def _is_met(requirement: str) -> bool:
+    try:
+        from packaging import requirements as syntax
+    except ImportError:  # TorchServe brings it; of a mere name the same can be said without
+        return version(requirement) is not None
+    try:
+        wanted = syntax.Requirement(requirement)
+    except syntax.InvalidRequirement:
+        return False
+    if wanted.marker is not None and not wanted.marker.evaluate():
+        return True
+    found = version(wanted.name)
+    return wanted.url is None and found is not None and wanted.specifier.contains(found, prereleases=True)
+
+
 if __name__ == "__main__":
     sys.path[:] = [entry for entry in sys.path if entry]  # not the folder it happens to be run in
     asked = json.load(sys.stdin)
-    sys.stdout.write("\n" + MARK + json.dumps(look(asked["modules"], asked["distributions"])) + "\n")
+    sys.stdout.write("\n" + MARK + json.dumps(look(**asked)) + "\n")

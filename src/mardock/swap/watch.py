@@ -22,6 +22,7 @@ from mardock.errors import (
 from mardock.serving.background import SupersededError
 from mardock.serving.diagnosis import explain_deaths
 from mardock.serving.session_lock import session
+from mardock.settings import untrained
 from mardock.settings.project import Project
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -154,10 +155,14 @@ class Watch:
 
     def _snapshot(self) -> Snapshot:
         try:
-            return snapshot.take(self._settings, self._project.root)
+            return self._taken()
         except ConfigError:
             self._changes.settle(_BURST_QUIET_S)  # a file may be away for a moment: a checkout, a slow editor
-            return snapshot.take(self._settings, self._project.root)
+            return self._taken()
+
+    def _taken(self) -> Snapshot:
+        untrained.refuse(self._name, self._settings, self._project.root)
+        return snapshot.take(self._settings, self._project.root)
 
     def _refuse(self, error: MardockError) -> None:
         self._failed = True

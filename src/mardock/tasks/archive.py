@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import own_folders
-from mardock.errors import ArchiveError, ConfigError
+from mardock.errors import ArchiveError
 from mardock.listener import SILENT, Listener
+from mardock.settings import untrained
 
 if TYPE_CHECKING:
     from mardock.archive.members import Ignored, SourceFile
@@ -106,10 +107,7 @@ def _make_store(store: Path) -> None:
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:
     settings = project.settings.models[name]
     spec = settings.archive
-    if settings.train and not (project.root / (spec.serialized_file or "")).exists():
-        raise ConfigError(
-            f"{name} has no weights yet: there is no {spec.serialized_file}", hint=f"mardock train {name}"
-        )
+    untrained.refuse(name, settings, project.root)
     if compiled is not None:
         from mardock.tasks.compiled import spec_of
 

@@ -13,6 +13,7 @@ from mardock.engines.native.python import python_of
 from mardock.errors import ArchiveError, ConfigError
 from mardock.interpreter import Interpreter, require
 from mardock.listener import SILENT, Listener
+from mardock.settings import untrained
 from mardock.tasks import compile_sample, compiled
 from mardock.temp_folder import temp_folder
 
@@ -112,6 +113,8 @@ class _Compilation:
         from mardock.compile import saving
 
         root, plan = self.project.root, self.plan
+        if self.settings and not (plan.module and plan.shapes):  # then its own files are not looked at
+            untrained.refuse(self.name, self.settings, root)
         sample = self._sample(self.folder / "sample")
         model, files = self._model(self.folder / "model")
         sources = compiled.digests(root, files)  # of the weights that are loaded next, not of later ones
@@ -180,8 +183,6 @@ def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[order.
             f"the archive of {spec.model_name} names no serialized_file to load",
             hint="name what makes the model: --module package.module:factory",
         )
-    if settings.train and not (root / spec.serialized_file).exists():
-        raise ConfigError(f"there is no {spec.serialized_file} yet", hint=f"mardock train {spec.model_name}")
     unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
     model_file = folder / Path(spec.model_file).name if spec.model_file else None
     return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec, root)

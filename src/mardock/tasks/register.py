@@ -8,15 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from mardock import locks, serving
+from mardock import locks, serving, text_files
 from mardock.defaults import DRAIN_S, OWN_CONFIG
 from mardock.engines import config_properties
+from mardock.engines.native.python import python_of
 from mardock.engines.threads import ThreadNote
 from mardock.errors import ConfigError, MardockError
 from mardock.listener import SILENT, Listener
 from mardock.serving.registration import Registered
 from mardock.serving.servable import Servable
 from mardock.serving.server import Server
+from mardock.settings import untrained
 from mardock.settings.project import Project
 from mardock.tasks.thread_note import thread_note
 
@@ -116,6 +118,7 @@ class Registrar:
             self._warn_of_requirements([name])
         with self.listener.waiting(f"registering {model or archive or name}"), self._alone():
             if unpacked:
+                untrained.refuse(name, settings, self.project.root)
                 archive = serving.lay_out(settings.archive, self.project.root, self.project.model_store).name
             servable = self._servable(name, archive, workers)
             if served_as is not None:
@@ -190,11 +193,21 @@ class Registrar:
         if config_properties.installs_requirements(self.project.root):
             return
         for name, file in brought.items():
-            if file:
+            if file and not self._has_all_of(file):
                 self.listener.warn(
                     f"{name}: TorchServe does not install its {file}, for install_py_dep_per_model is not true in"
                     f" {OWN_CONFIG}; set it, then mardock down && mardock up"
                 )
+
+    def _has_all_of(self, requirements: str) -> bool:
+        """Say whether the Python that serves is known to have the packages already; that of a container is not."""
+        if self.server.engine is None or self.server.engine.name != "native":
+            return False
+        try:
+            lines = text_files.requirement_lines((self.project.root / requirements).read_bytes())
+        except (OSError, UnicodeDecodeError):  # told when it is archived
+            return False
+        return not python_of(self.project).unmet(lines)
 
     def _registration(self, name: str, done: Union[Registered, MardockError]) -> Registration:
         engine = self.server.engine

@@ -13,6 +13,7 @@ from mardock.handler import golden, trial
 from mardock.handler.child import Child
 from mardock.interpreter import require
 from mardock.listener import SILENT, Listener
+from mardock.settings import untrained
 from mardock.tasks import trial_packages, trial_plan, trial_requests, trial_verdict
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def try_model(
     expected = golden.load(golden_file(project, name)) if against_golden else None
     requests = trial_requests.of(project, name, files, form=form, content_type=content_type, expected=expected)
     settings = project.settings.models[name]
+    untrained.refuse(name, settings, project.root)
     payloads = {label: sent.payload for label, sent in requests.items()}
     trial_requests.check(payloads, trial_plan.max_request_size(project))
     spec = trial_plan.plan(project, settings, payloads, batch=batch, timeout=timeout, debug=debug)

@@ -122,6 +122,11 @@ class Other:
         found = _ask(self.program, self.by, (), distributions)[1]["distributions"]
         return {name: version for name, version in found.items() if version is not None}
 
+    def unmet(self, requirements: Iterable[str]) -> list[str]:
+        """See `Interpreter.unmet`."""
+        found: list[str] = _ask(self.program, self.by, requirements=requirements)[1]["unmet"]
+        return found
+
     def how_to_install(self) -> str:
         """See `Interpreter.how_to_install`."""
         python = shlex.quote(str(self.program))
@@ -139,10 +144,15 @@ def _asked(program: Path, by: str) -> Other:
 
 
 def _ask(
-    program: Path, by: str, modules: Iterable[str], distributions: Iterable[str] = ()
+    program: Path,
+    by: str,
+    modules: Iterable[str] = (),
+    distributions: Iterable[str] = (),
+    requirements: Iterable[str] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Return another Python's version and what `facts.look` finds there."""
-    question = json.dumps({"modules": list(modules), "distributions": list(distributions)})
+    asked = {"modules": modules, "distributions": distributions, "requirements": requirements}
+    question = json.dumps({name: list(items) for name, items in asked.items()})
     hint = f"name another one: {by}"
     try:
         answer = process.run([str(program), "-c", _ASK, facts.__file__], stdin=question, timeout=_PATIENCE_S)

@@ -19,8 +19,8 @@ from typer.main import get_command
 
 from mardock.cli.app import app
 from mardock.deploy import targets
+from mardock.settings import json_schema
 from mardock.settings import schema as settings
-from mardock.settings.json_schema import FILE as SCHEMA_FILE
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,7 +30,6 @@ else:
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "reference"
 EXIT_CODES: dict[str, list[Any]] = tomllib.loads(Path(__file__).with_name("exit_codes.toml").read_text("utf-8"))
-SCHEMA_URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
 WRITTEN = "<!-- Written by scripts/reference.py from the code: `make format`. -->\n"
 KINDS = {"integer": "NUMBER", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
 MEANINGS = {
@@ -54,7 +53,7 @@ def files() -> dict[Path, str]:
     """Return what is to stand in each file."""
     schema = project_schema()
     return {
-        SCHEMA_FILE: json.dumps(schema, indent=2) + "\n",
+        json_schema.FILE: json.dumps(schema, indent=2) + "\n",
         PAGES / "mardock-toml.md": toml_page(schema),
         PAGES / "env.md": env_page(),
         PAGES / "commands.md": commands_page(),
@@ -83,7 +82,7 @@ def project_schema() -> dict[str, Any]:
     del kinds["Machine"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_URL,
+        "$id": json_schema.URL,
         "title": "mardock.toml",
         "description": "What the models of a project are.",
         "type": "object",
@@ -141,9 +140,8 @@ def toml_page(schema: dict[str, Any]) -> str:
     text = (
         f"{WRITTEN}# mardock.toml\n\n{schema['description']} `mardock schema` prints the JSON Schema this page is of;"
     )
-    text += (
-        f" an editor that knows TOML completes and checks the file by its first line:\n\n    #:schema {SCHEMA_URL}\n"
-    )
+    text += " an editor that knows TOML completes and checks the file by its first line:\n\n"
+    text += f"    #:schema {json_schema.URL}\n"
     top = {key: value for key, value in schema["properties"].items() if key not in ("models", "deploy")}
     text += "\n## The top\n\n" + table({key: value for key, value in top.items() if "$ref" not in value}, set())
     for key, value in top.items():

@@ -28,6 +28,17 @@ def adopt_tree(folder: Path) -> None:
         adopt([folder, *sorted(folder.rglob("*"))])
 
 
+def make_parents(path: Path) -> None:
+    """Make the folders a file is to lie in, for the owner of the folder they are made in.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    made = [folder for folder in reversed(path.parents) if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    adopt(made)
+
+
 def hand_back(project: Path, folders: Iterable[Path]) -> None:
     """Give what root, called from a user's project, and the server it started there wrote to that user.
 

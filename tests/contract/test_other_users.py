@@ -54,6 +54,16 @@ def of_root(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in root.rglob("*") if path.lstat().st_uid == 0]
 
 
+@pytest.mark.parametrize("how", [["--bare", "--config"], ["--handler", "text"], ["--example"]])
+def test_what_root_writes_with_init_is_the_users(how: list[str], require: Callable[[str, str], Any]) -> None:
+    needs_root(require)
+    with place_for_all() as folder:
+        give(folder)
+        succeed(folder, "init", *how)
+        succeed(folder, "init", *how, "new")
+        assert of_root(folder) == []
+
+
 def test_what_root_does_in_a_user_s_project_does_not_lock_the_user_out(root: Path) -> None:
     give(root)
     succeed(root, "archive", "m")

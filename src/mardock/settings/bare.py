@@ -14,7 +14,7 @@ from mardock.archive.boundary import around
 from mardock.archive.names import check_model_name
 from mardock.errors import ConfigError
 from mardock.settings import found as found_files
-from mardock.settings import template
+from mardock.settings import json_schema, template
 from mardock.settings.found import Found
 from mardock.settings.load import load
 from mardock.settings.root import PROJECT_FILE
@@ -27,7 +27,8 @@ _LEFT_BEHIND = {
     "artifacts": ("/artifacts/*.mar", "/artifacts/*.cdx.json", "/artifacts/.*", "/artifacts/compiled/"),
     "logs": ("/logs/*.log", "/logs/*.log.gz", "/logs/tune-*.html"),
 }
-_HEAD = """\
+_HEAD = f"""\
+#:schema {json_schema.URL}
 # What the models of this project are; paths are relative to this folder. What the machine is, its ports and who runs
 # TorchServe, may stand in .env, e.g. MARDOCK_INFERENCE_PORT=9080.
 """
@@ -159,6 +160,6 @@ def _write(target: Path, files: dict[str, bytes]) -> tuple[str, ...]:
     missing = [name for name in files if not (target / name).exists()]
     with template.told_of_unwritable():
         for name in missing:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            ownership.make_parents(target / name)
             ownership.replace(target / name, files[name])
     return tuple(missing)

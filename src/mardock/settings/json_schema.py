@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
+"""Where editors get it."""
+
 FILE = Path(__file__).with_name("mardock.schema.json")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mardock import extras
+from mardock import extras, ownership
 from mardock.errors import ConfigError
 
 # pyproject.toml puts the same files into the wheel; a test holds the two lists together.
@@ -67,9 +67,10 @@ def write_project(target: Path) -> list[Path]:
     refuse_taken(target, {str(file): contents[file] for file in files})
     with told_of_unwritable():
         for file in files:
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            ownership.make_parents(target / file)
             (target / file).write_bytes(contents[file])
             shutil.copymode(source / file, target / file)
+            ownership.adopt([target / file])
     return files
 
 

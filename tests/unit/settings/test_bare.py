@@ -13,7 +13,7 @@ from mardock.errors import ConfigError
 from mardock.settings import bare, found
 from mardock.settings.found import Found
 from mardock.settings.load import load
-from mardock.settings.starters import Starter
+from mardock.settings.starters import Starter, starter
 
 HANDLER = "class Speaker(BaseHandler):\n    pass\n"
 
@@ -187,3 +187,11 @@ def test_in_a_folder_of_data_nothing_is_looked_for(tmp_path: Path, monkeypatch: 
     for number in range(3):
         (tmp_path / f"{number}.txt").touch()
     assert found.look(tmp_path) == Found()
+
+
+def test_editors_are_led_to_the_schema_by_its_first_line(folder: Path) -> None:
+    bare.make(folder, None)
+    bare.make(folder / "model", None, starter("text", "m"))
+    own = Path(__file__).parents[3] / "mardock.toml"
+    first = {file.read_text(encoding="utf-8").splitlines()[0] for file in folder.rglob("mardock.toml")}
+    assert first == {own.read_text(encoding="utf-8").splitlines()[0]}

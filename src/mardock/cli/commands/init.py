@@ -94,7 +94,9 @@ def _next(folder: Path, made: Made, kind: Optional[str]) -> str:
     if name is None:
         return f"name your model's handler in {folder / PROJECT_FILE}, then mardock archive && mardock up"
     there = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(os.fspath(folder))}"]
-    steps = " && ".join([*there, f"mardock try {name}" if kind else f"mardock archive {name} && mardock up"])
+    steps = " && ".join(
+        [*there, f"mardock train {name} && mardock try {name}" if kind else f"mardock archive {name} && mardock up"]
+    )
     return f"add the lines above, then {steps}" if PROJECT_FILE in made.by_hand else steps
 
 

@@ -120,3 +120,8 @@ def test_each_project_of_a_repository_is_found_from_below(tmp_path: Path) -> Non
         (tmp_path / name / "handler.py").write_text(HANDLER, encoding="utf-8")
         succeed(tmp_path, "init", name, "--bare")
         assert f"can be read: {name}" in mardock(below, "doctor").out
+
+
+def test_what_is_told_to_be_done_with_a_model_to_start_from_begins_with_its_weights(tmp_path: Path) -> None:
+    done = succeed(tmp_path, "init", "--handler", "text", "--model", "m")
+    assert done.err.endswith("mardock train m && mardock try m\n")

@@ -12,6 +12,7 @@
     ├── ArchiveError              4   a model archive cannot be written or read
     ├── ServingError              5
     │   ├── WorkerFailedError         a worker died or never became READY
+    │   ├── UnansweredError           TorchServe was silent for too long
     │   └── ApiError                  TorchServe answered with an error status
     │       ├── ModelNotFoundError    404
     │       └── ModelConflictError    409
@@ -128,6 +129,10 @@ class ServingError(MardockError):
 
 class WorkerFailedError(ServingError):
     """A worker did not become READY or died; `details` holds the handler's traceback when it is known."""
+
+
+class UnansweredError(ServingError):
+    """TorchServe took a call and did not answer in time; what came of it is not known."""
 
 
 class ApiError(ServingError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mardock.archive import manifest, source_check
+from mardock.archive import manifest, model_config, source_check
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
@@ -66,6 +66,7 @@ def _build(
     spec: ArchiveSpec, root: Path, target: Path, force: bool, listener: Listener, lock_timeout: float
 ) -> ArchiveResult:
     sources = spec.resolve(root)
+    check_config(spec, sources)
     check_imports(spec, sources, check_code(spec, sources))
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
@@ -73,6 +74,14 @@ def _build(
         with listener.progress(f"archiving {spec.model_name}") as advance:
             changed = write_archive(draft, sources, text, advance)
     return ArchiveResult(read(target, verify=False), changed)
+
+
+def check_config(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
+    """Find what is wrong in a model's model-config.yaml; raises ArchiveError with `file:line:column`."""
+    if spec.config_file is None:
+        return
+    source = next(source for source in sources if source.name == Path(spec.config_file).name)
+    model_config.parse(source.path.read_bytes(), spec.config_file, spec.model_name)
 
 
 def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Source]:

@@ -19,10 +19,11 @@ _SKIPPED_FOLDERS = ("__pycache__", "__MACOSX")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A regular file (`path`, free of symlinks) that becomes the member `name`."""
+    """A regular file (`path`, free of symlinks) that becomes the member `name`; as `content`, where that is given."""
 
     name: str
     path: Path
+    content: Optional[bytes] = None
 
 
 class _Found(NamedTuple):

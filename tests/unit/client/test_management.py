@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 from pydantic import TypeAdapter, ValidationError
+from requests import PreparedRequest
 
 from mardock.client.management import ManagementClient
 from mardock.defaults import MAX_WORKERS
@@ -74,12 +75,12 @@ def test_scale_always_sends_both_bounds_and_synchronous(client: ManagementClient
 
     client.scale("mnist", 0, 0)
 
-    assert query_of(str(responses.calls[0].request.url)) == {
+    assert query_of(str(sent("PUT").url)) == {
         "min_worker": "0",
         "max_worker": "0",
         "synchronous": "true",
     }
-    assert responses.calls[0].request.headers["Authorization"] == "Bearer s3cr3t"
+    assert sent("PUT").headers["Authorization"] == "Bearer s3cr3t"
 
 
 @responses.activate
@@ -92,7 +93,7 @@ def test_as_many_workers_as_the_settings_allow_are_asked_for(client: ManagementC
 
     client.scale("mnist", 0, allowed)
 
-    assert query_of(str(responses.calls[0].request.url))["max_worker"] == str(MAX_WORKERS)
+    assert query_of(str(sent("PUT").url))["max_worker"] == str(MAX_WORKERS)
 
 
 @responses.activate
@@ -106,7 +107,7 @@ def test_register_sends_a_query_and_no_body(client: ManagementClient) -> None:
 
     client.register("mnist.mar", initial_workers=2)
 
-    posted = responses.calls[1].request
+    posted = sent("POST")
     assert query_of(str(posted.url)) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
     assert not posted.body
 
@@ -160,6 +161,12 @@ def test_an_unknown_model_is_reported_even_when_names_cannot_be_had(client: Mana
 def test_an_endpoint_without_the_api_is_refused() -> None:
     with pytest.raises(ConfigError, match="no Management API"):
         ManagementClient(Endpoint("https://models.example"))
+
+
+def sent(method: str) -> PreparedRequest:
+    """Return the one call of this method."""
+    (request,) = (call.request for call in responses.calls if call.request.method == method)
+    return request
 
 
 def described(name: str, version: str = "1.0") -> dict[str, object]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
-from mardock.errors import ConfigError
+from mardock.errors import ConfigError, MardockError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
@@ -54,14 +54,33 @@ def archive(
         ArchiveError: see `archive.build.build`; or what a bill of materials takes is not installed.
     """
     from mardock.archive.build import build
+    from mardock.tasks import archive_note
     from mardock.tasks import sbom as sboms
 
     if sbom:
         sboms.check_extra()  # before any work is done
-    result = build(
-        _spec(project, name, version, compiled), project.root, project.model_store, force=force, listener=listener
-    )
+    spec = _spec(project, name, version, compiled)
+    for note in archive_note.conflicting(project, name):
+        listener.warn(note)
+    result = build(spec, project.root, project.model_store, force=force, listener=listener)
     return Archived(result.archive, result.changed, sboms.write(result.archive.path) if sbom else None)
+
+
+def every(
+    project: Project, *, force: bool = False, sbom: bool = False, listener: Listener = SILENT
+) -> dict[str, Union[Archived, MardockError]]:
+    """Archive all models of mardock.toml, and return what became of each by its name: no failure stops another.
+
+    Args:
+        force, sbom: see `archive`.
+    """
+    done: dict[str, Union[Archived, MardockError]] = {}
+    for name in project.settings.models:
+        try:
+            done[name] = archive(project, name, force=force, sbom=sbom, listener=listener)
+        except MardockError as error:
+            done[name] = error
+    return done
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Optional, Union
 
 from mardock import locks, serving
@@ -14,14 +15,17 @@ from mardock.engines import config_properties
 from mardock.engines.threads import ThreadNote
 from mardock.errors import ConfigError, MardockError, ModelConflictError
 from mardock.listener import SILENT, Listener
+from mardock.serving import remembered
 from mardock.serving.registration import Registered
+from mardock.serving.remembered import Remembered
 from mardock.serving.servable import Servable
 from mardock.serving.server import Server
 from mardock.settings.project import Project
-from mardock.tasks import archive_note
+from mardock.tasks import archive_note, as_before
 from mardock.tasks.thread_note import thread_note
 
 LOCK_TIMEOUT_S = 300.0
+_NOTHING: Mapping[str, Optional[Remembered]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ class Registrar:
                 done = serving.register(self.server, servable, replace=self.replace, patience=self.patience)
             except ModelConflictError as error:
                 raise _hinted(error, name, unpacked=unpacked) from error
+            if served_as is None:
+                as_before.keep(self.project, self.server, done.model)
         return self._registration(name, done)
 
     def every(self) -> list[Registration]:
@@ -135,27 +141,38 @@ class Registrar:
     def archived(self) -> list[Registration]:
         """Register what is in the model store: each model's archive, or its folder if it was served unpacked last.
 
-        What fails is in its own registration.
+        They are served as a command left them: as many workers, the same default version, what stood beside; and not
+        at all if it unregistered them. What fails is in its own registration.
         """
         there = {}
+        before = {}
         for name, settings in self.project.settings.models.items():
             called = settings.archive.model_name
             folder = serving.latest(self.project.model_store, called)
             archive = self.project.model_store / f"{called}.mar"
-            if folder or archive.is_file():
+            known = remembered.recall(self.project.model_store, called)
+            if known is not None and not known.versions:
+                self.listener.note(f"{name}: was unregistered, and stays so until mardock register {name}")
+            elif folder or archive.is_file():
                 there[name] = (folder or archive).name
+                before[name] = known
             else:
                 self.listener.note(f"{name}: not archived yet, run mardock archive {name}")
                 serving.clear(self.server, called, settings.archive.version)
-        return self._all(there)
+        return self._all(there, before)
 
-    def _all(self, archives: Mapping[str, Optional[str]]) -> list[Registration]:
-        """Register models side by side, each with its archive; its own when that is None."""
+    def _all(
+        self, archives: Mapping[str, Optional[str]], before: Mapping[str, Optional[Remembered]] = _NOTHING
+    ) -> list[Registration]:
+        """Register models side by side, each with its archive, its own when that is None, and as it was before."""
         done: dict[str, Union[Registered, MardockError]] = {}
         servables = {}
         for name, archive in archives.items():
             try:
-                servables[name] = self._servable(name, archive)
+                own = self._servable(name, archive)
+                servables[name] = as_before.brought_back(
+                    self.project, self.server, own, before.get(name), self.listener
+                )
             except MardockError as error:
                 done[name] = error
         self._warn_of_requirements(servables)
@@ -165,8 +182,13 @@ class Registrar:
         with self.listener.waiting(title), self._alone():
             wanted = list(servables.values())
             results = serving.register_all(self.server, wanted, replace=self.replace, patience=self.patience)
-        for name, result in zip(servables, results):
-            done[name] = _hinted(result, name) if isinstance(result, ModelConflictError) else result
+            for name, result in zip(servables, results):
+                done[name] = as_before.settled(
+                    self.project, self.server, servables[name], before.get(name), result, self.listener
+                )
+        for name, failed in done.items():
+            if isinstance(failed, ModelConflictError):
+                done[name] = _hinted(failed, name)
         return [self._registration(name, done[name]) for name in archives]
 
     def _alone(self) -> AbstractContextManager[None]:

@@ -43,7 +43,7 @@ _NO_MAPPING = (
     '"yamlMap" is null',
     "cast to class java.util.Map",
     "cast to class java.lang.String",
-    '"<local3>" is null',
+    '"String.hashCode()" because',
 )
 """Of the sentences in which Java stumbles over a model-config.yaml."""
 

@@ -86,7 +86,7 @@ COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE", "MARDOCK_PYTHON
 
 @dataclass(frozen=True)
 class Serving:
-    """How TorchServe is asked to serve a model; keys of its model-config.yaml, when there is one, win over these.
+    """How TorchServe is asked to serve a model; keys that its model-config.yaml sets win over these.
 
     Attributes:
         initial_workers: workers started at registration; registered without any when 0.

@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 from pydantic import TypeAdapter, ValidationError
-from requests import PreparedRequest
+from requests import PreparedRequest, ReadTimeout
 
 from mardock.client.management import ManagementClient
 from mardock.defaults import MAX_WORKERS
 from mardock.endpoint import Endpoint, Tokens
-from mardock.errors import ApiError, ConfigError, ModelNotFoundError
+from mardock.errors import ApiError, ConfigError, ModelNotFoundError, ServingError, UnansweredError
 from mardock.settings.schema import Serving
 
 URL = "http://127.0.0.1:8081"
@@ -110,6 +110,34 @@ def test_register_sends_a_query_and_no_body(client: ManagementClient) -> None:
     posted = sent("POST")
     assert query_of(str(posted.url)) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
     assert not posted.body
+
+
+@pytest.mark.parametrize(("installs", "least"), [(False, 30 + 7), (True, 3600)])
+@responses.activate
+def test_pip_gets_the_time_it_takes(client: ManagementClient, least: int, *, installs: bool) -> None:
+    responses.get(f"{URL}/models", json={"models": []})
+    responses.post(f"{URL}/models", json={"status": "registered"})
+
+    with pytest.raises(ServingError, match="gone again"):
+        client.register("mnist.mar", initial_workers=1, startup_timeout=7, installs=installs)
+
+    _, patience = sent("POST").req_kwargs["timeout"]  # type: ignore[attr-defined]
+    assert patience >= least
+    assert (patience < 60) != installs
+
+
+@responses.activate
+def test_a_look_that_is_not_answered_on_one_connection_is_made_on_another(client: ManagementClient) -> None:
+    responses.get(f"{URL}/models/mnist", body=ReadTimeout())
+    responses.get(f"{URL}/models/mnist", json=[described("mnist")])
+    assert client.describe_default("mnist").version == "1.0"
+
+
+@responses.activate
+def test_a_server_that_stays_silent_is_told_as_that(client: ManagementClient) -> None:
+    responses.get(f"{URL}/models/mnist", body=ReadTimeout())
+    with pytest.raises(UnansweredError, match="was silent for"):
+        client.describe_default("mnist")
 
 
 @responses.activate

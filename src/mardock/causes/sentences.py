@@ -46,8 +46,8 @@ _FIXES = {
     Fix.ANSWER_LESS: "answer with less, or raise max_response_size in config.properties (bytes; 6553500 unless set)",
     Fix.ANSWER_EACH: "return a list with one entry per request from handle()",
     Fix.ANSWER_JSON: "return str, bytes or what JSON can hold, e.g. tensor.tolist()",
-    Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or startupTimeout where its model-config.yaml has"
-    " that, and archive it again; or look for what blocks in initialize()",
+    Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or startupTimeout where its model-config.yaml"
+    " has that, and archive it again; or look for what blocks in initialize()",
     Fix.RAISE_RESPONSE_TIMEOUT: "raise response_timeout in mardock.toml, or responseTimeout where its model-config.yaml"
     " has that, and archive it again; or look for what blocks in the handler",
     Fix.SEND_COLOURS: "the image is greyscale and the handler takes colours: send it as RGB, or convert it in a handler"

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from mardock.errors import ConfigError
+from mardock.errors import ArchiveError, ConfigError
 from mardock.settings.project import Project
-from mardock.tasks.archive import archive
+from mardock.tasks.archive import Archived, archive, every
 from mardock.tasks.inspect import inspect
 
 
@@ -31,3 +31,19 @@ def test_what_was_not_compiled_is_not_packed(project: Project) -> None:
     with pytest.raises(ConfigError, match="doubler was not compiled yet"):
         archive(project, "doubler", compiled="script")
     assert list(project.model_store.iterdir()) == []
+
+
+def test_all_models_are_archived_and_one_failure_stops_no_other(project: Project) -> None:
+    toml = project.root / "mardock.toml"
+    unfit = '[models.unfit.archive]\nhandler = "torchserve/doubler/handler.py"\nconfig_file = "unfit.yaml"\n'
+    toml.write_text(
+        '[models.gone.archive]\nhandler = "gone.py"\n' + unfit + toml.read_text().replace('engine = "native"', "")
+    )
+    (project.root / "unfit.yaml").write_text("threshold: 1\nbatchSize: 4.0\n")
+    done = every(project)
+    assert list(done) == ["gone", "unfit", "doubler"]
+    gone, unfit_one, doubler = done.values()
+    assert isinstance(gone, ConfigError)
+    assert isinstance(unfit_one, ArchiveError)
+    assert unfit_one.message.startswith("unfit.yaml:2:12 of model unfit: batchSize must be a whole number")
+    assert isinstance(doubler, Archived)

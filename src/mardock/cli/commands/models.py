@@ -89,8 +89,9 @@ def scale(
 @models.command("set-default")
 def set_default(model: Registered, version: Version) -> None:
     """Let a version answer the predictions that name none."""
-    with _client() as client:
-        client.set_default(model, version)
+    from mardock.tasks import models as tasks
+
+    tasks.set_default(context.project(), model, version)
     console.success(f"{model} is served by version {version}", f"mardock predict {model}")
 
 

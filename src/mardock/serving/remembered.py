@@ -61,7 +61,7 @@ def remember(model: ServedModel, configured: Optional[int]) -> None:
     if store is None:
         return
     with suppress(MardockError, OSError):
-        own = [one for one in model.versions() if one.url != side_names.folder(model.name, one.version)]
+        own = [status for status in model.versions() if not _is_beside(status)]
         default = model.default_version()
         kept = {status.version: asdict(_version(status)) for status in own}
         entry = {"configured": configured, "default": default if default in kept else None, "versions": kept}
@@ -117,8 +117,10 @@ def settle(model: ServedModel, before: Remembered, *, own: str, workers: Optiona
     """
     if workers is not None:
         _scale(model, own, before.versions[own])
-    registered = {status.version for status in model.versions()}
-    if before.default in registered and before.default is not None and before.default != model.default_version():
+    registered = {status.version: status for status in model.versions()}
+    now = model.default_version()
+    in_session = now in registered and _is_beside(registered[now])  # of a watch that lives: it answers in its place
+    if before.default in registered and before.default not in (None, now) and not in_session:
         model.promote(before.default)
 
 
@@ -126,6 +128,11 @@ def _scale(model: ServedModel, version: str, known: Version) -> None:
     status = model.status(version)
     if (status.min_workers, status.max_workers) != (known.workers, known.most):
         model.management.scale(model.name, known.workers, known.most, version)
+
+
+def _is_beside(status: ModelStatus) -> bool:
+    """Say whether it is one of the versions mardock serves beside a model's own for a while."""
+    return status.url == side_names.folder(status.name, status.version)
 
 
 def _version(status: ModelStatus) -> Version:

@@ -15,7 +15,7 @@ from mardock.tasks import samples
 
 if TYPE_CHECKING:
     from mardock.client.grpc import GrpcInferenceClient
-    from mardock.client.inference import InferenceClient
+    from mardock.client.inference import InferenceClient, Prediction
     from mardock.endpoint import Endpoint
     from mardock.engines.base import Engine
     from mardock.serving import LogPosition
@@ -101,6 +101,40 @@ def predict(
     return _explained(project, send(engine.endpoint()), engine, since, model, version)
 
 
+def ask(
+    project: Project,
+    model: str,
+    body: bytes,
+    *,
+    version: Optional[str] = None,
+    content_type: Optional[str] = None,
+    timeout: float = ANSWER_TIMEOUT_S,
+) -> Prediction:
+    """Send one request to the project's server and return its answer.
+
+    Args:
+        model: what it is served as.
+        timeout: seconds the server may stay silent.
+
+    Raises:
+        EngineNotRunningError: there is no server to ask.
+        ServingError: it was not answered, with its cause from the server's log.
+    """
+    from mardock import serving
+    from mardock.causes.audience import Audience
+    from mardock.client.inference import InferenceClient
+    from mardock.engines import select
+
+    engine = select.needed(project)
+    since = serving.LogPosition.now(engine)
+    with InferenceClient(engine.endpoint()) as client:
+        try:
+            return client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
+        except MardockError as error:
+            audience = Audience(_sources(project, model))
+            raise serving.explain(engine, model, since, error, version=version, audience=audience) from error
+
+
 def explain(project: Project, model: str, file: Path, *, version: Optional[str] = None) -> bytes:
     """Return what a model's handler says of its answer to one file.
 
@@ -111,15 +145,9 @@ def explain(project: Project, model: str, file: Path, *, version: Optional[str] 
     """
     from mardock.client.inference import InferenceClient
     from mardock.engines import select
-    from mardock.serving import LogPosition
 
-    engine = select.needed(project)
-    since, body = LogPosition.now(engine), samples.read(file)
-    try:
-        with InferenceClient(engine.endpoint()) as client:
-            return client.explain(model, body, version=version).body
-    except MardockError as error:
-        raise _cause(project, engine, since, error, model, version) from error
+    with InferenceClient(select.needed(project).endpoint()) as client:
+        return client.explain(model, samples.read(file), version=version).body
 
 
 def _send(
@@ -151,21 +179,15 @@ def _explained(
     project: Project, answers: list[Answer], engine: Engine, since: LogPosition, model: str, version: Optional[str]
 ) -> list[Answer]:
     """Give the first failure its cause from the server's log."""
-    for i, answer in enumerate(answers):
-        if answer.failure is not None:
-            cause = _cause(project, engine, since, answer.failure, model, version)
-            return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
-    return answers
-
-
-def _cause(
-    project: Project, engine: Engine, since: LogPosition, error: MardockError, model: str, version: Optional[str]
-) -> MardockError:
     from mardock import serving
     from mardock.causes.audience import Audience
 
-    audience = Audience(_sources(project, model))
-    return serving.explain(engine, model, since, error, version=version, audience=audience)
+    for i, answer in enumerate(answers):
+        if answer.failure is not None:
+            audience = Audience(_sources(project, model))
+            cause = serving.explain(engine, model, since, answer.failure, version=version, audience=audience)
+            return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
+    return answers
 
 
 def _check_open_files(connections: int) -> None:

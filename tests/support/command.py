@@ -66,10 +66,18 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
 
 def _is_documented(arguments: Sequence[object], code: int) -> bool:
     """Say whether docs/reference/ names an exit code of a command; what is no command ends in 2 anyway."""
-    words = [str(word) for word in arguments]
-    spelt = next((words[:n] for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), None)
-    known = EXIT_CODES[" ".join(spelt)] if spelt else []
+    known = EXIT_CODES.get(command_of(arguments), [])
     return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0
+
+
+def command_of(arguments: Sequence[object]) -> str:
+    """Return the command that is run, as docs/reference/ calls it; empty when it is none."""
+    words = [str(word) for word in arguments]
+    if words[:1] in (["--project"], ["-C"]):
+        words = words[2:]
+    if words[:1] == ["bench"] and words[1:2] not in (["run"], ["compare"]):
+        return "bench run"
+    return next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), "")
 
 
 class _Runner(CliRunner):

@@ -37,7 +37,7 @@ from mardock import reply
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_it_is_told_by_the_bytes(body: bytes, encoding: str, value: Any) -> None:
+def test_it_is_told_by_the_bytes(body: bytes, encoding: reply.Encoding, value: Any) -> None:
     assert reply.read(body) == reply.Reply(encoding, value)
 
 

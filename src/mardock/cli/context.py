@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from mardock.cli import console
+from mardock.cli import console, durations
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,23 +30,14 @@ ModelArgument = Annotated[
 VersionOption = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
 
 
-def _finite(seconds: float) -> float:
-    if not math.isfinite(seconds):
-        raise ConfigError(f"{seconds} is no number of seconds")
-    return seconds
-
-
 Drain = Annotated[
     float,
-    typer.Option(
-        "--drain",
-        min=0,
-        metavar="SECONDS",
-        help="How long requests under way may take to be answered.",
-        callback=_finite,
-    ),
+    durations.option("--drain", help="How long requests under way may take to be answered, e.g. 10s."),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.", callback=_finite)]
+Timeout = Annotated[
+    float,
+    durations.option("--timeout", least=1, help="How long to wait, e.g. 90s or 5m."),
+]
 
 _start: Optional[Path] = None
 _asked: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.benchmark.plan import BenchPlan
-from mardock.cli import console, context, panels, request_options
+from mardock.cli import console, context, durations, panels, request_options
 from mardock.cli.deploy_options import Behind, Elsewhere, TargetOption
 from mardock.defaults import MAX_WORKERS
 from mardock.errors import MardockError
@@ -58,9 +58,13 @@ def run(
         typer.Option("--rate", min=0.001, max=1e6, help="Open loop: requests per second, whatever the server does."),
     ] = None,
     duration: Annotated[
-        float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure, in each round.")
+        float,
+        durations.option("--duration", "-d", least=0.1, help="How long to measure, in each round, e.g. 10s."),
     ] = BenchPlan.duration,
-    warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = BenchPlan.warmup,
+    warmup: Annotated[
+        float,
+        durations.option("--warmup", help="How long to load it before that."),
+    ] = BenchPlan.warmup,
     workers: Annotated[
         Optional[str],
         typer.Option("--workers", help="Scale the model to each of these, e.g. 1,4, and put it back afterwards."),
@@ -68,7 +72,10 @@ def run(
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, max=100, help="Take the settings in turn, that many times over.")
     ] = BenchPlan.rounds,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = BenchPlan.timeout,
+    timeout: Annotated[
+        float,
+        durations.option("--timeout", least=0.1, help="How long one answer may take."),
+    ] = BenchPlan.timeout,
     version: Annotated[
         Optional[str], typer.Option("--version", help="A version; the default one when left out.")
     ] = None,
@@ -99,7 +106,7 @@ def run(
     from mardock.tasks import bench as task
     from mardock.tasks import requests
 
-    bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
+    bench_options.check_finite(rate)
     bench_options.check_writable(csv, html)
     bench_options.check_one_place(url, endpoint)
     project = context.project()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, durations
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.compile.report import ALL, WINNER
@@ -52,7 +52,10 @@ def compile_model(
         Optional[int], typer.Option("--threads", min=1, max=MAX_THREADS, help="Torch's; all cores.")
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=3, max=1000, help="How often each is timed, in turns.")] = 5,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for each candidate.")] = 600,
+    timeout: Annotated[
+        float,
+        durations.option("--timeout", least=1, help="How long each candidate may take."),
+    ] = 600,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:

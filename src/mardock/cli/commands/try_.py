@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, durations
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError
 
@@ -27,7 +27,10 @@ def try_model(
     batch: Annotated[Optional[int], typer.Option(min=1, help="Size of the batch; files are repeated.")] = None,
     content_type: Annotated[Optional[str], typer.Option(help="The requests' Content-Type; none when left out.")] = None,
     timeout: Annotated[
-        Optional[float], typer.Option(min=0.1, help="Seconds for loading and for each batch; else as it is served.")
+        Optional[float],
+        durations.option(
+            "--timeout", least=0.1, help="How long loading and each batch may take; else as it is served."
+        ),
     ] = None,
     pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where the handler raises.")] = False,
     save_golden: Annotated[bool, typer.Option("--save-golden", help="Keep the answers as the expected ones.")] = False,

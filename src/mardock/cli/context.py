@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from mardock.cli import console, durations
+from mardock.cli import completion, console, durations
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,13 +21,34 @@ ProjectOption = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=console.json_mode)]
 EngineOption = Annotated[
-    Optional[str], typer.Option("--engine", help="Who runs TorchServe: auto, docker or native.", metavar="ENGINE")
+    Optional[str],
+    typer.Option(
+        "--engine",
+        help="Who runs TorchServe: auto, docker or native.",
+        metavar="ENGINE",
+        autocompletion=completion.engines,
+    ),
 ]
 ModelArgument = Annotated[
-    Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
+    Optional[str],
+    typer.Argument(
+        help="A model of mardock.toml; may be left out when there is one.",
+        metavar="[MODEL]",
+        autocompletion=completion.models,
+    ),
 ]
-
-VersionOption = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
+AskedModel = Annotated[
+    Optional[str],
+    typer.Argument(
+        help="A registered model; may be left out when there is one.",
+        metavar="[MODEL]",
+        autocompletion=completion.served,
+    ),
+]
+VersionOption = Annotated[
+    Optional[str],
+    typer.Option("--version", help="A version; the default one when left out.", autocompletion=completion.versions),
+]
 
 
 Drain = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import completion, console, context, panels
 from mardock.cli.candidate_option import NamesCandidate
 
 
@@ -23,7 +23,10 @@ def archive(
     compiled: Annotated[
         Optional[str],
         typer.Option(
-            "--compiled", metavar="[NAME]", help="Pack what `mardock compile --save` kept: the fastest, or NAME."
+            "--compiled",
+            metavar="[NAME]",
+            help="Pack what `mardock compile --save` kept: the fastest, or NAME.",
+            autocompletion=completion.candidates,
         ),
     ] = None,
     sbom: Annotated[

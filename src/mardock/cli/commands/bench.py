@@ -39,9 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 @bench.command()
 def run(
-    model: Annotated[
-        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
-    ] = None,
+    model: context.AskedModel = None,
     files: request_options.Files = None,
     form: request_options.Form = None,
     json_body: request_options.JsonBody = None,
@@ -76,9 +74,7 @@ def run(
         float,
         durations.option("--timeout", least=0.1, help="How long one answer may take."),
     ] = BenchPlan.timeout,
-    version: Annotated[
-        Optional[str], typer.Option("--version", help="A version; the default one when left out.")
-    ] = None,
+    version: context.VersionOption = None,
     content_type: request_options.ContentType = None,
     max_error_rate: Annotated[
         float, typer.Option("--max-error-rate", min=0, max=1, help="Errors per request to put up with.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, durations
+from mardock.cli import completion, console, context, durations
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.compile.report import ALL, WINNER
@@ -37,12 +37,21 @@ def compile_model(
     ] = None,
     dtype: Annotated[Optional[list[str]], typer.Option("--dtype", help="Its type; float32 when left out.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in one call.")] = 1,
-    only: Annotated[Optional[str], typer.Option("--only", help="Candidates to try, e.g. script,freeze.")] = None,
+    only: Annotated[
+        Optional[str],
+        typer.Option("--only", help="Candidates to try, e.g. script,freeze.", autocompletion=completion.candidates),
+    ] = None,
     also: Annotated[
         Optional[str], typer.Option("--with", help="Also: bf16, bf16_channels_last (other numerics).")
     ] = None,
     save: Annotated[
-        Optional[str], typer.Option("--save", metavar="[NAME|all]", help="Keep the fastest, this one, or all.")
+        Optional[str],
+        typer.Option(
+            "--save",
+            metavar="[NAME|all]",
+            help="Keep the fastest, this one, or all.",
+            autocompletion=completion.candidates,
+        ),
     ] = None,
     rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = Tolerance.relative,
     atol: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mardock.cli import console, context, panels, request_options
+from mardock.cli import completion, console, context, panels, request_options
 from mardock.defaults import ANSWER_TIMEOUT_S
 
 
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="A registered model.")],
+    model: Annotated[str, typer.Argument(help="A registered model.", autocompletion=completion.served)],
     file: request_options.File = None,
     form: request_options.Form = None,
     json_body: request_options.JsonBody = None,

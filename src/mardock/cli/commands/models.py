@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import completion, console, context, panels
 from mardock.defaults import DRAIN_S, MAX_WORKERS
 from mardock.errors import ConfigError
 
@@ -21,9 +21,16 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(models, rich_help_panel=panels.SERVED)
 
 
-Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
-Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
-OneVersion = Annotated[Optional[str], typer.Option("--version", help="One version; every one when left out.")]
+Registered = Annotated[
+    str, typer.Argument(help="A registered model.", metavar="MODEL", autocompletion=completion.served)
+]
+Version = Annotated[
+    str, typer.Argument(help="One of its versions.", metavar="VERSION", autocompletion=completion.versions)
+]
+OneVersion = Annotated[
+    Optional[str],
+    typer.Option("--version", help="One version; every one when left out.", autocompletion=completion.versions),
+]
 
 
 Workers = Annotated[Optional[int], typer.Argument(min=0, max=MAX_WORKERS, help="How many it keeps.", metavar="WORKERS")]

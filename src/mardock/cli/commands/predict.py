@@ -17,9 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def predict(
-    model: Annotated[
-        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
-    ] = None,
+    model: context.AskedModel = None,
     files: request_options.Files = None,
     form: request_options.Form = None,
     json_body: request_options.JsonBody = None,

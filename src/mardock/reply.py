@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")  # what text does not hold, and what could drive a terminal
 
@@ -43,6 +43,22 @@ def read(body: bytes) -> Reply:
     if isinstance(value, (int, float)) and json.dumps(value) != text.strip():
         return Reply("text", text)  # 1.10 may be a name
     return Reply("json", value)
+
+
+def to_dict(body: bytes) -> dict[str, Any]:
+    """Return an answer as `--json` prints it everywhere."""
+    known = read(body)
+    return {"size": len(body), "encoding": known.encoding, "answer": known.value}
+
+
+def in_words(body: bytes, content_type: Optional[str] = None) -> str:
+    """Return a text without what surrounds it, or how large an answer is that is none, for people."""
+    return body.decode("utf-8").strip() if is_text(body) else f"<{described(body, content_type)}>"
+
+
+def described(body: bytes, content_type: Optional[str] = None) -> str:
+    """Return how large an answer is, and of which type where that was declared."""
+    return f"{len(body):,} bytes" + (f" of {content_type}" if content_type else "")
 
 
 def is_text(body: bytes) -> bool:

@@ -58,6 +58,7 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
         check=False,
     )
     ended = Ended(done.returncode, done.stdout, done.stderr)
+    _check_json(arguments, ended)
     assert _is_documented(arguments, ended.code), (
         f"scripts/exit_codes.toml knows no {ended.code} of {arguments}: {ended}"
     )
@@ -68,6 +69,16 @@ def _is_documented(arguments: Sequence[object], code: int) -> bool:
     """Say whether docs/reference/ names an exit code of a command; what is no command ends in 2 anyway."""
     known = EXIT_CODES.get(command_of(arguments), [])
     return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0
+
+
+def _check_json(arguments: Sequence[object], ended: Ended) -> None:
+    """Hold what a command printed as JSON to what docs/reference/ says of it."""
+    from scripts import json_shapes
+
+    command = command_of(arguments)
+    if "--json" in arguments and ended.out and ended.code in (0, *EXIT_CODES.get(command, ())):
+        found = list(json_shapes.faults(ended.json, (json_shapes.SHAPES[command], json_shapes.FAILED)))
+        assert not found, (found, list(json_shapes.faults(ended.json, json_shapes.SHAPES[command])))
 
 
 def command_of(arguments: Sequence[object]) -> str:

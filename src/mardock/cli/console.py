@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -56,8 +57,7 @@ def data_bytes(body: bytes, kind: Optional[str] = None) -> None:
     elif reply.is_text(body):
         sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
     else:
-        of = f" of {kind}" if kind else ""
-        note(f"{len(body):,} bytes{of}, which are no text: write them to a file with > FILE, or --output FILE")
+        note(f"{reply.described(body, kind)} that are no text: write them to a file with > FILE")
     sys.stdout.buffer.flush()
 
 
@@ -65,7 +65,20 @@ def data_json(value: Any) -> None:
     """Print a result as JSON with stable keys; an error after it is told on stderr, for stdout holds one value."""
     global _json
     _json = False
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    try:
+        text = json.dumps(value, indent=2, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=2, default=str)
+    sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for numbers that JSON has none for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def note(text: str) -> None:

@@ -45,11 +45,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The answer in words, for people."""
-        if self.failure is not None:
-            return "-"
-        if not reply.is_text(self.body):
-            return f"<{described(self)}>"
-        return self.body.decode("utf-8").strip()
+        return "-" if self.failure is not None else reply.in_words(self.body, self.content_type)
 
     @property
     def label(self) -> str:
@@ -66,21 +62,13 @@ class Answer:
         Args:
             labels: tell the label and whether the answer is right, too.
         """
-        known = None if self.failure else reply.read(self.body)
         told = {
             "file": self.name,
             "error": self.failure.to_dict() if self.failure else None,
             "content_type": self.content_type,
-            "size": len(self.body) if known else None,
-            "encoding": known and known.encoding,
-            "answer": known and known.value,
+            **(dict.fromkeys(("size", "encoding", "answer")) if self.failure else reply.to_dict(self.body)),
         }
         return {**told, "label": self.label, "right": self.right} if labels else told
-
-
-def described(answer: Answer) -> str:
-    """Return how large an answer is, and of which type where that was declared."""
-    return f"{len(answer.body):,} bytes" + (f" of {answer.content_type}" if answer.content_type else "")
 
 
 def predict(

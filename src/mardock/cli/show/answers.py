@@ -32,15 +32,14 @@ def show(answers: Sequence[Answer], output: Optional[Path] = None) -> None:
 
 
 def _write(path: Path, answer: Answer) -> None:
-    from mardock import ownership
+    from mardock import ownership, reply
     from mardock.errors import ConfigError
-    from mardock.tasks.predict import described
 
     try:
         ownership.replace(path, answer.body)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another --output") from error
-    console.success(f"wrote {path} ({described(answer)})")
+    console.success(f"wrote {path} ({reply.described(answer.body, answer.content_type)})")
 
 
 def show_labels(answers: Sequence[Answer]) -> None:

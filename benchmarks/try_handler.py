@@ -23,7 +23,7 @@ from mardock.handler import trial
 from mardock.handler.child import Child
 from mardock.handler.outcome import Trial
 from mardock.handler.trial_folder import TrialFolder
-from mardock.handler.wire import Request
+from mardock.payload import Payload
 from mardock.settings.project import Project
 from mardock.tasks import samples, trial_plan
 
@@ -85,7 +85,7 @@ def measure_warm(project: Project, rounds: int) -> tuple[results.Side, results.S
     trial.import_torchserve()
     name, settings = project.settings.model()
     sample = samples.to_send(project, name, [])[0]
-    requests = {str(sample): Request(samples.read(sample))}
+    requests = {str(sample): Payload(samples.read(sample))}
     spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
     own: list[float] = []
     whole: list[float] = []

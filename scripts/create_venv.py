@@ -50,6 +50,11 @@ def create_venv() -> None:
         and subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
     ):
         return
+    if os.pathsep in str(VENV.absolute()):
+        sys.exit(
+            f"error: {Path.cwd()} holds a {os.pathsep!r}, where Python makes no virtual environment: it separates the"
+            " folders of PATH\nhint: rename that folder"
+        )
     if subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=False).returncode != 0:
         sys.exit(
             "error: this Python cannot make a virtual environment\nhint: on Debian and Ubuntu: apt install python3-venv"

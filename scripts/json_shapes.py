@@ -87,6 +87,12 @@ ARCHIVE = {
     "changed": BOOL,
     "sbom": (TEXT, None),
 }
+PREVIEW = {
+    "name": TEXT,
+    "version": TEXT,
+    "members": [{"name": TEXT, "source": (TEXT, None), "size": (WHOLE, None)}],
+    "ignored": [{"path": TEXT, "reason": TEXT}],
+}
 METRICS = of(ModelMetrics)
 CHECKPOINT = {
     "name": TEXT,
@@ -114,10 +120,10 @@ SHAPES: dict[str, Any] = {
         "engine": (TEXT, None),
         "endpoint": (ENDPOINT, None),
         "details": {"*": TEXT},
-        "models": [STATUS],
+        "models": ([STATUS], None),
     },
-    "archive": ARCHIVE,
-    "mar": ARCHIVE,
+    "archive": (ARCHIVE, PREVIEW),
+    "mar": (ARCHIVE, PREVIEW),
     "inspect": {
         "name": TEXT,
         "version": TEXT,
@@ -173,6 +179,7 @@ SHAPES: dict[str, Any] = {
     "deploy rehearse": {"checks": [of(Check)], "prediction": (CONTENT, None)},
 }
 WORDS = {
+    "archive": "The second with `--dry-run`.",
     "predict": "`file` is a path, `-`, or the option that made the request. `encoding` says what `answer` is: `json`"
     " (the value itself), `text`, or `base64`; it is told by the bytes, `content_type` is what the handler declared."
     " What only some parsers take for JSON, as NaN, stays text. An error has no answer. With `--labels` also `label`"
@@ -181,7 +188,8 @@ WORDS = {
     "try": "`encoding` and `answer` are those of `predict`.",
     "deploy rehearse": "`encoding` and `answer` are those of `predict`.",
     "register": "One of them for each model; of one that failed `error` alone, with `--all`.",
-    "status": "A server that is down exits with 3, and `running` is false.",
+    "status": "A server that is down exits with 3, and `running` is false. `models` is null where"
+    " another user's server tells them to nobody else.",
     "metrics": "With `--compare` a pair each.",
 }
 """What shapes do not say."""

@@ -148,7 +148,12 @@ def toml_page(schema: dict[str, Any]) -> str:
     text += (
         f" an editor that knows TOML completes and checks the file by its first line:\n\n    #:schema {SCHEMA_URL}\n"
     )
-    text += "\n## The top\n\n" + table({"engine": schema["properties"]["engine"]}, set())
+    top = {key: value for key, value in schema["properties"].items() if key not in ("models", "deploy")}
+    text += "\n## The top\n\n" + table({key: value for key, value in top.items() if "$ref" not in value}, set())
+    for key, value in top.items():
+        if "$ref" in value:
+            kind = kinds[value["$ref"].rsplit("/", 1)[1]]
+            text += f"\n## [{key}]\n\n{kind['description']}\n\n{table(kind['properties'], set())}"
     plain = {key: value for key, value in model.items() if "$ref" not in value}
     text += "\n## [models.NAME]\n\n" + table(plain, set())
     for key, value in model.items():

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         metavar="NAMES",
         help="comma-separated parts of the machine whose absence fails the tests that need them: "
-        "docker, torchserve, own and official (images), azurite, registry",
+        "docker, torchserve, own and official (images), azurite, registry, root",
     )
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too, as .ci/run does")
 

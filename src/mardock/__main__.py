@@ -1,5 +1,6 @@
 """The entry point of `mardock`: answers `--version` at once, leaves the rest to cli/, and outlives its output."""
 
+import contextlib
 import gc
 import io
 import os
@@ -78,10 +79,18 @@ def _watched(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
 
+def _forget_current_folder() -> None:
+    """Look for no module in the current folder, as `python -m` does: a worker of TorchServe would not find it there."""
+    with contextlib.suppress(OSError):  # it was deleted
+        if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109 - pathlib takes longer to import than all of this
+            del sys.path[0]
+
+
 def _discard_output() -> None:
     """Let what is still to be written go nowhere: Python would complain of it at its own end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
+    _forget_current_folder()
     main()

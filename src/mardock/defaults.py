@@ -22,3 +22,6 @@ MAX_THREADS = 1024
 
 LINKED_ABOVE = 64 << 20
 """Bytes above which a file is hard-linked into a folder that is served; copying as much takes some 30 ms."""
+
+OWN_CONFIG = "torchserve/config.properties (mardock init --config writes one)"
+"""Where a project changes how TorchServe is run, for a hint: it need not have the file."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
-from mardock import ownership, place
+from mardock import own_folders, ownership, permissions, place
 from mardock.errors import EngineError, MardockError
 
 _POLL_S = 0.05
@@ -47,11 +46,11 @@ def hold(
         EngineError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folders.make(path.parent)
         descriptor = take(path, timeout=timeout)
         ownership.adopt([path.parent, path])
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise permissions.refused(error, path) from error
     if descriptor is None:
         raise refused(_holder(path, doing))
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -117,12 +116,3 @@ def _holder(path: Path, doing: str) -> Holder:
     with suppress(OSError):
         process, _, told = path.read_text(encoding="utf-8").partition("\n")
     return Holder(place.told_here(process) or "unknown", told.strip() or doing)
-
-
-def _not_writable(path: Path, error: OSError) -> EngineError:
-    there = next(at for at in (path, *path.parents) if at.exists())
-    folder = path.parent if path.parent.exists() else there
-    return EngineError(
-        f"cannot write {path}: {error.strerror} ({there.name} belongs to uid {there.stat().st_uid})",
-        hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
-    )

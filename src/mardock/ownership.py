@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,12 +28,33 @@ def adopt_tree(folder: Path) -> None:
         adopt([folder, *sorted(folder.rglob("*"))])
 
 
+def hand_back(project: Path, folders: Iterable[Path]) -> None:
+    """Give what root, called from a user's project, and the server it started there wrote to that user.
+
+    Args:
+        project: its folder; where it is root's too, nothing is done.
+        folders: those in it that are mardock's and TorchServe's own, there or not.
+    """
+    if os.geteuid() != 0 or project.stat().st_uid == 0:
+        return
+    for folder in folders:
+        if folder.is_dir() and not folder.is_symlink():
+            for path in (folder, *folder.rglob("*")):
+                with suppress(FileNotFoundError):  # a server that runs has files that come and go
+                    adopt([path])
+
+
 def replace(path: Path, content: bytes) -> None:
     """Put a file in place in one step; one that was there gives it its mode and its owner.
+
+    What is no file, as /dev/stdout, is written to.
 
     Raises:
         OSError: it cannot be written; what was there stays.
     """
+    if (path.is_absolute() and path.parts[1] == "dev") or (path.exists() and not (path.is_file() or path.is_dir())):
+        path.write_bytes(content)
+        return
     target = path.resolve()  # a link goes on leading to it
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:

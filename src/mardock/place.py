@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 
 VARIABLE = "MARDOCK_INSIDE"
+OUTSIDE = "MARDOCK_OUTSIDE"
+"""Tells the dev container what is mounted into it of files that its project names outside of its folder."""
 
 
 def inside() -> bool:
     """Say whether this is the dev container: TorchServe runs in another one, and the host starts and stops it."""
     return os.environ.get(VARIABLE) == "dev"
+
+
+def from_outside() -> list[str]:
+    """Return the paths in the dev container of what is mounted there from outside of the project's folder."""
+    return [path for path in os.environ.get(OUTSIDE, "").split(os.pathsep) if path] if inside() else []
 
 
 def this_process() -> str:

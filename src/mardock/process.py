@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Callable, Optional
 
+from mardock import own_folders, permissions
 from mardock.errors import EngineError, EngineNotFoundError
 
 if TYPE_CHECKING:
@@ -179,22 +180,56 @@ def spawn(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: Pat
 
 
 def alive(process: ProcessId) -> bool:
-    """Say whether this very process still runs; a zombie or a reused pid does not count."""
+    """Say whether this very process still runs; a zombie or a reused pid does not count.
+
+    Of another user's, some systems tell no more than that its pid is taken: it is believed to run then.
+    """
     import psutil
 
     try:
         found = psutil.Process(process.pid)
         return found.create_time() == process.started and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
     except psutil.NoSuchProcess:
+        return _is_withheld(process.pid)  # /proc may be mounted so that it shows no others
+
+
+def others(process: ProcessId) -> Optional[str]:
+    """Return whose a running process is that this one may not signal; None where it may, or where there is none."""
+    if not _is_withheld(process.pid):
+        return None
+    import psutil
+
+    try:
+        return permissions.user(psutil.Process(process.pid).uids().real)
+    except psutil.Error:
+        return "another user"
+
+
+def _is_withheld(pid: int) -> bool:
+    """Say whether there is a process that only others may signal."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    except PermissionError:
+        return True
+    return False
 
 
 def stop(process: ProcessId, *, timeout: float) -> None:
-    """End a spawned process and its whole session: SIGTERM, and SIGKILL for what is left after `timeout` seconds."""
+    """End a spawned process and its whole session: SIGTERM, and SIGKILL for what is left after `timeout` seconds.
+
+    Raises:
+        EngineError: it is another user's.
+    """
     import psutil
 
     if not alive(process):
         return
+    if whose := others(process):
+        raise EngineError(f"process {process.pid} belongs to {whose}", hint=f"sudo kill {process.pid}")
     family = [psutil.Process(process.pid)]
     with contextlib.suppress(psutil.NoSuchProcess):
         family += family[0].children(recursive=True)
@@ -202,7 +237,7 @@ def stop(process: ProcessId, *, timeout: float) -> None:
     left = _wait(family, timeout)
     _kill_group(process.pid)
     for straggler in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             straggler.kill()  # a worker may have left the group
     _wait(left, timeout)
 
@@ -223,22 +258,35 @@ def _runs(process: psutil.Process) -> bool:
 
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # gone, or of no business of this user
         return False
 
 
 def port_holder(port: int) -> Optional[str]:
-    """Name the process that listens on a TCP port of this machine, e.g. `java (pid 4711)`, if that can be known."""
+    """Name the process that listens on a TCP port of this machine, e.g. `java (pid 4711)`, if that can be known.
+
+    Of a TorchServe that mardock started it is the project that tells it from others.
+    """
     import psutil
 
     try:
         for connection in psutil.net_connections(kind="tcp"):
             address = connection.laddr
             if connection.status == psutil.CONN_LISTEN and address and address[1] == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return f"{_called(psutil.Process(connection.pid))} (pid {connection.pid})"
     except psutil.Error:  # another user's process, or macOS without root
         return None
     return None
+
+
+def _called(process: psutil.Process) -> str:
+    import psutil
+
+    with contextlib.suppress(OSError, psutil.Error):
+        state = Path(process.cwd()).parent
+        if state.name == own_folders.STATE:
+            return f"the TorchServe of {state.parent}"
+    return process.name()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
-from mardock import locks, ownership
+from mardock import locks, own_folders
 
 
 @contextlib.contextmanager
@@ -38,8 +38,7 @@ def temp_folder(state: Path, prefix: str) -> Iterator[Path]:
 
 def _writable(state: Path) -> Optional[Path]:
     with contextlib.suppress(OSError):
-        state.mkdir(exist_ok=True)
-        ownership.adopt([state])
+        own_folders.make(state)
         if os.access(state, os.W_OK):
             return state.resolve()
     return None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import ts
@@ -108,6 +109,19 @@ def test_any_size_and_colour_is_brought_to_the_same_scale(service: Service, mode
     white = sys.modules["handler"].read_image(encoded(image, kind))
     assert (white.shape, white.dtype) == ((1, 28, 28), torch.float32)
     torch.testing.assert_close(white, torch.ones(1, 28, 28), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_sixteen_bits_are_scaled_and_not_cut_off(service: Service, mode: str) -> None:
+    half = Image.fromarray(np.full((28, 28), 0x8080, np.uint16 if mode == "I;16" else np.int32))
+    grey = sys.modules["handler"].read_image(encoded(half, "TIFF"))
+    torch.testing.assert_close(grey, torch.full((1, 28, 28), 128 / 255), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_is_background(service: Service, mode: str) -> None:
+    clear = Image.new("RGBA", (28, 28), (255, 255, 255, 0)).convert(mode)
+    assert sys.modules["handler"].read_image(encoded(clear, "PNG")).max() == 0
 
 
 @pytest.mark.parametrize(

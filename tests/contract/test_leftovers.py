@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -27,11 +28,12 @@ import time
 class Handler:
     def initialize(self, context):
         time.sleep({loading})
+        self.version = context.manifest["model"]["modelVersion"]
 
     def handle(self, data, context):
         bodies = [bytes(row["body"]) for row in data]
         time.sleep(3 if b"slow" in bodies else 0.01)
-        return [b"{answer}"] * len(data)
+        return [self.version if b"version" in bodies else b"{answer}"] * len(data)
 """
 SETTINGS = """
 [models.m]
@@ -98,9 +100,9 @@ class Left:
     def folders(self) -> list[str]:
         return sorted(path.name for path in self.store.iterdir() if path.is_dir() and "-1.0" in path.name)
 
-    def answer(self) -> bytes:
+    def answer(self, body: bytes = b"x") -> bytes:
         with InferenceClient(self.engine.endpoint()) as client:
-            return client.predict("m", b"x").body
+            return client.predict("m", body).body
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +195,22 @@ def test_tuning_measures_what_serves_when_nothing_else_is_left(left: Left) -> No
     kill_at(left, TUNE, ready)
     succeed(left.root, "tune", "m", "--concurrency", "2", "--budget", "5")
     assert (left.versions(), left.default(), left.folders()) == (["1.0"], "1.0", [])
+
+
+@pytest.mark.parametrize("command", [WATCH, INSTANT], ids=["watch", "instant"])
+def test_what_is_archived_after_a_watch_takes_the_traffic(left: Left, command: tuple[str, ...]) -> None:
+    argv = [*MARDOCK, *command]
+    with subprocess.Popen(argv, cwd=left.root, env=environment(), stderr=subprocess.PIPE, text=True) as watch:
+        assert watch.stderr is not None
+        assert any("watching" in line for line in watch.stderr)
+        watch.send_signal(signal.SIGINT)
+        watch.stderr.read()
+    assert side_names.parse(left.default())  # what was watched serves on
+    left.save("archived")
+    succeed(left.root, "archive", "m")
+    succeed(left.root, "register", "m", "--replace")
+    assert (left.versions(), left.default(), left.folders()) == (["1.0"], "1.0", [])
+    assert (left.answer(), left.answer(b"version")) == (b"archived", b"1.0")
 
 
 def test_a_watch_that_lives_is_left_alone(left: Left) -> None:

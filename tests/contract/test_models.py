@@ -194,3 +194,79 @@ def test_requirements_that_cannot_be_installed_fail_the_registration(installing:
 
 def predict(project: Project, *arguments: object) -> str:
     return succeed(project.root, "predict", *arguments).out.strip()
+
+
+def test_a_trial_finds_the_packages_and_the_envelope_that_the_served_handler_has(installing: Project) -> None:
+    sample = installing.root / "one.json"
+    sample.write_text('{"instances": [0]}', encoding="utf-8")
+    tried = succeed(installing.root, "try", "greeter", "--data", sample, "--content-type", "application/json")
+    assert json.loads(tried.out) == {"predictions": ["good morning"]}
+
+
+FEW = """
+from torch import nn
+
+
+class Few(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+"""
+OWN = """
+from ts.torch_handler.image_classifier import ImageClassifier
+
+
+class Handler(ImageClassifier):
+    topk = 3
+"""
+
+
+def test_a_model_of_few_classes_is_served_as_the_hint_says(native: None, tmp_path: Path) -> None:
+    from PIL import Image
+
+    root = make_project(tmp_path / "few", engine="native").root
+    Image.new("RGB", (32, 32)).save(root / "picture.png")
+    for name, text in (("few.py", FEW), ("own.py", OWN)):
+        (root / name).write_text(text, encoding="utf-8")
+    archives = {"few": "image_classifier", "own": "own.py"}
+    (root / "mardock.toml").write_text(
+        "".join(
+            f'[models.{name}.archive]\nhandler = "{handler}"\nmodel_file = "few.py"\n'
+            for name, handler in archives.items()
+        ),
+        encoding="utf-8",
+    )
+    failed = mardock(root, "try", "few", "--data", "picture.png", env=vision_environment())
+    assert failed.code == 5
+    assert "class Handler(ImageClassifier): topk = N" in failed.err
+    answered = mardock(root, "try", "own", "--data", "picture.png", env=vision_environment())
+    assert len(answered.json) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("RGBA", "mode RGBA"),
+        ("CMYK", "CMYK"),
+        ("LA", "mode LA"),
+        ("L", "mode L,"),
+        ("P", "or P)"),
+        ("I;16", "mode I;16"),
+    ],
+)
+def test_a_picture_that_the_handler_cannot_take_is_told_by_its_mode(
+    zoo: Project, registered: Ended, tmp_path: Path, mode: str, told: str
+) -> None:
+    from PIL import Image
+
+    path = tmp_path / ("picture.jpg" if mode == "CMYK" else "picture.png")
+    Image.new(mode, (300, 300)).save(path)
+    failed = mardock(zoo.root, "predict", "animals", path)
+    assert failed.code == 5
+    assert told in failed.err.partition("hint:")[2]
+
+
+def test_a_failed_explanation_shows_the_handlers_exception(zoo: Project, registered: Ended) -> None:
+    (zoo.root / "text").write_text("no image", encoding="utf-8")
+    failed = mardock(zoo.root, "explain", "animals", zoo.root / "text")
+    assert failed.code == 5
+    assert "UnidentifiedImageError" in failed.err

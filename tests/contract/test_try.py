@@ -18,8 +18,8 @@ from mardock.handler import trial
 from mardock.handler.child import Child
 from mardock.handler.outcome import BatchRun
 from mardock.handler.trial_folder import TrialFolder
-from mardock.handler.trial_spec import MAX_RESPONSE_SIZE, TrialSpec
-from mardock.handler.wire import Request
+from mardock.handler.trial_spec import MAX_SIZE, TrialSpec
+from mardock.payload import Payload
 
 NAME = "tried"
 HANDLER = '''
@@ -63,7 +63,7 @@ class Served:
     def __init__(self, client: InferenceClient, folder: Path, folders: pytest.TempPathFactory) -> None:
         self.client, self._folder, self._folders = client, folder, folders
 
-    def tried(self, request: Request) -> BatchRun:
+    def tried(self, request: Payload) -> BatchRun:
         members = {"handler.py": self._folder / "handler.py"}
         manifest = (self._folder / "MAR-INF" / "MANIFEST.json").read_bytes()
         spec = TrialSpec(members, manifest, [request])
@@ -108,7 +108,7 @@ def served(native: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def test_an_answer_is_the_same_to_the_byte(served: Served, body: str, content_type: Optional[str]) -> None:
     answer = served.client.predict(NAME, body.encode(), content_type=content_type)
 
-    (reply,) = served.tried(Request(body.encode(), content_type)).replies
+    (reply,) = served.tried(Payload(body.encode(), content_type)).replies
     assert reply.body == answer.body
     assert reply.status == 200
     if reply.content_type:
@@ -118,7 +118,7 @@ def test_an_answer_is_the_same_to_the_byte(served: Served, body: str, content_ty
 def test_the_handler_cannot_tell_the_two_apart(served: Served) -> None:
     body = SURROUNDINGS.replace("\n", " ").encode()
 
-    (reply,) = served.tried(Request(body)).replies
+    (reply,) = served.tried(Payload(body)).replies
     assert json.loads(reply.body) == json.loads(served.client.predict(NAME, body).body)
 
 
@@ -127,7 +127,7 @@ def test_a_status_the_handler_sets_is_the_answers(served: Served) -> None:
 
     with pytest.raises(ApiError) as answer:
         served.client.predict(NAME, body)
-    (reply,) = served.tried(Request(body)).replies
+    (reply,) = served.tried(Payload(body)).replies
     assert (reply.status, reply.body) == (answer.value.status, b"taken")
 
 
@@ -138,22 +138,22 @@ def test_what_the_trial_refuses_is_refused(served: Served, body: str) -> None:
     with pytest.raises(ApiError) as answer:
         served.client.predict(NAME, body.encode())
     assert answer.value.status == 503
-    assert served.tried(Request(body.encode())).refusal is not None
+    assert served.tried(Payload(body.encode())).refusal is not None
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "data[0]['data']", "self.refuse()", "sys.exit(3)"])
 def test_what_raises_in_the_trial_is_no_answer(served: Served, body: str) -> None:
     with pytest.raises(ServingError):
         served.client.predict(NAME, body.encode())
-    assert served.tried(Request(body.encode())).raised is not None
+    assert served.tried(Payload(body.encode())).raised is not None
 
 
 @pytest.mark.parametrize("too_much", [0, 1])
 def test_the_largest_reply_is_the_same(served: Served, too_much: int) -> None:
-    size = MAX_RESPONSE_SIZE + too_much
+    size = MAX_SIZE + too_much
     body = f"['x' * {size}]".encode()
 
-    found = served.tried(Request(body))
+    found = served.tried(Payload(body))
     if too_much:
         with pytest.raises(ServingError):
             served.client.predict(NAME, body)

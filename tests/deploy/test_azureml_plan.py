@@ -15,6 +15,7 @@ from azure.ai import ml
 
 from mardock import extras
 from mardock.deploy import azureml, deployment_yaml, experiment, targets
+from mardock.deploy.azureml.experiment_image import build_context
 from mardock.deploy.base import DeploymentName, Plan, Site
 from mardock.deploy.experiment import Experiment
 from mardock.deploy.provenance import Provenance
@@ -150,3 +151,25 @@ def test_names_the_spec_that_is_missing(planned: Experiment) -> None:
 
     with pytest.raises(ConfigError, match=r"there is no torchserve/digits/torchserve-deployment\.yaml"):
         plan(planned)
+
+
+def test_an_image_is_built_of_what_its_dockerfile_copies(project: Project, planned: Experiment) -> None:
+    with build_context(project, planned) as (folder, dockerfile):
+        held = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        text = (folder / dockerfile).read_text(encoding="utf-8")
+    copied = {line.split()[1] for line in text.splitlines() if line.startswith("COPY ")}
+    assert held == {*copied, str(dockerfile)}
+    own = dataclasses.replace(planned, dockerfile=Path("torchserve/digits/Dockerfile"))
+    with build_context(project, own) as given:
+        assert given == (project.root, own.dockerfile)
+
+
+def test_an_image_without_a_configuration_is_not_planned(planned: Experiment) -> None:
+    config = planned.archive.path.parents[1] / "torchserve" / "config.properties"
+    config.unlink()
+    with pytest.raises(
+        ConfigError, match=r"torchserve/config\.properties, which this project does not have"
+    ) as refused:
+        plan(planned)
+    assert "mardock init --config" in (refused.value.hint or "")
+    assert plan(dataclasses.replace(planned, dockerfile=Path("torchserve/digits/Dockerfile"))).steps

@@ -38,6 +38,34 @@ def test_refuses_a_dirty_tree_unless_told_otherwise(project: Project) -> None:
     assert experiment.load(project, "digits", allow_dirty=True).labels["mardock_commit"].endswith("+dirty")
 
 
+def test_what_an_editor_left_is_no_dirt(project: Project) -> None:
+    for name in ("handler.py~", ".handler.py.swp", ".DS_Store", ".mardockignore~"):
+        (project.root / "torchserve/digits" / name).touch()
+    (project.root / "torchserve/digits/.#handler.py").symlink_to("somebody@somewhere")
+
+    assert provenance.of(project.root).changed == ()
+
+
+def test_an_edit_in_a_package_makes_its_archive_stale(project: Project) -> None:
+    module = project.root / "src/mylib/model.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("x = 1\n")
+    text = (project.root / "mardock.toml").read_text()
+    (project.root / "mardock.toml").write_text(
+        text.replace("[models.digits.archive]\n", '[models.digits.archive]\ncode = ["src/mylib"]\n')
+    )
+    git(project.root, "add", ".")
+    git(project.root, "commit", "-qm", "a package")
+    project = Project(project.root)
+    build(project.settings.models["digits"].archive, project.root, project.model_store)
+    assert not experiment.load(project, "digits", allow_dirty=False).provenance.changed
+    module.write_text("x = 2\n")
+    git(project.root, "commit", "-qam", "an edit")
+
+    with pytest.raises(DeployError, match=r"digits\.mar was made of other files .*: mylib/model\.py"):
+        experiment.load(project, "digits", allow_dirty=False)
+
+
 def test_a_change_beside_the_project_is_none_of_its_own(project: Project) -> None:
     (project.root.parent / "notes.txt").touch()
 

@@ -58,7 +58,8 @@ def test_an_image_that_is_here_is_available(torchserve_image: str) -> None:
 
 def test_a_server_that_ends_at_once(make_project: MakeProject) -> None:
     project = make_project()
-    (project.root / "torchserve/log4j2.xml").unlink()
+    (project.root / "torchserve/log4j2.xml").unlink()  # then the built-in one would do
+    (project.root / "torchserve/log4j2.xml").mkdir()
     engine = DockerEngine(project)
     with pytest.raises(EngineStartError, match="ended while it started") as caught:
         engine.up(timeout=60)

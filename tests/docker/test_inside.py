@@ -186,7 +186,9 @@ def test_a_handler_that_fails_is_explained_from_the_log(served: Inside) -> None:
     served.mardock("archive", "echo")
     assert "echo 1.0 replaced" in served.mardock("register", "echo", "--replace").err
     assert served.mardock("predict", "echo").out == "second"
-    assert "on purpose" in served.mardock("logs", "echo", "--errors", "--tail", "-1").out
+    errors = served.mardock("logs", "echo", "--errors", "--tail", "-1").out
+    assert "on purpose" in errors
+    assert 'File "torchserve/echo/handler.py", line 1, in <module>' in errors
 
 
 def test_a_second_dev_container_reaches_it_too(served: Inside) -> None:

@@ -176,6 +176,12 @@ def test_what_the_cloud_would_serve_passes(scene: Scene, target: str) -> None:
     assert sorted(check.name for check in report.checks) == sorted(names)
 
 
+def test_a_project_without_files_of_mardock_s_is_rehearsed(scene: Scene) -> None:
+    for name in ("torchserve/config.properties", "torchserve/log4j2.xml", ".dockerignore", "docker-compose.yml"):
+        (scene.root / name).unlink()
+    assert scene.rehearse("tir").failure is None
+
+
 def test_the_image_of_an_experiment_ends_at_sigterm(scene: Scene) -> None:
     agreed, _ = scene.contract("azureml")
     mount = f"type=bind,source={scene.root / 'artifacts'},target=/models,readonly"

@@ -13,17 +13,22 @@ class Heard(Silent):
 
     Attributes:
         notes: the lines, oldest first.
+        warnings: likewise.
         advances: the units done and in all.
         on_advance: called at each of them.
     """
 
     def __init__(self, on_advance: Advance = lambda done, total: None) -> None:
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.advances: list[tuple[int, int]] = []
         self.on_advance = on_advance
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Advance]:

@@ -86,7 +86,7 @@ def test_a_file_that_was_renamed_is_not_what_is_locked(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named_with_what_mends_it(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     lock = tmp_path / "state" / "lock"
-    told = f"cannot write {lock}: File exists"
+    told = f"cannot use {lock}: File exists"
     with pytest.raises(EngineError, match=told) as caught, locks.hold(lock, doing=DOING):
         pass
-    assert caught.value.hint == f"sudo chown -R $(id -u):$(id -g) {tmp_path}/state"
+    assert caught.value.hint == f"move it away: mv {tmp_path}/state {tmp_path}/state.old"

@@ -66,3 +66,34 @@ def test_a_link_to_a_file_of_root_s_stays_root_s(tmp_path: Path) -> None:
     os.link(weights, store / "weights.pt")
     ownership.adopt([store / "weights.pt"])
     assert owner(weights) == (0, 0)
+
+
+@as_root
+def test_what_root_wrote_in_a_user_s_project_is_handed_back(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4242, 4243)
+    (tmp_path / "state/inner").mkdir(parents=True)
+    (tmp_path / "state/inner/file").touch()
+    (tmp_path / "own").touch()
+    (tmp_path / "link").symlink_to("/")
+    ownership.hand_back(tmp_path, [tmp_path / "state", tmp_path / "gone", tmp_path / "link"])
+    assert {owner(path) for path in (tmp_path / "state").rglob("*")} == {(4242, 4243)}
+    assert owner(tmp_path / "own") == owner(Path("/")) == (0, 0)
+
+
+@as_root
+def test_in_a_project_of_root_s_all_stays_root_s(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", 4242, 4243)
+    (tmp_path / "state/file").touch()
+    ownership.hand_back(tmp_path, [tmp_path / "state"])
+    assert owner(tmp_path / "state/file") == (0, 0)
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    ownership.replace(pipe, b"report")
+    assert os.read(reader, 100) == b"report"
+    os.close(reader)
+    assert pipe.is_fifo()

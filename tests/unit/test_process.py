@@ -111,5 +111,13 @@ def test_a_reused_pid_is_neither_alive_nor_stopped() -> None:
     process.stop(stranger, timeout=1)  # would end this very test run
 
 
+def test_the_project_of_a_server_that_holds_a_port_is_named(
+    free_socket: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".mardock" / "native").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / ".mardock" / "native")
+    assert process.port_holder(free_socket) == f"the TorchServe of {tmp_path} (pid {os.getpid()})"
+
+
 def test_the_holder_of_a_port_is_named(free_socket: int) -> None:
     assert f"(pid {os.getpid()})" in (process.port_holder(free_socket) or "")

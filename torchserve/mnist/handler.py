@@ -40,13 +40,26 @@ def read_body(request: dict[str, Any]) -> bytes:
     return bytes(body)
 
 
+def to_grey(image: Image.Image) -> Image.Image:
+    """Return an image in 8 bits of grey: 16 bits are scaled, which convert() would cut off; what is clear is black."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image, dtype=np.float32)
+        if image.mode != "I" or values.max() > 255:
+            values = values / 257
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", seen.size, "black"), seen)
+    return image.convert("L")
+
+
 def read_image(content: bytes) -> torch.Tensor:
     """Decode an image file of any size and colour to float32 [1, 28, 28], 0 (black) to 1 (white).
 
     Raises:
         OSError, SyntaxError, ValueError, Image.DecompressionBombError: Pillow's ways to say that it is not one.
     """
-    image = Image.open(io.BytesIO(content), formats=FORMATS).convert("L").resize((SIDE, SIDE))
+    image = to_grey(Image.open(io.BytesIO(content), formats=FORMATS)).resize((SIDE, SIDE))
     return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).unsqueeze(0)
 
 

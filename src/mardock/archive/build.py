@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import manifest, source_check
+from mardock import permissions
+from mardock.archive import import_check, loaded_code, manifest, text_check, weights_check
+from mardock.archive.import_check import Finding
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.source_check import Source
@@ -35,6 +38,7 @@ def build(
     *,
     python: Optional[Interpreter] = None,
     force: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
     lock_timeout: float = 60.0,
 ) -> ArchiveResult:
@@ -45,6 +49,7 @@ def build(
     Args:
         python: where its imports have to be found; this one when not given.
         force: replace the file even if it is no archive of this model.
+        imports: find imports that fail in this Python; else the worker that loads the model finds them.
         listener: told how many bytes are written.
         lock_timeout: seconds to wait for another process that writes the same archive.
 
@@ -55,9 +60,17 @@ def build(
     """
     for _ in range(_ATTEMPTS):
         try:
-            return _build(spec, root, store / f"{spec.model_name}.mar", python or Here(), force, listener, lock_timeout)
+            sources = spec.resolve(root)
+            loaded = check_code(spec, sources, root)
+            for found in check_imports(spec, sources, loaded, root, python or Here()) if imports else ():
+                listener.warn(f"{found.text}; {found.hint}")
+            for warning in check_weights(spec, sources, list(loaded.values())):
+                listener.warn(warning)
+            return _build(spec, sources, store / f"{spec.model_name}.mar", force, listener, lock_timeout)
         except SourceChangedError as error:
             changed = error
+        except PermissionError as error:
+            raise permissions.refused(error, kind=ArchiveError) from error
         except OSError as error:
             raise ArchiveError(f"model {spec.model_name!r} cannot be archived: {error}") from error
     raise ArchiveError(
@@ -68,15 +81,12 @@ def build(
 
 def _build(
     spec: ArchiveSpec,
-    root: Path,
+    sources: tuple[SourceFile, ...],
     target: Path,
-    python: Interpreter,
     force: bool,
     listener: Listener,
     lock_timeout: float,
 ) -> ArchiveResult:
-    sources = spec.resolve(root)
-    check_imports(spec, sources, check_code(spec, sources), python)
     text = manifest.render(spec)
     with Draft(target, lock_timeout) as draft:
         _check_replaceable(target, spec.model_name, force)
@@ -85,36 +95,42 @@ def _build(
     return ArchiveResult(read(target, verify=False), changed)
 
 
-def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> list[Source]:
-    """Find what is wrong in a model's code before TorchServe would, and return the handler and the model parsed.
+def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...], root: Path) -> dict[str, Source]:
+    """Find what is wrong in a model's code before TorchServe would, and return what it loads, by its member's name.
 
     Raises:
-        ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
+        ArchiveError: a syntax error with `file:line`, a handler or model file TorchServe cannot use, or text it cannot
+            read.
     """
+    text_check.check(spec, sources)
     paths = {source.name: source.path for source in sources}
-    parsed = []
-    if spec.handler_file is not None:
-        handler = source_check.parse(paths[Path(spec.handler_file).name], spec.handler_file)
-        source_check.check_handler(handler, spec.handler_function)
-        parsed.append(handler)
-    if spec.model_file is not None:
-        model = source_check.parse(paths[Path(spec.model_file).name], spec.model_file)
-        source_check.check_model_file(model)
-        parsed.append(model)
-    return parsed
+    loaded = loaded_code.read(spec, paths, spec.python_sources(root))
+    loaded_code.check(spec, loaded)
+    return loaded
 
 
 def check_imports(
-    spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source], python: Interpreter
-) -> None:
+    spec: ArchiveSpec, sources: tuple[SourceFile, ...], loaded: Mapping[str, Source], root: Path, python: Interpreter
+) -> list[Finding]:
     """Find imports that fail in a Python; it tells about the server's only where both are the same.
 
+    Returns:
+        Those that work on this machine alone.
+
     Raises:
-        ArchiveError: one does.
+        ArchiveError: one fails.
     """
     paths = {source.name: source.path for source in sources}
     requirements = paths[Path(spec.requirements_file).name] if spec.requirements_file else None
-    source_check.check_imports(parsed, paths, requirements, python)
+    return import_check.check(spec, loaded, paths, root, python, requirements)
+
+
+def check_weights(spec: ArchiveSpec, sources: tuple[SourceFile, ...], parsed: list[Source]) -> list[str]:
+    """Return what of the weights the code will most likely fail to load, each with what mends it."""
+    if spec.serialized_file is None:
+        return []
+    path = next(source.path for source in sources if source.name == Path(spec.serialized_file).name)
+    return weights_check.warnings(spec.serialized_file, path, parsed, by_torchserve=spec.model_file is not None)
 
 
 def _check_replaceable(target: Path, model_name: str, force: bool) -> None:
@@ -125,6 +141,8 @@ def _check_replaceable(target: Path, model_name: str, force: bool) -> None:
     try:
         found = read(target, verify=False).name
     except ArchiveError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         raise ArchiveError(f"{target} is there already and is no archive: {error.message}", hint="--force") from error
     if found != model_name:
         raise ArchiveError(f"{target} is there already and holds the model {found!r}", hint="--force replaces it")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
-from typing import Any, Optional
+from typing import Any
 
 from mardock.archive import torch_model_archiver
 from mardock.archive.spec import ArchiveSpec
@@ -48,6 +48,8 @@ def render(spec: ArchiveSpec) -> bytes:
         requirements_file=spec.requirements_file,
         config_file=spec.config_file,
     )
+    if spec.handler_member and "/" in spec.handler_member:  # in a package, which torch-model-archiver knows nothing of
+        manifest["model"]["handler"] = ":".join(filter(None, (spec.handler_module, spec.handler_function)))
     manifest["createdOn"] = build_time().strftime("%d/%m/%Y %H:%M:%S")
     return json.dumps(manifest, indent=2).encode()
 
@@ -75,13 +77,16 @@ def parse(text: bytes, members: Collection[str]) -> dict[str, Any]:
             raise ArchiveError(
                 f"the manifest's field 'model.{field}' names {model[field]!r}, which is not in the archive"
             )
-    handler = _handler_member(model)
-    if handler is not None and handler not in members:
+    handler = handler_member(model)
+    if handler.endswith(".py") and handler not in members:
         raise ArchiveError(f"the manifest's field 'model.handler' names {handler!r}, which is not in the archive")
     return manifest
 
 
-def _handler_member(model: dict[str, Any]) -> Optional[str]:
-    """The member a manifest's handler names with its suffix `.py`; None for a bare module name."""
+def handler_member(model: Mapping[str, Any]) -> str:
+    """Return the member that the handler of a manifest's `model` is: a module of a package by its path.
+
+    One of TorchServe's own handlers, which is no member, keeps its name.
+    """
     module = str(model["handler"]).partition(":")[0]
-    return module if module.endswith(".py") else None
+    return module if module.endswith(".py") or "." not in module else f"{module.replace('.', '/')}.py"

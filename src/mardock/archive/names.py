@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import sys
+import sysconfig
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Optional
 
 from mardock.errors import ConfigError
 
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _MAX_LENGTH = 128
+OF_WORKERS = ("numpy", "packaging", "psutil", "torch", "torchgen", "tqdm", "ts", "typing_extensions", "yaml")
+"""What a worker of TorchServe has imported before it loads a model."""
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
@@ -38,6 +45,29 @@ def member_fault(name: str) -> Optional[str]:
     if "" in parts or "." in parts:
         return "has an empty part"
     return None
+
+
+def unimportable(name: str) -> Optional[str]:
+    """What keeps a worker from importing a model's own module or package of that name, or None."""
+    if not name.isidentifier() or keyword.iskeyword(name):
+        return "has a name that Python cannot import"
+    return taken(name)
+
+
+def taken(name: str) -> Optional[str]:
+    """Whose module of that name a worker would find, or would miss then; None when it is free."""
+    if name in OF_WORKERS:
+        return f"has the name of {name!r}, which TorchServe's workers import"
+    if _is_in_standard_library(name):
+        return f"has the name of {name!r} in Python's standard library"
+    return None
+
+
+def _is_in_standard_library(name: str) -> bool:
+    stdlib = sysconfig.get_path("stdlib")
+    return name in sys.builtin_module_names or (
+        PathFinder.find_spec(name, [stdlib, str(Path(stdlib, "lib-dynload"))]) is not None
+    )
 
 
 def _check(what: str, text: str) -> None:

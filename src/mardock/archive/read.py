@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from mardock import permissions
 from mardock.archive.manifest import parse
 from mardock.archive.members import MANIFEST_NAME
 from mardock.archive.names import member_fault
@@ -75,6 +76,8 @@ def read(path: Path, *, verify: bool = True) -> ModelArchive:
         return _read_directory(path) if path.is_dir() else _read_file(path, verify)
     except FileNotFoundError as error:
         raise ArchiveError(f"there is no archive {path}", hint="mardock archive MODEL") from error
+    except PermissionError as error:
+        raise permissions.refused(error, kind=ArchiveError) from error
     except UNSOUND as error:
         raise ArchiveError(
             f"{path} is not a model archive: {error}", hint="build it again: mardock archive MODEL --force"

@@ -22,10 +22,10 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 from packaging.requirements import InvalidRequirement, Requirement
 
-from mardock import __version__
+from mardock import __version__, text_files
 from mardock.archive import checkpoint
 from mardock.archive.contents import Contents, of_archive
-from mardock.archive.manifest import build_time
+from mardock.archive.manifest import build_time, handler_member
 from mardock.archive.read import ModelArchive, read
 
 SUFFIX = ".cdx.json"
@@ -86,7 +86,7 @@ def _model(archive: ModelArchive) -> Component:
 def _files(contents: Contents) -> Iterator[Component]:
     described = contents.manifest["model"]
     roles = {described[field]: role for field, role in _ROLES.items() if described.get(field)}
-    roles[described["handler"].partition(":")[0]] = "handler"
+    roles[handler_member(described)] = "handler"
     for name in contents.members:
         yield Component(
             name=name,
@@ -110,7 +110,7 @@ def _weights(contents: Contents, name: str) -> dict[str, str]:
 
 def _packages(contents: Contents, environment: Mapping[str, str]) -> Iterator[Component]:
     name = contents.manifest["model"].get("requirementsFile")
-    text = b"".join(contents.chunks(name)).decode(errors="replace") if name else ""
+    text = text_files.shown(b"".join(contents.chunks(name))) if name else ""
     named = set()
     for line in _requirements(text):
         package = _required(line)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Optional
 
+from mardock import text_files
 from mardock.errors import ArchiveError
-from mardock.interpreter import Interpreter, lacking
 
-_Import = Union[ast.Import, ast.ImportFrom]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]*(?=\s*(\[|[<>=!~;]|$))")
 _ClassOrFunction = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -29,13 +26,20 @@ def parse(path: Path, label: str) -> Source:
     Raises:
         ArchiveError: a syntax error, with `file:line`.
     """
+    raw = path.read_bytes()
     try:
-        return Source(label, ast.parse(path.read_bytes()))
-    except SyntaxError as error:
+        return Source(label, ast.parse(raw))
+    except (SyntaxError, ValueError) as error:
+        if fault := text_files.utf8_fault(raw, label):
+            raise ArchiveError(fault.message, hint=fault.hint) from error
+        raise _unparsed(error, label) from error
+
+
+def _unparsed(error: Exception, label: str) -> ArchiveError:
+    if isinstance(error, SyntaxError):
         line = (error.text or "").rstrip()
-        raise ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}") from error
-    except ValueError as error:
-        raise ArchiveError(f"{label}: {error}", hint=f"mend {label}") from error
+        return ArchiveError(f"{label}:{error.lineno}: {error.msg}", details=line, hint=f"mend {label}")
+    return ArchiveError(f"{label}: {error}", hint=f"mend {label}")
 
 
 def check_handler(source: Source, function: Optional[str]) -> None:
@@ -74,32 +78,6 @@ def check_model_file(source: Source) -> None:
     _only_class(source, "model", "that makes the model")
 
 
-def check_imports(
-    sources: Iterable[Source], members: Collection[str], requirements: Optional[Path], python: Interpreter
-) -> None:
-    """Check that every import a worker runs while loading `sources` can be found.
-
-    An import counts as found among `members`, in that Python, or when `requirements` lists something that is not
-    installed there and so may bring it. Imports inside functions or under `if` and `try` may never run: they pass.
-
-    Raises:
-        ArchiveError: one cannot; the first is the message, all are the details.
-    """
-    local = {re.split(r"[/.]", name)[0] for name in members}
-    found = [(source, statement) for source in sources for statement in _imports(source.tree.body)]
-    wanted = {module for _, statement in found for module in _modules(statement) if not _is_relative(statement)}
-    missing = set(lacking(python, sorted(wanted - local)))
-    faults = []
-    for source, statement in found:
-        where = f"{source.label}:{statement.lineno}"
-        if _is_relative(statement):
-            faults.append(f"{where}: TorchServe loads this file as no part of a package: relative imports fail")
-            continue
-        faults += [f"{where}: no module named {module!r}" for module in _modules(statement) if module in missing]
-    if faults and not (requirements and _brings_packages(requirements, python)):
-        raise ArchiveError(faults[0], details="\n".join(faults), hint=_mend(python))
-
-
 def _check_stem(label: str) -> None:
     if "." in Path(label).stem:
         raise ArchiveError(f"{label}: TorchServe cannot import a file with a second '.' in its name", hint="rename it")
@@ -113,7 +91,7 @@ def _only_class(source: Source, role: str, purpose: str) -> ast.ClassDef:
         found = ", ".join(f"{name} (line {node.lineno})" for name, node in classes.items())
         raise ArchiveError(
             f"{source.label} defines {len(classes)} classes, TorchServe wants exactly one: {found}",
-            hint=f"move all but the {role} into a file of their own, list it in extra_files and import it",
+            hint=f"move all but the {role} into a file of their own, name it in code and import it",
         )
     return next(iter(classes.values()))
 
@@ -139,35 +117,3 @@ def _bound_names(body: list[ast.stmt]) -> Iterator[str]:
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-
-
-def _imports(body: list[ast.stmt]) -> Iterator[_Import]:
-    """The imports that must succeed for the module to load: a `try` may be there to survive their failing."""
-    for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield node
-        elif isinstance(node, (ast.ClassDef, ast.With)) or (isinstance(node, ast.Try) and not node.handlers):
-            yield from _imports(node.body)
-
-
-def _modules(statement: _Import) -> list[str]:
-    names = [statement.module or ""] if isinstance(statement, ast.ImportFrom) else [a.name for a in statement.names]
-    return [name.partition(".")[0] for name in names]
-
-
-def _is_relative(statement: _Import) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.level > 0
-
-
-def _mend(python: Interpreter) -> str:
-    if not lacking(python, ["torch"]):
-        return "add the file to extra_files or the package to requirements_file"
-    return f"archive it where torch is: --engine docker, or {python.how_to_install()}"
-
-
-def _brings_packages(requirements: Path, python: Interpreter) -> bool:
-    """Whether a line names a package that Python lacks; options and URLs are taken for such lines."""
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    named = [_NAME.match(line) for line in lines if line]
-    names = [name.group() for name in named if name]
-    return len(names) < len(named) or not python.versions(names).keys() >= set(names)

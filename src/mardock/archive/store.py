@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import shlex
-import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
-from mardock import locks
+from mardock import locks, ownership, permissions
 from mardock.errors import ArchiveError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -49,7 +47,7 @@ class Draft:
         try:
             fd = locks.take(self.path, timeout=self._timeout)
         except OSError as error:
-            raise _not_writable(self.target.parent, error) from error
+            raise permissions.refused(error, self.path, kind=ArchiveError) from error
         if fd is None:
             raise ArchiveError(
                 f"{self.target.name} is being written by another process, for more than {self._timeout:g} s",
@@ -81,6 +79,7 @@ class Draft:
 
     def commit(self) -> None:
         """Give the draft its final name, replacing what was there."""
+        ownership.adopt([self.path])
         self.path.replace(self.target)
 
     def discard(self) -> None:
@@ -102,25 +101,9 @@ def _allocate(fd: int, size: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def _not_writable(store: Path, error: OSError) -> ArchiveError:
-    status = store.stat()
-    return ArchiveError(
-        f"cannot write into {store}, which belongs to {_user(status.st_uid)} "
-        f"(mode {stat.S_IMODE(status.st_mode):o}): {error.strerror}",
-        hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(store))}",
-    )
-
-
 def _sweep(store: Path) -> None:
     for path in store.glob(".*.mar.tmp"):
         # An error: it is gone, or another user's, who sweeps it.
         with suppress(OSError), locks.attempt(path, make=False) as orphan:
             if orphan is not None:
                 path.unlink()
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"

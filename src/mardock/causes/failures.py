@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause, Link
@@ -61,13 +61,24 @@ def of_traceback(
     return Cause(reason, said=text, remedy=remedy_for(text, reason), model=model)
 
 
-def selected(lines: Iterable[str], *, model: Optional[str] = None, errors: bool = False) -> Iterator[str]:
-    """Yield the log's lines about one model's workers, and of them only what went wrong when `errors` is true."""
+def selected(
+    lines: Iterable[str],
+    *,
+    model: Optional[str] = None,
+    errors: bool = False,
+    audience_of: Callable[[str], Audience] = lambda model: Audience(),
+) -> Iterator[str]:
+    """Yield the log's lines about one model's workers, and of them only what went wrong when `errors` is true.
+
+    Args:
+        audience_of: knows who is told of a model, by the name it is served under, and so by which paths.
+    """
     reader = _Reader()
     for line in log_lines(lines, model):
         wrong = reader.take(line) or line.level in ("ERROR", "FATAL")
         if (model is None or line.worker) and (wrong or not errors):
-            yield line.raw
+            is_path = line.worker is not None and ".py" in line.raw
+            yield audience_of(line.worker.model).text(line.raw) if line.worker and is_path else line.raw
 
 
 class _Reader:
@@ -136,8 +147,9 @@ def _cause(chain: Sequence[Printed], reason: Reason, model: Optional[str], audie
     links = [_link(printed, audience) for printed in chain]
     in_user_code = [i for i, link in enumerate(links) if link.user_calls]
     main = in_user_code[-1] if in_user_code else len(chain) - 1
-    text = "\n".join(_as_raised(printed) for printed in reversed(chain[: main + 1]))
-    return Cause(reason, tuple(reversed(links[: main + 1])), remedy=remedy_for(text, reason), model=model)
+    told = (remedy_for(_as_raised(printed), reason) for printed in reversed(chain[: main + 1]))
+    remedy = next(filter(None, told), None)  # of what is told first, not of what TorchServe tried before
+    return Cause(reason, tuple(reversed(links[: main + 1])), remedy=remedy, model=model)
 
 
 def _link(printed: Printed, audience: Audience) -> Link:
@@ -146,4 +158,8 @@ def _link(printed: Printed, audience: Audience) -> Link:
 
 
 def _as_raised(printed: Printed) -> str:
-    return printed.exception + (f"\nraised in {printed.frames[-1].path}" if printed.frames else "")
+    calls = [
+        f"called by {frame.path} in {frame.function}" for frame in printed.frames if _TORCHSERVE.search(frame.path)
+    ]
+    raised = [f"raised in {printed.frames[-1].path}"] if printed.frames else []
+    return "\n".join([printed.exception, *raised, *calls])

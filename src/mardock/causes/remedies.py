@@ -15,8 +15,16 @@ class Fix(Enum):
     """An edit that helps; `words` says each in a sentence."""
 
     ADD_PACKAGE = "add package"
+    NAME_PACKAGE = "name package"
     ADD_FILE = "add file"
     MATCH_TORCHVISION = "match torchvision"
+    UNWRAP_STATE_DICT = "unwrap state dict"
+    STRIP_PREFIX = "strip prefix"
+    MAP_TO_CPU = "map to cpu"
+    ASK_FOR_DEVICE = "ask for device"
+    NAME_CLASSES = "name classes"
+    REDUCE_CHANNELS = "reduce channels"
+    REDUCE_BITS = "reduce bits"
     MATCH_MODEL_FILE = "match model_file"
     ADD_MODEL_FILE = "add model_file"
     MATCH_TORCH = "match torch"
@@ -33,6 +41,7 @@ class Fix(Enum):
     RAISE_RESPONSE_TIMEOUT = "raise response_timeout"
     SEND_COLOURS = "send colours"
     CONVERT_CHANNELS = "convert channels"
+    LOAD_FIRST = "load first"
     READ_REQUEST = "read request"
     SEND_INSTANCES = "send instances"
 
@@ -56,8 +65,29 @@ _BY_REASON = {
 }
 # One row per cause: what the exception's or TorchServe's text holds, and the edit that helps.
 _BY_TEXT = (
+    (r"ImportError: attempted relative import (with no known parent|beyond top-level) package", Fix.NAME_PACKAGE),
     (r"ModuleNotFoundError: No module named '(?P<module>[^'.]+)", Fix.ADD_PACKAGE),
     (r"operator torchvision::\w+ does not exist", Fix.MATCH_TORCHVISION),
+    (
+        r"Unexpected key\(s\) in state_dict:[^\n]*\"(?P<key>(?:model_)?state_dict|model|net|network|weights|ema)\"",
+        Fix.UNWRAP_STATE_DICT,
+    ),
+    (r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)", Fix.STRIP_PREFIX),
+    (r"Attempting to deserialize object on (?:a )?CUDA device", Fix.MAP_TO_CPU),
+    (r"Torch not compiled with CUDA enabled|Found no NVIDIA driver|No CUDA GPUs are available", Fix.ASK_FOR_DEVICE),
+    (
+        r"(selected index k out of range).*called by \S*image_classifier\.py in postprocess",
+        Fix.NAME_CLASSES,
+    ),
+    (
+        r"size of tensor a \((?P<given>[24])\) must match the size of tensor b \(3\).*raised in \S*torchvision",
+        Fix.REDUCE_CHANNELS,
+    ),
+    (
+        r"(?:should be a float tensor|to be of floating type)[^\n]*torch\.(?P<given>u?int(?:16|32))"
+        r".*raised in \S*torchvision",
+        Fix.REDUCE_BITS,
+    ),
     (
         r"loading state_dict|(Missing|Unexpected) key\(s\) in state_dict|size mismatch for ",
         Fix.MATCH_MODEL_FILE,
@@ -80,6 +110,7 @@ _BY_TEXT = (
     (r"Message size exceed limit", Fix.ANSWER_LESS),
     (r"output with shape \[1, \d+, \d+\] doesn't match the broadcast shape \[3, ", Fix.SEND_COLOURS),
     (r"to have (?P<wanted>\d+) channels, but got (?P<given>\d+) channels instead", Fix.CONVERT_CHANNELS),
+    (r"'?NoneType'?.*called by \S*model_loader\.py in <lambda>", Fix.LOAD_FIRST),
     (r"Could not infer dtype of dict", Fix.READ_REQUEST),
     (
         r"(indices must be integers|KeyError: 'instances').*raised in \S*request_envelope[/\\]json\.py",
@@ -94,7 +125,8 @@ def remedy_for(text: str, reason: Reason = Reason.RAISED) -> Optional[Remedy]:
     """Return the edit that mends a failure, or None when its cause is not known.
 
     Args:
-        text: what Python printed, every exception followed by `raised in FILE`, or TorchServe's sentence.
+        text: what Python printed, each exception followed by `raised in FILE` and TorchServe's calls; or a sentence of
+            TorchServe's.
     """
     if reason in _BY_REASON:
         return Remedy(_BY_REASON[reason])

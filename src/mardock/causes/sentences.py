@@ -7,6 +7,7 @@ from typing import NamedTuple, Optional
 from mardock.causes.audience import Audience, Then
 from mardock.causes.cause import Call, Cause, Link, Owner, Room
 from mardock.causes.remedies import Fix, Remedy
+from mardock.defaults import OWN_CONFIG
 from mardock.errors import Reason
 
 _PIP_FAILED = "pip could not install the model's requirements_file"
@@ -26,10 +27,28 @@ _THEN = {
 }
 _FIXES = {
     Fix.ADD_PACKAGE: "add {module} to the model's requirements_file and serve with install_py_dep_per_model=true;"
-    " a module of your own belongs in extra_files",
+    ' one of your own belongs in code: code = ["path/to/{module}"]',
+    Fix.NAME_PACKAGE: "TorchServe loads the handler as no part of a package, unless code names the package it lies in:"
+    ' code = ["path/to/package"] serves it as package.handler',
     Fix.ADD_FILE: "add {file} to the model's extra_files, and open it below context.system_properties['model_dir']",
-    Fix.MATCH_TORCHVISION: "torchvision belongs to another torch than the server's: install the two that were released"
-    " together",
+    Fix.MATCH_TORCHVISION: "torchvision's compiled part does not load beside the server's torch: it is made for another"
+    " torch, or for CUDA where torch is for the CPU; install the two that were released together from one index",
+    Fix.UNWRAP_STATE_DICT: "serialized_file is a training checkpoint that holds the state dict under {key!r}: save that"
+    " alone, torch.save(torch.load(FILE, map_location='cpu')[{key!r}], NEW), and name NEW in mardock.toml; a handler of"
+    " your own loads torch.load(…)[{key!r}]",
+    Fix.STRIP_PREFIX: "each name in serialized_file begins with {prefix!r}, as {wrapper} saves them: save"
+    " {{name.removeprefix({prefix!r}): value for name, value in state_dict.items()}} instead",
+    Fix.MAP_TO_CPU: "the weights were saved on a GPU and the server has none: add map_location to that call,"
+    " torch.load(…, map_location='cpu'), or save them from the CPU: torch.save(model.cpu().state_dict(), FILE)",
+    Fix.ASK_FOR_DEVICE: "the code asks for a GPU and the server has none: take the device from"
+    " torch.device('cuda' if torch.cuda.is_available() else 'cpu') in place of 'cuda' and .cuda()",
+    Fix.NAME_CLASSES: "TorchServe's image_classifier answers the 5 likeliest classes and the model has fewer, which no"
+    " setting changes: serve it with a handler.py of your own,"
+    " `from ts.torch_handler.image_classifier import ImageClassifier` and `class Handler(ImageClassifier): topk = N`",
+    Fix.REDUCE_CHANNELS: "the image is {mode} and the handler takes RGB: send it as RGB, or convert it in a handler of"
+    " your own: image.convert('RGB')",
+    Fix.REDUCE_BITS: "the image has {mode} and the handler takes 8: send it with 8, or scale it in a handler of your"
+    " own, since convert() would cut it off: Image.fromarray((numpy.asarray(image) // 257).astype('uint8'))",
     Fix.MATCH_MODEL_FILE: "serialized_file was not saved from the class in model_file: make the two agree in"
     " mardock.toml, or train again",
     Fix.ADD_MODEL_FILE: "serialized_file is a state dict, so it needs a model_file; or save a TorchScript instead",
@@ -43,20 +62,31 @@ _FIXES = {
     Fix.KEEP_ONE_CLASS: "keep exactly one class in the handler's file, or name a function:"
     ' handler = "handler.py:handle"',
     Fix.SPARE_MEMORY: "use fewer workers or smaller batches, or give the server more memory",
-    Fix.ANSWER_LESS: "answer with less, or raise max_response_size in config.properties (bytes; 6553500 unless set)",
+    Fix.ANSWER_LESS: f"answer with less, or raise max_response_size (bytes; 6553500 unless set) in {OWN_CONFIG}",
     Fix.ANSWER_EACH: "return a list with one entry per request from handle()",
     Fix.ANSWER_JSON: "return str, bytes or what JSON can hold, e.g. tensor.tolist()",
     Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or look for what blocks in initialize()",
     Fix.RAISE_RESPONSE_TIMEOUT: "raise response_timeout in mardock.toml, or look for what blocks in the handler",
-    Fix.SEND_COLOURS: "the image is greyscale and the handler takes colours: send it as RGB, or convert it in a handler"
-    " of your own: image.convert('RGB')",
+    Fix.SEND_COLOURS: "the image is greyscale or has a palette (mode L, 1 or P) and the handler takes RGB: send it as"
+    " RGB, or convert it in a handler of your own: image.convert('RGB')",
     Fix.CONVERT_CHANNELS: "the model takes images of {wanted} channels and got {given}: convert them in preprocess(),"
     " to one with image.convert('L'), to three with image.convert('RGB')",
-    Fix.READ_REQUEST: "base_handler takes numbers, not requests: set service_envelope=json in config.properties and"
+    Fix.LOAD_FIRST: "TorchServe calls a plain function once with None for the data, for it to load the model: do so and"
+    " return `if data is None`",
+    Fix.READ_REQUEST: f"base_handler takes numbers, not requests: set service_envelope=json in {OWN_CONFIG} and"
     ' send {{"instances": [[…]]}} as application/json, or read the request in preprocess() of a handler of your own',
     Fix.SEND_INSTANCES: "with service_envelope=json in config.properties a request is"
     ' {{"instances": […]}} as application/json; take the key out to get requests as they are',
 }
+
+
+_MODES = {
+    "2": "grey or of a palette, with transparency (mode LA or PA)",
+    "4": "of four channels (mode RGBA, or CMYK)",
+    **dict.fromkeys(("int16", "uint16"), "16 bits (mode I;16)"),
+    "int32": "32 bits (mode I)",
+}
+_WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile", "model.": "a module that wraps the model"}
 
 
 class Words(NamedTuple):
@@ -133,7 +163,9 @@ def hint(cause: Cause, audience: Audience) -> Optional[str]:
 
 def remedy(known: Remedy) -> str:
     """Return an edit in words."""
-    return _FIXES[known.fix].format(**known.about)
+    about = known.about
+    mode, wrapper = _MODES.get(about.get("given", "")), _WRAPPERS.get(about.get("prefix", ""))
+    return _FIXES[known.fix].format(**{**about, "mode": mode, "wrapper": wrapper})
 
 
 def then(edit: str, audience: Audience) -> str:

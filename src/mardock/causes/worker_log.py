@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Optional
@@ -16,6 +17,9 @@ _ALWAYS_SAID = re.compile(
     r"Connection accepted|Frontend disconnected|Backend received|OpenVINO is|proceeding without|Torch TensorRT|"
     r".*\[METRICS\]"
 )
+_FRONTEND = re.compile(r" org\.pytorch\.serve\.\S+ - ")
+_TWICE_WITHIN = 8  # other threads write between the two
+_ANY = r"\S+?"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 STARTED = "-> WORKER_STARTED"
@@ -31,11 +35,13 @@ class WorkerLine:
         port: TorchServe's number for the worker, e.g. `9000`; a describe answer calls it `id`.
         stream: `stdout` or `stderr` when the worker wrote it; empty when TorchServe wrote it about the worker.
         text: without the log's prefix, terminal escapes and control characters.
+        model: the name it is served under.
     """
 
     port: str
     stream: str
     text: str
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,11 @@ def log_lines(lines: Iterable[str], model: Optional[str], version: Optional[str]
         tagged = pattern.search(raw)
         if tagged:
             stream = tagged["stream"] if tagged["logger"] == "MODEL_LOG" else ""
-            worker = WorkerLine(tagged["port"], stream or "", plain(tagged["text"]))
+            worker = WorkerLine(tagged["port"], stream or "", plain(tagged["text"]), tagged["model"])
         elif event or worker is None:
             worker = None
         else:
-            worker = WorkerLine(worker.port, "", plain(raw))
+            worker = WorkerLine(worker.port, "", plain(raw), worker.model)
         level = event["level"] if event else level
         yield LogLine(raw, level, worker)
 
@@ -101,6 +107,28 @@ def pip_output(lines: Iterable[str], model: Optional[str]) -> str:
     return "\n".join(said)
 
 
+def once(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out what TorchServe wrote twice: with its own log4j2.xml ts_log.log has each line of its frontend so.
+
+    What a worker printed stands there once, and may well be the same twice.
+    """
+    events: deque[tuple[str, list[str]]] = deque(maxlen=_TWICE_WITHIN)
+    following: list[str] = []  # lines of the first copy's stack trace that are still to come again
+    for line in lines:
+        if _EVENT.match(line):
+            again = next((more for head, more in events if head == line), None) if _FRONTEND.search(line) else None
+            following = [] if again is None else list(again)
+            if again is not None:
+                continue
+            events.append((line, []))
+        elif following and following[0] == line:
+            del following[0]
+            continue
+        elif events:
+            events[-1][1].append(line)
+        yield line
+
+
 def plain(text: str) -> str:
     """Remove terminal escapes and control characters other than a tab."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))
@@ -108,6 +136,6 @@ def plain(text: str) -> str:
 
 def _worker_pattern(model: Optional[str], version: Optional[str]) -> re.Pattern[str]:
     # `.next` is the name an archive is tried under before it replaces what is served.
-    name = r"\S+" if model is None else rf"{re.escape(model)}(?:\.next)?"
+    name = rf"(?P<model>{re.escape(model) if model else _ANY})(?:\.next)?"
     # Both names may hold an underscore; of an unknown version it is taken that it does not.
     return re.compile(_WORKER.format(name=f"{name}_{re.escape(version) if version else '[^_ ]+?'}"))

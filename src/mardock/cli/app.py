@@ -10,10 +10,10 @@ from typing import Annotated, Any, Optional
 import typer
 from typer.core import TyperGroup
 
-from mardock import __version__
+from mardock import __version__, permissions
 from mardock.cli import console, context, host_only
 from mardock.cli.lazy_commands import ModuleCommands, evaluate
-from mardock.errors import MardockError, OnHostError
+from mardock.errors import ConfigError, MardockError, OnHostError
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -37,6 +37,10 @@ class Boundary(TyperGroup):
             theirs = isinstance(error, OnHostError)
             console.error(error.but(hint=host_only.on_host(context.asked())) if theirs else error)
             raise typer.Exit(error.exit_code) from error
+        except PermissionError as error:
+            told = permissions.refused(error, kind=ConfigError)
+            console.error(told)
+            raise typer.Exit(told.exit_code) from error
         except _Terminated:
             raise typer.Exit(TERMINATED) from None
         except KeyboardInterrupt:
@@ -85,11 +89,16 @@ def _terminate(number: int, frame: Optional[FrameType]) -> None:
 
 
 def run() -> int:
-    """Run the command line of this process and return its exit code."""
+    """Run the command line of this process and return its exit code.
+
+    What it wrote as root into a user's project is that user's then.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
     try:
         app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    finally:
+        context.hand_back()
     return 0

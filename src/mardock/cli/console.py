@@ -87,6 +87,13 @@ def note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def ask(question: str) -> bool:
+    """Ask what is answered with yes or no; no unless it begins with a y."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower().startswith("y")
+
+
 def success(text: str, then: str = "") -> None:
     """Tell that it is done, and the next command to run."""
     _styled("✓", "green", text)

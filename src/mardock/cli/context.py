@@ -61,6 +61,7 @@ Timeout = Annotated[
 ]
 
 _start: Optional[Path] = None
+_project: Optional[Project] = None
 _asked: tuple[str, ...] = ()
 
 
@@ -96,16 +97,30 @@ def project(**overrides: Any) -> Project:
         raise ConfigError(
             f"no such folder: {_start or 'the current one was deleted'}", hint="cd to your project"
         ) from error
-    return Project(find_root(start), **overrides)
+    global _project
+    _project = Project(find_root(start), **overrides)
+    return _project
 
 
-def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
+def hand_back() -> None:
+    """Give what this command wrote as root into a project of somebody else's to them."""
+    from mardock import ownership
+
+    if _project is not None:
+        ownership.hand_back(_project.root, (_project.state, _project.logs, _project.model_store))
+
+
+def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), sees_all: bool = True) -> bool:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
     Under the native engine, and in the dev container itself, it returns and the command runs in place.
 
     Args:
         writes: the files it writes; see `Engine.exec`.
+        sees_all: whether the dev container sees all that the command reads; else it returns even so.
+
+    Returns:
+        whether torch is here.
 
     Raises:
         ConfigError: it names a file outside of the project, which is all the container sees.
@@ -114,10 +129,15 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = ()) -> None:
     from mardock.engines import select
 
     chosen = select.where_torch_is(project, console)
-    if not chosen.torch_is_here:
+    if not chosen.torch_is_here and sees_all:
         name, *arguments = _without_engine(_asked)
+        if "-" in arguments:
+            raise ConfigError(
+                "standard input does not reach the dev container", hint="write it to a file, and name that"
+            )
         argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]
         raise typer.Exit(chosen.exec(argv, interactive=on_a_terminal(), writes=writes))
+    return chosen.torch_is_here
 
 
 def on_a_terminal() -> bool:
@@ -129,7 +149,15 @@ def _seen_from(root: Path, argument: str) -> str:
     """Return an argument with the path of a file, if it holds one, relative to the project's folder."""
     option, separator, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
-    if not (path.is_file() or (path.is_dir() and os.sep in value)):
+    try:
+        there, is_path = path.exists(), path.is_file() or (path.is_dir() and os.sep in value)
+    except (OSError, ValueError):  # it is too long for a path
+        there = is_path = False
+    field, at, file = value.partition("=@")
+    if at and not there:  # a form's field
+        name, kind, content_type = file.partition(";type=")
+        return f"{option}{separator}{field}=@{_seen_from(root, name)}{kind}{content_type}"
+    if not is_path:
         return argument
     real, real_root = Path(os.path.realpath(path)), Path(os.path.realpath(root))
     if real_root not in (real, *real.parents):

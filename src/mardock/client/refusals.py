@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from mardock.defaults import OWN_CONFIG
 from mardock.errors import ApiError, ModelConflictError, ModelNotFoundError, Reason, ServingError, WorkerFailedError
 
 INVALID_KEY = "InvalidKeyException"
@@ -67,7 +68,7 @@ _MEANINGS = (
     _Meaning(
         413,
         "",
-        "send less, or raise max_request_size in config.properties (bytes; 6553500 unless set)",
+        f"send less, or raise max_request_size (bytes; 6553500 unless set) in {OWN_CONFIG}",
         "the request is larger than TorchServe's max_request_size",
     ),
     _Meaning(

@@ -6,6 +6,7 @@ from typing import Optional
 
 from mardock.client.model_status import GetJson, fetch_default, fetch_models, fetch_versions
 from mardock.client.refusals import NO_CAPACITY
+from mardock.defaults import OWN_CONFIG
 from mardock.errors import ApiError, MardockError, ModelNotFoundError
 from mardock.spelling import did_you_mean
 
@@ -45,7 +46,7 @@ def _capacity(error: ApiError, get_json: GetJson, model: str, version: Optional[
     if status.ready_workers:
         pending = f", {status.pending_requests} requests wait" if status.pending_requests is not None else ""
         message = f"{name} is overloaded: its job queue is full ({status.ready_workers} workers READY{pending})"
-        hint = "send less at once, add workers, or raise job_queue_size in config.properties"
+        hint = f"send less at once, add workers, or raise job_queue_size in {OWN_CONFIG}"
         return error.but(message=message, hint=hint)
     if status.workers:
         message = f"none of the {len(status.workers)} workers of {name} is READY"

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from mardock import own_folders
 from mardock.compile.report import CompileReport
 from mardock.errors import ArchiveError
 
@@ -39,7 +40,7 @@ def save(report: CompileReport, files: Sequence[Path], folder: Path, root: Path)
     drafts = folder / ".drafts"
     try:
         shutil.rmtree(drafts, ignore_errors=True)  # of a run that was killed
-        drafts.mkdir(parents=True)
+        own_folders.make(drafts)
         report = report.with_files(
             {file.stem: (str((folder / file.name).relative_to(root)), sha256(file)) for file in files}
         )

@@ -15,8 +15,11 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
+from mardock.causes import sentences
+from mardock.causes.remedies import Fix, remedy_for
 from mardock.errors import ConfigError, MardockError
 
+_OF_WEIGHTS = (Fix.UNWRAP_STATE_DICT, Fix.STRIP_PREFIX)
 _NAME_MODULE = "name a function that makes the model: --module package.module:factory"
 
 
@@ -115,4 +118,6 @@ def _told(sentence: str, hint: str) -> Iterator[None]:
         raise
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0]
-        raise ConfigError(f"{sentence}: {type(error).__name__}: {first}", hint=hint) from error
+        known = remedy_for(str(error))
+        mend = sentences.remedy(known) if known and known.fix in _OF_WEIGHTS else hint
+        raise ConfigError(f"{sentence}: {type(error).__name__}: {first}", hint=mend) from error

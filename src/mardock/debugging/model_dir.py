@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from mardock import extras, ownership
-from mardock.archive import directory, source_check
+from mardock.archive import directory, loaded_code
 from mardock.archive.model_config import parse
 from mardock.archive.spec import ArchiveSpec
 from mardock.debugging import worker
@@ -70,10 +71,11 @@ def lay_out(plan: Plan, root: Path, folder: Path) -> None:
     """
     members = plan.spec.resolve(root)
     python = plan.spec.python_sources(root)
-    for path in python.values():
-        source_check.parse(root / path, path)
+    loaded_code.read_all(plan.spec, {member.name: member.path for member in members}, python)
+    if plan.root is None:  # what lies outside of the project has no place below SOURCES
+        python = {name: path for name, path in python.items() if os.pardir not in Path(path).parts}
     base = plan.root or Path(SOURCES)
-    texts = _texts(plan, root, {name: str(base / path) for name, path in python.items()})
+    texts = _texts(plan, root, {name: os.path.normpath(base / path) for name, path in python.items()})
     directory.lay_out(folder, dataclasses.replace(plan.spec, version=plan.version), members, overrides=texts)
     try:
         shutil.copytree(debugpy_folder(), folder / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
@@ -91,7 +93,7 @@ def _texts(plan: Plan, root: Path, sources: Mapping[str, str]) -> dict[str, byte
     """Return what lies beside the model's own files, or in the place of one."""
     spec = plan.spec
     settings = {
-        "handler": Path(spec.handler_file).stem if spec.handler_file else f"ts.torch_handler.{spec.handler}",
+        "handler": spec.handler_module or f"ts.torch_handler.{spec.handler}",
         "wait": plan.wait,
         "sources": sources,
     }

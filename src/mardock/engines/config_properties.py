@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from mardock import permissions, text_files
 from mardock.engines.mounts import HOME
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
 
 IN_IMAGE = f"{HOME}/config.properties"
 """Where the official image has its own."""
+
+OWN_FOLDER = "torchserve"
+"""Where a project has its own config.properties and log4j2.xml, if it has them."""
+
+# In the package, which the serve container mounts: docker-compose.yml looks there, too, for what a project has not.
+_BUILT_IN = Path(__file__).parent / "built_in"
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,28 @@ def read(path: Path) -> dict[str, Property]:
         ConfigError: it cannot be read, or an escape in it is broken.
     """
     try:
-        return parse(path.read_text(encoding="latin-1"), name=path.name)
+        with permissions.told(ConfigError):
+            raw = path.read_bytes()
+        if fault := text_files.mark_fault(raw, path.name):
+            raise ConfigError(fault.message, hint=fault.hint)
+        return parse(raw.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n"), name=path.name)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock init . writes one") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="mardock init --config writes one") from error
+
+
+def chosen(root: Path, name: str = "config.properties") -> Path:
+    """Return a project's own file for TorchServe, or the built-in one where it has none.
+
+    Args:
+        name: `config.properties` or `log4j2.xml`.
+    """
+    own = root / OWN_FOLDER / name
+    return own if os.path.lexists(own) else _BUILT_IN / name
+
+
+def of_project(root: Path) -> dict[str, Property]:
+    """Read a project's config.properties, or the built-in one; see `read`."""
+    return read(chosen(root))
 
 
 def parse(text: str, *, name: str = "config.properties") -> dict[str, Property]:
@@ -67,7 +94,7 @@ def installs_requirements(root: Path) -> bool:
     Raises:
         ConfigError: the file cannot be read; see `read`.
     """
-    switch = read(root / "torchserve" / "config.properties").get("install_py_dep_per_model")
+    switch = of_project(root).get("install_py_dep_per_model")
     return switch is not None and switch.value.strip().lower() == "true"
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from mardock import permissions
+
 SERVER_LOG = "ts_log.log"
 """The file in the logs folder that holds everything, the output of the workers too."""
 
@@ -63,7 +65,8 @@ def follow(path: Path, tail: int, running: Callable[[], bool]) -> Iterator[str]:
 
 
 def _opened(path: Path) -> TextIO:
-    return path.open(encoding="utf-8", errors="replace", newline="\n")
+    with permissions.told():
+        return path.open(encoding="utf-8", errors="replace", newline="\n")
 
 
 def _last(file: TextIO, tail: int) -> list[str]:

@@ -46,7 +46,7 @@ def refuse_taken(
         remedies.append(f"{variable}={free}")
     if problems:
         details = "\n".join(problems[1:]) or None
-        raise EngineStartError(problems[0], details=details, hint=f"set in .env: {' '.join(remedies)}")
+        raise EngineStartError(problems[0], details=details, hint="\n".join(["set in .env:", *remedies]))
 
 
 def _refusal(port: int) -> Optional[OSError]:

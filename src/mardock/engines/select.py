@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Optional
 
 from mardock import place
-from mardock.errors import ConfigError, EngineError, EngineNotRunningError
+from mardock.errors import ConfigError, EngineError, EngineNotFoundError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from mardock.engines.base import Engine
@@ -123,6 +123,8 @@ def started(project: Project) -> list[Engine]:
 def create(project: Project, listener: Listener) -> Engine:
     """Return the engine the settings ask for; `auto` takes Docker where it can run the image, and the native one else.
 
+    A project without containers of its own is served natively where that can be.
+
     Args:
         listener: told in one line what `auto` chose, and why.
 
@@ -136,6 +138,7 @@ def create(project: Project, listener: Listener) -> Engine:
     machine = project.settings.machine
     if machine.engine == "native":
         return NativeEngine(project)
+    from mardock.engines.docker import compose_files
     from mardock.engines.docker.compose import serve_image
     from mardock.engines.docker.daemon import engine_answers
     from mardock.engines.docker.engine import DockerEngine
@@ -143,8 +146,11 @@ def create(project: Project, listener: Listener) -> Engine:
 
     if machine.engine == "docker":
         return DockerEngine(project, listener=listener)
-    if not (project.root / "docker-compose.yml").is_file():
-        listener.note("engine: native, for there is no docker-compose.yml")
+    files = compose_files.of(project)
+    if files.packaged and not files.named and _has_torchserve(project):
+        theirs = files.passed_over
+        why = f"{theirs.name} is none of mardock's" if theirs else "there is no docker-compose.yml"
+        listener.note(f"engine: native, for {why}")
         return NativeEngine(project)
     if not engine_answers():
         listener.note("engine: native, for no Docker Engine answers")
@@ -155,6 +161,16 @@ def create(project: Project, listener: Listener) -> Engine:
         return NativeEngine(project)
     listener.note("engine: docker")
     return DockerEngine(project, listener=listener)
+
+
+def _has_torchserve(project: Project) -> bool:
+    from mardock.engines.native.installation import find_torchserve
+    from mardock.engines.native.python import python_of
+
+    with suppress(EngineNotFoundError):
+        find_torchserve(python_of(project))
+        return True
+    return False
 
 
 def _present(project: Project, *, serving: bool) -> Iterator[Engine]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from mardock import ownership
+from mardock import ownership, payload, permissions
 from mardock.errors import ConfigError
 from mardock.handler.comparison import Content, Tolerance, differences, read
 from mardock.handler.outcome import Reply
+from mardock.payload import Field, Payload
 
 _SHOWN = 10
 
@@ -27,14 +28,30 @@ class Expected:
 
     Attributes:
         sha256: of the sample's bytes.
-        content_type: what it is sent as.
         status: the HTTP status the handler sets, 200 unless it sets one.
+        content_type: what a file is sent as.
+        form: the fields that are sent in place of a file; those of the form they make up are in their order.
     """
 
     sha256: str
     status: int
     content: Content
     content_type: Optional[str] = None
+    form: tuple[Field, ...] = ()
+
+    def payload(self, root: Path, name: str) -> Payload:
+        """Return what is sent.
+
+        Args:
+            root: the project's folder, which paths are relative to.
+            name: the sample's path, of which a form has none.
+
+        Raises:
+            ConfigError: a file cannot be read.
+        """
+        if self.form:
+            return payload.form(self.form, lambda path: _read(root / path))
+        return Payload(_read(root / name), self.content_type)
 
 
 @dataclass(frozen=True)
@@ -62,9 +79,10 @@ class Golden:
         return [f"{name}: {line}" for line in [*found[:_SHOWN], *hidden]]
 
 
-def expect(sample: bytes, reply: Reply, content_type: Optional[str] = None) -> Expected:
+def expect(sent: Payload, reply: Reply, form: Sequence[Field] = ()) -> Expected:
     """Take a reply for the right one."""
-    return Expected(hashlib.sha256(sample).hexdigest(), reply.status, read(reply.body), content_type)
+    digest, kind = hashlib.sha256(sent.body).hexdigest(), None if form else sent.content_type
+    return Expected(digest, reply.status, read(reply.body), kind, tuple(form))
 
 
 def load(path: Path) -> Golden:
@@ -74,7 +92,8 @@ def load(path: Path) -> Golden:
         ConfigError: there is none, or it is not one.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        with permissions.told(ConfigError):
+            table = json.loads(path.read_text(encoding="utf-8-sig"))
         return Golden(
             {name: _from_dict(sample) for name, sample in table["samples"].items()},
             Tolerance(float(table["rtol"]), float(table["atol"])),
@@ -103,9 +122,10 @@ def save(path: Path, golden: Golden) -> None:
     }
     text = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ownership.adopt([path.parent])
-        ownership.replace(path, text.encode("utf-8"))
+        with permissions.told(ConfigError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ownership.adopt([path.parent])
+            ownership.replace(path, text.encode("utf-8", "backslashreplace"))  # as JSON escapes half a character
     except OSError as error:
         raise ConfigError(
             f"cannot write {os.path.relpath(path)}: {error.strerror}",
@@ -114,13 +134,23 @@ def save(path: Path, golden: Golden) -> None:
 
 
 def _to_dict(expected: Expected) -> dict[str, Any]:
-    sent = {"content_type": expected.content_type} if expected.content_type else {}
+    sent: dict[str, Any] = {"content_type": expected.content_type} if expected.content_type else {}
+    if expected.form:
+        sent["form"] = [str(one) for one in expected.form]
     return {
         "sha256": expected.sha256,
         **sent,
         "status": expected.status,
-        expected.content.kind: expected.content.value,
+        **_content_to_dict(expected.content),
     }
+
+
+def _content_to_dict(content: Content) -> dict[str, Any]:
+    try:
+        json.dumps(content.value, allow_nan=False)
+    except ValueError:  # Python's own JSON would make the file unreadable for others
+        return {"text": json.dumps(content.value)}
+    return {content.kind: content.value}
 
 
 def _from_dict(sample: Mapping[str, Any]) -> Expected:
@@ -128,4 +158,17 @@ def _from_dict(sample: Mapping[str, Any]) -> Expected:
     if len(kinds) != 1:
         raise ValueError("a sample holds one of json, text and binary")
     content = Content(kinds[0], sample[kinds[0]])  # type: ignore[arg-type]
-    return Expected(sample["sha256"], int(sample["status"]), content, sample.get("content_type"))
+    if content.kind == "text":  # that of JSON with a NaN
+        content = read(content.value.encode("utf-8", "surrogatepass"))
+    form = tuple(payload.field(text) for text in sample.get("form", ()))
+    return Expected(sample["sha256"], int(sample["status"]), content, sample.get("content_type"), form)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {os.path.relpath(file)}, a sample with an expected answer: {error.strerror}",
+            hint="bring it back, or keep the answers anew: mardock try --save-golden",
+        ) from error

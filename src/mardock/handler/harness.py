@@ -15,10 +15,13 @@ import torch
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.protocol.otf_message_handler import retrieve_msg
 
+from mardock.handler.answer_check import unfit
 from mardock.handler.loader import TS_FOLDER, TimedLoader
 from mardock.handler.outcome import BatchRun, Raised, Reply
 from mardock.handler.recorder import Recorder, WatchedRequest
-from mardock.handler.wire import Incoming, Request, read_answer
+from mardock.handler.trial_spec import TrialSpec
+from mardock.handler.wire import Answer, Incoming, read_answer
+from mardock.payload import Payload
 
 Failing = Callable[[BaseException], None]
 
@@ -44,7 +47,7 @@ class Worker:
 
     Args:
         model_dir: the unpacked archive, MAR-INF/MANIFEST.json included.
-        batch_size: what the model is registered with; handlers find it in their context.
+        spec: how it is served; handlers find some of it in their context.
         recorder: told of every stage.
         failing: called with an exception while the frame that raised it still lives.
 
@@ -52,7 +55,7 @@ class Worker:
         HandlerError: the handler's module, class or `initialize` raised, or TorchServe refused them.
     """
 
-    def __init__(self, model_dir: Path, batch_size: int, recorder: Recorder, failing: Optional[Failing] = None) -> None:
+    def __init__(self, model_dir: Path, spec: TrialSpec, recorder: Recorder, failing: Optional[Failing] = None) -> None:
         self.warnings: list[str] = []
         self._recorder, self._failing = recorder, failing
         self._returned: Any = None
@@ -61,14 +64,14 @@ class Worker:
         model = json.loads((model_dir / "MAR-INF" / "MANIFEST.json").read_bytes())["model"]
         recorder.enter("load")
         try:
-            self._service = self._load(model, model_dir, batch_size)
+            self._service = self._load(model, model_dir, spec)
         except BaseException as error:
             self._stop(error)
             raise HandlerError(self._recorder.raised(error)) from error
         self._service.set_cl_socket(self)
         self._service._entry_point = self._observed(self._service._entry_point)
 
-    def answer(self, requests: Sequence[Request], max_response_size: int) -> BatchRun:
+    def answer(self, requests: Sequence[Payload], max_response_size: int) -> BatchRun:
         """Run the handler on one batch.
 
         Args:
@@ -88,7 +91,8 @@ class Worker:
         if self._error is not None:
             return BatchRun(len(requests), stages, raised=self._recorder.raised(self._error))
         refusal = self._refusal(answer.message, len(requests)) if answer.code != 200 else None
-        replies = self._with_streamed(answer.replies) if refusal is None else ()
+        replies = self._with_streamed(answer) if refusal is None else ()
+        self.warnings += unfit(self._returned, replies)
         largest = max((len(reply.body) for reply in replies), default=0)
         if largest > max_response_size:
             refusal = f"Message size exceed limit: {largest:,} bytes, max_response_size is {max_response_size:,}"
@@ -98,7 +102,7 @@ class Worker:
         """Take one part of a streamed answer; TorchServe's helpers for streaming call this as the socket's method."""
         self._streamed.append(frame)
 
-    def _load(self, model: dict[str, Any], model_dir: Path, batch_size: int) -> Any:
+    def _load(self, model: dict[str, Any], model_dir: Path, spec: TrialSpec) -> Any:
         metrics = metrics_cache()
         metrics.model_name = model["modelName"]
         gpu = 0 if torch.cuda.is_available() else None
@@ -107,8 +111,9 @@ class Worker:
             str(model_dir),
             model["handler"],
             gpu,
-            batch_size,
-            envelope=model.get("envelope"),
+            spec.batch_size,
+            envelope=spec.envelope,  # the frontend takes none from the manifest
+            limit_max_image_pixels=spec.limited_images,
             metrics_cache=metrics,
         )
 
@@ -142,10 +147,12 @@ class Worker:
         kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in self._returned))
         return f"{message} ({kinds} is not JSON serializable)"
 
-    def _with_streamed(self, replies: tuple[Reply, ...]) -> tuple[Reply, ...]:
-        """Put the parts of a streamed answer before its last one, as a client receives them."""
-        parts = [read_answer(frame).replies for frame in self._streamed]
+    def _with_streamed(self, answer: Answer) -> tuple[Reply, ...]:
+        """Put the parts of each streamed answer before its last one, as its own client receives them."""
+        parts = [read_answer(frame).by_request for frame in self._streamed]
         return tuple(
-            Reply(reply.status, b"".join(part[i].body for part in parts) + reply.body, reply.content_type)
-            for i, reply in enumerate(replies)
+            Reply(
+                reply.status, b"".join(part[one].body for part in parts if one in part) + reply.body, reply.content_type
+            )
+            for one, reply in answer.by_request.items()
         )

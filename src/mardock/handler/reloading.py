@@ -103,7 +103,7 @@ class Revision:
         from ts.model_loader import TsModelLoader
 
         loader = TsModelLoader()
-        if f"{handler.partition(':')[0].removesuffix('.py')}.py" in self.texts:
+        if f"{handler.partition(':')[0].removesuffix('.py').replace('.', '/')}.py" in self.texts:
             module, function = loader._load_handler_file(handler)
         else:
             module, function = loader._load_default_handler(handler), None
@@ -119,8 +119,11 @@ class Revision:
         return f"{stem}/__init__.py" if f"{stem}/__init__.py" in self.texts else f"{stem}.py"
 
     def _is_ours(self, name: str) -> bool:
-        top = name.partition(".")[0]
-        return any(member in (f"{top}.py", f"{top}/__init__.py") for member in self.texts)
+        top, stem = name.partition(".")[0], name.replace(".", "/")
+        if any(f"{one}.py" in self.texts or f"{one}/__init__.py" in self.texts for one in (top, stem)):
+            return True
+        is_namespace = getattr(sys.modules[name], "__file__", None) is None  # a folder without __init__.py
+        return is_namespace and any(member.startswith(f"{stem}/") for member in self.texts)
 
 
 class Reloader:

@@ -35,10 +35,10 @@ def run(spec: TrialSpec, folder: TrialFolder, target: Path) -> None:
 
     folder.watch()
     unpack(folder.model_dir, spec.members, spec.manifest)
-    become_worker(folder.model_dir, TS_FOLDER)
+    become_worker(folder.model_dir, TS_FOLDER, decoded=spec.decoded, packages=spec.packages)
     folder.limit(spec.startup_timeout)
     try:
-        worker = Worker(folder.model_dir, spec.batch_size, recorder)
+        worker = Worker(folder.model_dir, spec, recorder)
     except HandlerError as error:
         folder.keep(Trial(recorder.take(), raised=error.raised))
         return

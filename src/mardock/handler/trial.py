@@ -36,10 +36,10 @@ def run(spec: TrialSpec, folder: TrialFolder) -> None:
 
     folder.watch()
     unpack(folder.model_dir, spec.members, spec.manifest)
-    become_worker(folder.model_dir, TS_FOLDER)
+    become_worker(folder.model_dir, TS_FOLDER, decoded=spec.decoded, packages=spec.packages)
     _limit(spec, folder, spec.startup_timeout)
     try:
-        worker = Worker(folder.model_dir, spec.batch_size, recorder, post_mortem if spec.debug else None)
+        worker = Worker(folder.model_dir, spec, recorder, post_mortem if spec.debug else None)
     except HandlerError as error:
         folder.keep(Trial(recorder.take(), raised=error.raised))
         return

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from mardock.defaults import WORKER_TIMEOUT_S
-from mardock.handler.wire import Request
+from mardock.payload import Payload
 
-MAX_RESPONSE_SIZE = 6_553_500  # TorchServe's own default, bytes
+MAX_SIZE = 6_553_500  # TorchServe's own default for requests and answers, bytes
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,23 @@ class TrialSpec:
         batch_size: what the model is registered with.
         startup_timeout, response_timeout: seconds for loading and for each batch.
         max_response_size: bytes one reply may have.
+        decoded: whether JSON and text are parsed for the handler, as `decode_input_request` says.
+        envelope: TorchServe's own that is put around the handler, as `service_envelope` says.
+        packages: a folder of those the model brings.
+        limited_images: whether Pillow refuses huge ones, as `limit_max_image_pixels` says.
         debug: stop in pdb where the handler raises; then nothing is limited in time.
     """
 
     members: Mapping[str, Path]
     manifest: bytes
-    samples: Sequence[Request]
+    samples: Sequence[Payload]
     batch: int = 1
     batch_size: int = 1
     startup_timeout: float = WORKER_TIMEOUT_S
     response_timeout: float = WORKER_TIMEOUT_S
-    max_response_size: int = MAX_RESPONSE_SIZE
+    max_response_size: int = MAX_SIZE
+    decoded: bool = True
+    envelope: Optional[str] = None
+    limited_images: bool = True
+    packages: Optional[Path] = None
     debug: bool = False

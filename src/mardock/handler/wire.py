@@ -8,36 +8,40 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
+from mardock.handler.frontend import parameters
 from mardock.handler.outcome import Reply
+from mardock.payload import Payload
 
 _END = struct.pack("!i", -1)
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request whose raw body the handler finds under `body`; TorchServe parses it when `content_type` says so."""
-
-    body: bytes
-    content_type: Optional[str] = None
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What the frontend passes on of `POST /predictions/<model>`."""
-        sent = {"content-type": self.content_type} if self.content_type else {}
-        return {"explain": "False", "Accept": "*/*", "Content-Length": str(len(self.body)), **sent, "url_path": ""}
+def headers(request: Payload) -> dict[str, str]:
+    """Return what the frontend passes on of a prediction's headers, spelt as `mardock predict` does."""
+    return {
+        "explain": "False",
+        "Accept": "*/*",
+        "User-Agent": "mardock",
+        "Connection": "keep-alive",
+        "Host": "127.0.0.1:8080",
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(request.body)),
+        **({"Content-Type": request.content_type} if request.content_type else {}),
+        "url_path": "",
+    }
 
 
 class Incoming:
     """A connection that holds one batch: the part of a socket that TorchServe's reader calls."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[Payload]) -> None:
         frames = [b"I"]
         for number, request in enumerate(requests):
             frames.append(_text(f"request-{number}"))
-            frames += [_text(name) + _text(value) for name, value in request.headers.items()]
-            frames += [_END, _text("body"), _text(request.content_type or ""), _bytes(request.body), _END]
+            frames += [_text(name) + _text(value) for name, value in headers(request).items()]
+            frames.append(_END)
+            frames += [_text(name) + _text(kind) + _bytes(value) for name, kind, value in parameters(request)]
+            frames.append(_END)
         self._left = memoryview(b"".join([*frames, _END]))
 
     def recv(self, size: int) -> memoryview:
@@ -48,28 +52,33 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer to one batch: TorchServe's own code and sentence about it, and a reply per request."""
+    """A worker's answer to a batch, or to some of it: TorchServe's code and sentence, and a reply per request's id."""
 
     code: int
     message: str
-    replies: tuple[Reply, ...]
+    by_request: Mapping[str, Reply]
+
+    @property
+    def replies(self) -> tuple[Reply, ...]:
+        """The replies, in the order they were sent in: for a whole batch that of its requests."""
+        return tuple(self.by_request.values())
 
 
 def read_answer(frame: bytes) -> Answer:
     """Read what a worker sends back for a batch, as the frontend does."""
     reader = _Reader(frame)
     code, message = reader.integer(), reader.text()
-    replies: list[Reply] = []
+    replies: dict[str, Reply] = {}
     while True:
         length = reader.integer()
         if length < 0:
-            return Answer(code, message, tuple(replies))
-        reader.take(length)  # the request's id; answers come in the requests' order
+            return Answer(code, message, replies)
+        request = reader.take(length).decode("utf-8")
         content_type, status = reader.text(), reader.integer()
         reader.text()  # the reason phrase
         for _ in range(2 * reader.integer()):
             reader.text()
-        replies.append(Reply(status, reader.take(reader.integer()), content_type or None))
+        replies[request] = Reply(status, reader.take(reader.integer()), content_type or None)
 
 
 class _Reader:

@@ -41,8 +41,10 @@ class LogPosition:
 
     @classmethod
     def now(cls, engine: Optional[Engine]) -> LogPosition:
-        """Remember where the log of an engine ends; without an engine there is none."""
-        return cls(tuple(engine.logs(follow=False, tail=_MARK_LINES)) if engine else ())
+        """Remember where the log of an engine ends; without an engine, or a log that can be read, there is none."""
+        with suppress(EngineError):  # what is asked of the server can be had without
+            return cls(tuple(engine.logs(follow=False, tail=_MARK_LINES)) if engine else ())
+        return cls()
 
     def lines_since(self, engine: Engine) -> list[str]:
         """Return what was logged after this moment; all there is when the log was rotated since."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +88,11 @@ def prepare(name: str, settings: ModelSettings, project: Project) -> Probe:
     if golden_file.exists():
         expected = golden.load(golden_file)
         kept = {label: wanted for label, wanted in expected.samples.items() if wanted.status == _OK}
-        return Probe(name, [_read(root, label, wanted.content_type) for label, wanted in kept.items()], expected)
+        sent = {label: wanted.payload(root, label) for label, wanted in kept.items()}
+        return Probe(name, [Sample(label, one.body, one.content_type) for label, one in sent.items()], expected)
     sample = project.first_sample(settings)
-    return Probe(name, [_read(root, str(sample.relative_to(root)))] if sample else [])
+    return Probe(name, [_read(root, os.path.relpath(sample, root))] if sample else [])
 
 
-def _read(root: Path, name: str, content_type: Optional[str] = None) -> Sample:
-    return Sample(name, (root / name).read_bytes(), content_type)
+def _read(root: Path, name: str) -> Sample:
+    return Sample(name, (root / name).read_bytes())

@@ -27,7 +27,7 @@ def lay_out(spec: ArchiveSpec, root: Path, store: Path) -> Path:
         ArchiveError: code TorchServe could not load, files that are being written to, or a store that cannot be.
     """
     sources = spec.resolve(root)
-    check_code(spec, sources)
+    check_code(spec, sources, root)
     draft = store / f".{spec.model_name}.unpacked.tmp"
     try:
         before = [signature(source.path.stat()) for source in sources]

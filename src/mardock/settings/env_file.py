@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mardock import permissions, text_files
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
 
@@ -41,15 +42,15 @@ def read_env_file(path: Path, environ: Mapping[str, str], known: Iterable[str]) 
 
 def _text(path: Path) -> str:
     try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-8")
+        with permissions.told(ConfigError):
+            raw = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path.name}: {error.strerror}", hint=f"ls -l {path.name}") from error
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path.name}:{line}: not UTF-8 text", hint="save the file as UTF-8") from error
+    if fault := text_files.utf8_fault(raw, path.name, mark=False):
+        raise ConfigError(fault.message, hint=fault.hint)
+    text = raw.decode("utf-8")
     for mark, what, hint in (
-        ("\ufeff", "a byte order mark", "save the file as UTF-8 without BOM"),
+        (text_files.BOM, "a byte order mark", "save the file as UTF-8 without BOM"),
         ("\0", "a NUL byte", "remove it"),
         ("\r", "a Windows line end", f"sed -i 's/\\r$//' {path.name}"),
     ):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from mardock import permissions, text_files
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 from mardock.settings.env_file import read_env_file
@@ -74,19 +75,43 @@ def _without_plugins() -> Iterator[None]:
             os.environ[_NO_PLUGINS] = before
 
 
-def _read_project_file(path: Path) -> tuple[str, dict[str, Any]]:
+def _written(text: str, location: Sequence[str], line: Optional[int]) -> Optional[str]:
+    """Return a number, a date, true or false of mardock.toml as it is written: the float 1.10 is 1.1, and no version.
+
+    Args:
+        location: its keys, and the numbers of items.
+        line: where its key is set, from 1.
+    """
+    value: Any = _toml().loads(text, parse_float=str)
+    for part in location:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    if isinstance(value, (dict, list)):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    found = re.search(r"=\s*([\w.:+\-]+(?: \d\d:[\w.:+\-]+)?)", text.splitlines()[line - 1]) if line else None
+    return found[1] if found and not isinstance(value, str) and not location[-1].isdigit() else str(value)
+
+
+def _toml() -> Any:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
+    return tomllib
 
+
+def _read_project_file(path: Path) -> tuple[str, dict[str, Any]]:
+    tomllib = _toml()
     try:
-        text = path.read_text(encoding="utf-8")
+        with permissions.told(ConfigError):
+            raw = path.read_bytes()
+        if fault := text_files.utf8_fault(raw, path.name):
+            raise ConfigError(fault.message, hint=fault.hint)
+        text = raw.decode("utf-8-sig")  # a mark is an editor's, and TOML 1.0 takes none
         return text, tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path.name}: {error.strerror}", hint="mardock init . writes one") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path.name} is not UTF-8 text", hint="save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         where = f"{path.name}:{line.group(1)}" if line else path.name
@@ -117,9 +142,14 @@ def _sentence(finding: ErrorDetails, text: str, env_file: Path) -> tuple[str, st
         return f"{where}: unknown key {key}", _nearest(location)
     if finding["type"] == "missing":
         return f"{where}: {key} is missing", f"add {location[-1]} = … under [{'.'.join(location[:-1])}]"
-    quoted = f'{location[-1]} = "{finding["input"]}"'
-    hint = f"write {quoted}" if finding["type"] == "string_type" else f"mend {key} in {PROJECT_FILE}"
-    return f"{where}: {key}: {problem} (it is {finding['input']!r})", hint
+    if finding["type"] == "string_type" and (literal := _written(text, location, line)) is not None:
+        return f"{where}: {key}: {problem} (it is {literal})", _quoted(location, literal)
+    return f"{where}: {key}: {problem} (it is {finding['input']!r})", f"mend {key} in {PROJECT_FILE}"
+
+
+def _quoted(location: Sequence[str], literal: str) -> str:
+    name = location[-1]
+    return f'write "{literal}" in {location[-2]}' if name.isdigit() else f'write {name} = "{literal}"'
 
 
 def _machine_sentence(

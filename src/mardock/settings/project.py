@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from mardock import own_folders
+
 if TYPE_CHECKING:
     from mardock.settings.schema import ModelSettings, Settings
 
@@ -28,7 +30,7 @@ class Project:
     @property
     def state(self) -> Path:
         """Where engines keep what they run: sockets, pids, rendered configuration. Safe to delete when all is down."""
-        return self.root / ".mardock"
+        return self.root / own_folders.STATE
 
     @property
     def model_store(self) -> Path:
@@ -45,7 +47,9 @@ class Project:
         path = self.root / model.sample if model.sample else None
         if path is None or not path.is_dir():
             return path if path is not None and path.is_file() else None
-        return min((file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")), default=None)
+        from mardock.archive.ignore import is_left_behind
+
+        return min((file for file in path.iterdir() if file.is_file() and not is_left_behind(file)), default=None)
 
     @cached_property
     def settings(self) -> Settings:

@@ -30,6 +30,7 @@ class Machine:
     Attributes:
         engine: who runs TorchServe; `auto` takes Docker where it can and the native engine otherwise.
         project_name: the compose project; the folder's own name when it is not set.
+        compose_file, compose_project: COMPOSE_FILE and COMPOSE_PROJECT_NAME for mardock's containers alone.
         inference_port, management_port, metrics_port: where TorchServe's three HTTP APIs listen on 127.0.0.1.
         grpc_inference_port, grpc_management_port: where it listens for gRPC.
         dev_container, serve_container: the container's name; the compose project's with a suffix when it is not set.
@@ -48,6 +49,8 @@ class Machine:
 
     engine: EngineChoice = "auto"
     project_name: Optional[Name] = None
+    compose_file: Optional[Name] = None
+    compose_project: Optional[Name] = None
     inference_port: Port = 8080
     management_port: Port = 8081
     metrics_port: Port = 8082
@@ -200,3 +203,8 @@ class Settings:
     def served_as(self, name: str) -> list[ModelSettings]:
         """Return the models that are served under a name; none for a stranger's."""
         return [settings for settings in self.models.values() if settings.archive.model_name == name]
+
+    def sources(self, name: str) -> dict[str, str]:
+        """Return the project's path of each Python file of what is served under a name; empty for a stranger's."""
+        served = self.served_as(name)
+        return served[0].archive.python_sources(self.root) if served else {}

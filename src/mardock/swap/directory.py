@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from mardock.archive import source_check
+from mardock.archive import loaded_code
 from mardock.archive.members import SourceFile
 from mardock.serving.side_version import SideVersion
 from mardock.swap.snapshot import Snapshot
@@ -76,17 +76,12 @@ def check_code(directory: Directory, root: Path) -> None:
     Raises:
         ArchiveError: a syntax error with `file:line`, or a handler or model file TorchServe cannot use.
     """
-    spec, members = directory.snapshot.settings.archive, directory.snapshot.members
+    snapshot = directory.snapshot
+    spec = snapshot.settings.archive
     real_root = Path(os.path.realpath(root))
-    parsed = {}
-    for name in members:
-        if name.endswith(".py"):
-            label = os.path.relpath(members[name].path, real_root)
-            parsed[name] = source_check.parse(directory.path / name, label)
-    if spec.handler_file:
-        source_check.check_handler(parsed[Path(spec.handler_file).name], spec.handler_function)
-    if spec.model_file:
-        source_check.check_model_file(parsed[Path(spec.model_file).name])
+    laid_out = {name: directory.path / name for name in snapshot.members}
+    labels = {name: os.path.relpath(member.path, real_root) for name, member in snapshot.members.items()}
+    loaded_code.check(spec, loaded_code.read_all(spec, laid_out, labels))
 
 
 def _unchanged(snapshot: Snapshot, before: Directory) -> Iterator[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock.errors import ConfigError
+from mardock import own_folders
+from mardock.errors import ArchiveError, ConfigError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
+    from mardock.archive.members import Ignored, SourceFile
     from mardock.archive.read import ModelArchive
     from mardock.archive.spec import ArchiveSpec
     from mardock.settings.project import Project
@@ -30,6 +33,25 @@ class Archived:
     sbom: Optional[Path] = None
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What an archive would hold, and what would be left out of it.
+
+    Attributes:
+        members: each file, but for the manifest, which is made.
+    """
+
+    spec: ArchiveSpec
+    members: tuple[SourceFile, ...]
+    ignored: tuple[Ignored, ...]
+
+
+def preview(project: Project, name: str, *, version: Optional[str] = None, compiled: Optional[str] = None) -> Preview:
+    """Say what `archive` would put into a model's archive, for the same arguments; raises ConfigError like it."""
+    spec = _spec(project, name, version, compiled)
+    return Preview(spec, *spec.look(project.root))
+
+
 def archive(
     project: Project,
     name: str,
@@ -38,6 +60,7 @@ def archive(
     force: bool = False,
     compiled: Optional[str] = None,
     sbom: bool = False,
+    imports: bool = True,
     listener: Listener = SILENT,
 ) -> Archived:
     """Write a model's archive into the model store; its imports are looked for in the Python that serves it.
@@ -48,6 +71,7 @@ def archive(
         force: replace a file that is no archive of this model.
         compiled: the saved candidate to pack instead of the model itself; `WINNER` for the fastest.
         sbom: also write its bill of materials, beside it.
+        imports: check what its code imports, for which this Python has to be one with its packages.
 
     Raises:
         ConfigError: it was not trained yet, or files are missing; see `ArchiveSpec.resolve` and `compiled.spec_of`.
@@ -60,8 +84,23 @@ def archive(
     if sbom:
         sboms.check_extra()  # before any work is done
     spec, python = _spec(project, name, version, compiled), python_of(project)
-    result = build(spec, project.root, project.model_store, python=python, force=force, listener=listener)
+    _make_store(project.model_store)
+    result = build(
+        spec, project.root, project.model_store, python=python, force=force, imports=imports, listener=listener
+    )
     return Archived(result.archive, result.changed, sboms.write(result.archive.path, python) if sbom else None)
+
+
+def _make_store(store: Path) -> None:
+    try:
+        own_folders.make(store)
+    except FileExistsError as error:
+        hint = f"move it away: {shlex.join(['mv', str(store), f'{store}.old'])}"
+        raise ArchiveError(f"{store} is not a folder", hint=hint) from error
+    except OSError as error:
+        raise ArchiveError(
+            f"cannot make {store}: {error.strerror}", hint=f"ls -ld {shlex.quote(str(store.parent))}"
+        ) from error
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

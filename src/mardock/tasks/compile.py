@@ -163,7 +163,7 @@ class _Compilation:
         """Return how to load the model, its archive unpacked into `folder` unless it is a module, and its files."""
         root = self.project.root
         if self.plan.module is not None:
-            known = compiled.sources(self.settings.archive) if self.settings else []
+            known = compiled.sources(self.settings.archive, root) if self.settings else []
             found = order.Model(module=self.plan.module, folders=[root / "src", root])
             return found, [file for file in known if (root / file).exists()]
         assert self.settings is not None
@@ -184,7 +184,7 @@ def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[order.
         raise ConfigError(f"there is no {spec.serialized_file} yet", hint=f"mardock train {spec.model_name}")
     unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
     model_file = folder / Path(spec.model_file).name if spec.model_file else None
-    return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec)
+    return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec, root)
 
 
 def _kept(report: CompileReport, save: Optional[str]) -> Optional[list[str]]:

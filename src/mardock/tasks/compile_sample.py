@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mardock.errors import ConfigError, MardockError
 from mardock.interpreter import require
-from mardock.tasks import samples, trial_plan, trial_verdict
+from mardock.tasks import samples, trial_packages, trial_plan, trial_verdict
 
 if TYPE_CHECKING:
     from mardock.interpreter import Interpreter
@@ -36,19 +37,20 @@ def of_handler(
     Raises:
         ConfigError: there is no sample.
         EngineNotFoundError: that Python lacks TorchServe.
-        ServingError: the handler fails on the sample.
+        ServingError: the handler fails on the sample, or the packages it brings cannot be installed.
     """
     from mardock.handler import sampling, trial
     from mardock.handler.child import Child
     from mardock.handler.trial_folder import TrialFolder
-    from mardock.handler.wire import Request
+    from mardock.payload import Payload
 
     require(python, ("torch", "ts"), "a handler")
     if settings.sample is None:
         raise ConfigError(f"there is no sample input for {name}", hint=f"set sample under [models.{name}], or {_HINT}")
     files = samples.to_send(project, name, [])
-    requests = {str(i): Request(samples.read(files[i % len(files)])) for i in range(batch)}
+    requests = {str(i): Payload(samples.read(files[i % len(files)])) for i in range(batch)}
     spec = trial_plan.plan(project, settings, requests, batch=None, timeout=None, debug=False)
+    spec = dataclasses.replace(spec, packages=trial_packages.install(project, name, settings, folder, listener))
     trial_folder, target = TrialFolder(folder), folder / "inputs.pt"
     with Child(trial.import_torchserve, sampling.run, python=None if python.here else python.program) as child:
         found = trial_folder.conclude(spec, child.run(spec, trial_folder, target))

@@ -38,9 +38,12 @@ def digests(root: Path, files: Sequence[str]) -> dict[str, str]:
         raise ConfigError(f"cannot read {error.filename}: {error.strerror}", hint="train the model first") from error
 
 
-def sources(spec: ArchiveSpec) -> list[str]:
-    """Return the files a model is made from."""
-    return [file for file in (spec.model_file, spec.serialized_file) if file is not None]
+def sources(spec: ArchiveSpec, root: Path) -> list[str]:
+    """Return the files a model is made from: its class, what that may import, and its weights."""
+    own = [file for file in (spec.model_file, spec.serialized_file) if file is not None]
+    modules = spec.python_sources(root) if spec.model_file and spec.code else {}
+    packaged = [path for name, path in modules.items() if spec.is_packaged(name) and name != spec.handler_member]
+    return [*own, *(path for path in packaged if path not in own)]
 
 
 def spec_of(project: Project, model: str, name: str) -> ArchiveSpec:
@@ -87,7 +90,7 @@ def _config_for_library(root: Path, config_file: Optional[str], kept: Path) -> s
     """Write the model's configuration with what makes BaseHandler load a shared library, and return its path."""
     import yaml
 
-    text = (root / config_file).read_text(encoding="utf-8") if config_file else ""
+    text = (root / config_file).read_text(encoding="utf-8-sig") if config_file else ""
     if "pt2" in (yaml.safe_load(text) or {}):
         raise ConfigError(
             f"{config_file} has settings under pt2 already", hint="take them out, or name another candidate"

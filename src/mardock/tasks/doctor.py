@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from mardock import place
+from mardock import own_folders, permissions, place
 from mardock.errors import MardockError
 
 if TYPE_CHECKING:
@@ -112,19 +112,29 @@ def _folders(visit: Visit) -> Iterator[Check]:
     for name in FOLDERS:
         folder = visit.project.root / name
         if visit.fix and not folder.exists():
-            folder.mkdir()
-        if not folder.is_dir():
-            hint = "mardock doctor --fix makes it" if not folder.exists() else f"move the file {name} away"
-            yield Check(name, ok=False, finding="is not a folder" if folder.exists() else "does not exist", hint=hint)
+            with suppress(PermissionError):  # it is told that there is none
+                own_folders.make(folder)
+        if not folder.exists():
+            yield Check(name, ok=True, finding="made when it is needed, or by mardock doctor --fix")
+        elif not folder.is_dir():
+            yield Check(name, ok=False, finding="is not a folder", hint=f"move the file {name} away")
         elif not os.access(folder, os.W_OK):
             yield Check(
                 name,
                 ok=False,
                 finding="cannot be written",
-                hint=f"sudo chown -R $(id -u):$(id -g) {shlex.quote(str(folder))}",
+                hint=permissions.mend(folder),
             )
         else:
             yield Check(name, ok=True, finding="can be written")
+
+
+@check("owner")
+def _owner(visit: Visit) -> str:
+    from mardock.tasks import closed_files
+
+    closed_files.refuse(visit.project)
+    return "no file of the project's state is closed to you"
 
 
 def _disk(visit: Visit) -> Iterator[Check]:
@@ -198,7 +208,7 @@ def _ports(visit: Visit) -> str:
     return "all free"
 
 
-EVERYWHERE: tuple[Look, ...] = (_python, _settings, _folders, _disk)
+EVERYWHERE: tuple[Look, ...] = (_python, _settings, _folders, _owner, _disk)
 IN_DEV_CONTAINER: tuple[Look, ...] = (_torchserve, _server)
 ON_HOST: tuple[Look, ...] = (_native, _docker, _images, _gpu, _ports)
 """Made in this order, which is also how they are told."""

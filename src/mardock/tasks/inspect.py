@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+from mardock import text_files
 from mardock.archive import checkpoint
 from mardock.archive.contents import of_archive
 from mardock.archive.read import read
@@ -79,5 +80,5 @@ def _requirements(contents: Contents) -> list[str]:
     name = contents.manifest["model"].get("requirementsFile")
     if not name:
         return []
-    lines = b"".join(contents.chunks(name)).decode(errors="replace").splitlines()
+    lines = text_files.shown(b"".join(contents.chunks(name))).splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -221,7 +221,7 @@ def _cause(
     from mardock import serving
     from mardock.causes.audience import Audience
 
-    audience = Audience(_sources(project, model))
+    audience = Audience(project.settings.sources(model))
     return serving.explain(engine, model, since, error, version=version, audience=audience)
 
 
@@ -245,9 +245,3 @@ def _client(endpoint: Endpoint, *, grpc: bool) -> Client:
     from mardock.client.inference import InferenceClient
 
     return InferenceClient(endpoint)
-
-
-def _sources(project: Project, model: str) -> dict[str, str]:
-    """Return the project's path of each Python file of a served model, for tracebacks; empty for a stranger's."""
-    served = project.settings.served_as(model)
-    return served[0].archive.python_sources(project.root) if served else {}

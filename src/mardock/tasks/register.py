@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from mardock import locks, serving
-from mardock.defaults import DRAIN_S
+from mardock.defaults import DRAIN_S, OWN_CONFIG
 from mardock.engines import config_properties
 from mardock.engines.threads import ThreadNote
 from mardock.errors import ConfigError, MardockError
@@ -193,7 +193,7 @@ class Registrar:
             if file:
                 self.listener.warn(
                     f"{name}: TorchServe does not install its {file}, for install_py_dep_per_model is not true in"
-                    " torchserve/config.properties; set it, then mardock down && mardock up"
+                    f" {OWN_CONFIG}; set it, then mardock down && mardock up"
                 )
 
     def _registration(self, name: str, done: Union[Registered, MardockError]) -> Registration:

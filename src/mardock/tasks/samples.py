@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, TypeVar
 
+from mardock import permissions
+from mardock.archive.ignore import is_left_behind
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def read(file: Path) -> bytes:
         ConfigError: it cannot be read.
     """
     try:
-        return file.read_bytes()
+        with permissions.told(ConfigError):
+            return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}", hint=f"ls -l {file}") from error
 
@@ -70,7 +73,7 @@ def _files(path: Path) -> list[Path]:
         if not path.exists():
             raise ConfigError(f"there is no file {path}", hint="check its path")
         return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in path.iterdir() if file.is_file() and not is_left_behind(file))
     if not files:
         raise ConfigError(f"there are no files in {path}", hint="name a folder of samples")
     return files

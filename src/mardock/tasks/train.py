@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mardock.archive import ignore
 from mardock.engines import select
 from mardock.errors import ConfigError, EngineError
 from mardock.listener import SILENT, Listener
@@ -78,6 +79,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
     elif path.is_dir():
-        yield from (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+        files = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+        yield from (file for file in files if not ignore.BUILT_IN.reason(file, is_folder=False))
     else:
         raise ConfigError(f"training reads {path}, which does not exist", hint="mend inputs in mardock.toml")

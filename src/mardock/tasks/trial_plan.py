@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from mardock.archive import manifest
 from mardock.engines import config_properties
-from mardock.handler.trial_spec import MAX_RESPONSE_SIZE, TrialSpec
+from mardock.handler.trial_spec import MAX_SIZE, TrialSpec
 from mardock.settings.as_served import as_served
 
 if TYPE_CHECKING:
-    from mardock.handler.wire import Request
+    from mardock.payload import Payload
     from mardock.settings.project import Project
     from mardock.settings.schema import ModelSettings
 
@@ -22,7 +22,7 @@ LEAST_BATCH = 2  # of a single sample: enough to show a handler that forgets tha
 def plan(
     project: Project,
     settings: ModelSettings,
-    requests: Mapping[str, Request],
+    requests: Mapping[str, Payload],
     *,
     batch: Optional[int],
     timeout: Optional[float],
@@ -48,14 +48,37 @@ def plan(
         batch_size=serving.batch_size,
         startup_timeout=timeout or serving.startup_timeout,
         response_timeout=timeout or serving.response_timeout,
-        max_response_size=_max_response_size(project),
         debug=debug,
+        **_by_config(project),
     )
 
 
-def _max_response_size(project: Project) -> int:
-    path = project.root / "torchserve" / "config.properties"
-    properties = config_properties.read(path) if path.exists() else {}
+def max_request_size(project: Project) -> int:
+    """Return how many bytes a request may have.
+
+    Raises:
+        ConfigError: config.properties cannot be read.
+    """
+    return _size(_configured(project), "max_request_size")
+
+
+def _by_config(project: Project) -> dict[str, Any]:
+    """Return what config.properties says of how requests reach a handler, and what it may answer."""
+    found = _configured(project)
+    return {
+        "max_response_size": _size(found, "max_response_size"),
+        "decoded": found.get("decode_input_request", "true") == "true",  # the worker compares it as it is
+        "envelope": found.get("service_envelope") or None,
+        "limited_images": found.get("limit_max_image_pixels", "true").lower() == "true",
+    }
+
+
+def _configured(project: Project) -> dict[str, str]:
+    properties = config_properties.of_project(project.root)
     config_properties.check(properties, os.environ)
-    found = properties.get("max_response_size")
-    return int(found.value) if found and found.value.isdecimal() else MAX_RESPONSE_SIZE
+    return {key: found.value.strip() for key, found in properties.items()}
+
+
+def _size(configured: Mapping[str, str], key: str) -> int:
+    value = configured.get(key, "")
+    return int(value) if value.isdecimal() else MAX_SIZE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -12,15 +12,17 @@ from mardock.errors import ServingError
 from mardock.handler import golden, trial
 from mardock.handler.child import Child
 from mardock.interpreter import require
-from mardock.tasks import samples, trial_plan, trial_verdict
+from mardock.listener import SILENT, Listener
+from mardock.tasks import trial_packages, trial_plan, trial_requests, trial_verdict
+from mardock.tasks.requests import Given
 
 if TYPE_CHECKING:
     from mardock.errors import MardockError
     from mardock.handler.golden import Golden
     from mardock.handler.outcome import Trial
     from mardock.handler.trial_spec import TrialSpec
-    from mardock.handler.wire import Request
     from mardock.settings.project import Project
+    from mardock.tasks.trial_requests import Sent
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Tried:
     """A model that was tried, which may have failed.
 
     Attributes:
-        requests: what was sent, each under its file's path relative to the project.
+        requests: what was sent, by what it is called; see `trial_requests.of`.
         interrupted: whether Ctrl-C ended it.
         failure: what TorchServe would end with, as the model is to be served.
         expected: the answers that are expected; None when nobody asked for them.
     """
 
     model: str
-    requests: Mapping[str, Request]
+    requests: Mapping[str, Sent]
     trial: Trial
     interrupted: bool
     failure: Optional[MardockError]
@@ -50,8 +52,8 @@ class Tried:
         assert self.expected is not None
         found = [
             line
-            for (label, request), run in zip(self.requests.items(), self.trial.singles)
-            for line in self.expected.check(label, request.body, run.replies[0])
+            for (label, sent), run in zip(self.requests.items(), self.trial.singles)
+            for line in self.expected.check(label, sent.payload.body, run.replies[0])
         ]
         if found:
             raise ServingError(
@@ -69,8 +71,8 @@ class Tried:
         from mardock.handler.comparison import Tolerance
 
         answers = {
-            label: golden.expect(request.body, run.replies[0], request.content_type)
-            for (label, request), run in zip(self.requests.items(), self.trial.singles)
+            label: golden.expect(sent.payload, run.replies[0], sent.form)
+            for (label, sent), run in zip(self.requests.items(), self.trial.singles)
         }
         golden.save(file, golden.Golden(answers, golden.load(file).tolerance if file.exists() else Tolerance()))
 
@@ -89,28 +91,29 @@ def try_model(
     child: Child,
     project: Project,
     name: str,
-    files: Sequence[Path] = (),
+    given: Given = Given(),
     *,
     batch: Optional[int] = None,
-    content_type: Optional[str] = None,
     timeout: Optional[float] = None,
     debug: bool = False,
     against_golden: bool = False,
+    listener: Listener = SILENT,
 ) -> Tried:
-    """Send every file alone to the model's handler, then all in one batch.
+    """Send every request alone to the model's handler, then all in one batch.
 
     Args:
         child: what `begin` returned.
         name: the model's in mardock.toml.
-        files: what to send; without any, what answers are expected to, else the model's first sample.
+        given: what to send; see `trial_requests.of`.
         batch, timeout: see `trial_plan.plan`.
-        content_type: the requests'.
         debug: stop in pdb where the handler raises.
         against_golden: read the expected answers.
 
     Raises:
         EngineNotFoundError: torch or TorchServe is not installed where the project is served; see also `python_of`.
         ConfigError: there is nothing to send, or no answers are expected; see also `trial_plan.plan`.
+        ServingError: TorchServe would refuse a request.
+        WorkerFailedError: the packages it brings cannot be installed.
         ArchiveError: its model-config.yaml is unfit.
     """
     python = python_of(project)
@@ -118,43 +121,22 @@ def try_model(
     if not python.here:
         child.move_to(python.program)
     expected = golden.load(golden_file(project, name)) if against_golden else None
-    requests = _requests(project, _files(project, name, files, expected), content_type, expected)
+    requests = trial_requests.of(project, name, given, expected=expected)
     settings = project.settings.models[name]
-    spec = trial_plan.plan(project, settings, requests, batch=batch, timeout=timeout, debug=debug)
-    found = _carry_out(child, spec, project.state)
+    payloads = {label: sent.payload for label, sent in requests.items()}
+    trial_requests.check(payloads, trial_plan.max_request_size(project))
+    spec = trial_plan.plan(project, settings, payloads, batch=batch, timeout=timeout, debug=debug)
+    found = _carry_out(child, spec, project, name, listener)
     failure = trial_verdict.failure(project, name, found, batched=spec.batch_size > 1)
     return Tried(name, requests, found, child.interrupted, failure, expected)
 
 
-def _carry_out(child: Child, spec: TrialSpec, state: Path) -> Trial:
+def _carry_out(child: Child, spec: TrialSpec, project: Project, name: str, listener: Listener) -> Trial:
     from mardock.handler.trial_folder import TrialFolder
     from mardock.temp_folder import temp_folder
 
-    with temp_folder(state, "try-") as folder:
+    with temp_folder(project.state, "try-") as folder:
+        packages = trial_packages.install(project, name, project.settings.models[name], folder, listener)
+        spec = replace(spec, packages=packages)
         kept = TrialFolder(folder)
         return kept.conclude(spec, child.run(spec, kept))
-
-
-def _files(project: Project, name: str, given: Sequence[Path], expected: Optional[Golden]) -> list[Path]:
-    if given:
-        return samples.to_send(project, name, given)
-    if expected:
-        return [project.root / sample for sample in expected.samples]
-    return samples.to_send(project, name, [])[:1]
-
-
-def _requests(
-    project: Project, files: Sequence[Path], content_type: Optional[str], expected: Optional[Golden]
-) -> dict[str, Request]:
-    """Read the files, each under its path relative to the project."""
-    from mardock.handler.wire import Request
-
-    kept = expected.samples if expected else {}
-    requests = {}
-    for file in files:
-        path = file.resolve()
-        root = project.root.resolve()
-        label = str(path.relative_to(root)) if root in path.parents else str(path)
-        sent_as = content_type or (kept[label].content_type if label in kept else None)
-        requests[label] = Request(samples.read(file), sent_as)
-    return requests

@@ -202,7 +202,7 @@ class Measurer:
         written: dict[str, Any] = {}
         if file:
             try:
-                written = yaml.safe_load((self._project.root / file).read_text(encoding="utf-8")) or {}
+                written = yaml.safe_load((self._project.root / file).read_text(encoding="utf-8-sig")) or {}
             except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
                 raise ConfigError(f"cannot read {file}: {error}", hint=f"mend {file}") from error
         return yaml.safe_dump({**written, **model_config_keys(setting, with_threads=True)}).encode()

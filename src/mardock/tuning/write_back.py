@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from mardock import ownership
+from mardock import ownership, text_files
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -168,6 +168,6 @@ def _parsed_toml(text: str) -> Optional[dict[str, Any]]:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.lstrip(text_files.BOM))
     except tomllib.TOMLDecodeError:
         return None

@@ -245,7 +245,7 @@ def test_a_store_that_cannot_be_written_names_its_owner(project: Path, spec: Arc
         root = shutil.copytree(project, Path(name) / "project")
         Path(name).chmod(0o755)
         (root / "artifacts").chmod(0o555)
-        with _unprivileged(), pytest.raises(ArchiveError, match=r"belongs to \w+ \(mode 555\)") as caught:
+        with _unprivileged(), pytest.raises(ArchiveError, match=r"belongs to \w+, mode 555\)") as caught:
             build(spec, root, root / "artifacts")
     assert "chown" in (caught.value.hint or "")
     assert isinstance(caught.value.__cause__, OSError)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mardock import place
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 
@@ -127,3 +128,74 @@ def test_tracebacks_know_every_python_member_also_beside_missing_files(project: 
         "words/stop.py": "text/words/stop.py",
         "glob_one.py": "glob_one.py",
     }
+
+
+def _with_neighbour(project: Path, spec: ArchiveSpec) -> ArchiveSpec:
+    """Let the handler be that of a folder beside the project."""
+    shared = project.parent / "shared"
+    shared.mkdir()
+    (project / "code" / "handler.py").replace(shared / "handler.py")
+    return replace(spec, handler="../shared/handler.py")
+
+
+def test_code_may_lie_in_the_repository_around_the_project(project: Path, spec: ArchiveSpec) -> None:
+    asked = _with_neighbour(project, spec)
+    assert "../shared/handler.py leads out of the project" in _faults(asked, project)
+    (project.parent / ".git").write_text("gitdir: elsewhere\n")  # as in a worktree
+    assert _names(asked, project) == ["handler.py", "model.py", "weights.pt"]
+    assert asked.python_sources(project)["handler.py"] == "../shared/handler.py"
+
+
+def test_what_lies_beyond_takes_the_word_of_the_settings(project: Path, spec: ArchiveSpec) -> None:
+    asked = _with_neighbour(project, spec)
+    with pytest.raises(ConfigError) as refused:
+        asked.resolve(project)
+    assert "set allow_outside = true under [models.mnist.archive]" in (refused.value.hint or "")
+    assert _names(replace(asked, allow_outside=True), project) == ["handler.py", "model.py", "weights.pt"]
+
+
+@pytest.mark.parametrize("way", ["path", "link", "links"])
+def test_weights_may_lie_anywhere(project: Path, spec: ArchiveSpec, tmp_path: Path, way: str) -> None:
+    cache = tmp_path / "cache"
+    (cache / "blobs").mkdir(parents=True)
+    (project / "weights.pt").replace(cache / "blobs" / "0123.pt")
+    (cache / "weights.pt").symlink_to("blobs/0123.pt")
+    where = {"path": str(cache / "blobs" / "0123.pt"), "link": "linked.pt", "links": "weights.pt"}[way]
+    if way != "path":
+        (project / where).symlink_to(cache / ("blobs/0123.pt" if way == "link" else "weights.pt"))
+    sources = {source.name: source.path for source in replace(spec, serialized_file=where).resolve(project)}
+    assert sources[Path(where).name] == (cache / "blobs" / "0123.pt").resolve()
+
+
+def test_a_hubs_snapshot_whose_links_lead_into_its_blobs_may_be_named(project: Path, spec: ArchiveSpec) -> None:
+    snapshot, blobs = project.parent / "hub" / "snapshot", project.parent / "hub" / "blobs"
+    for folder in (snapshot, blobs):
+        folder.mkdir(parents=True)
+    (blobs / "0123").touch()
+    (snapshot / "config.json").symlink_to("../blobs/0123")
+    asked = replace(spec, extra_files=(str(snapshot),), allow_outside=True)
+    assert "config.json" in _names(asked, project)
+
+
+def test_only_what_lies_in_the_projects_folder_is_seen_by_the_dev_container(
+    project: Path, spec: ArchiveSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "linked.pt").symlink_to("/nowhere/weights.pt")
+    beside = replace(_with_neighbour(project, spec), allow_outside=True)
+    linked = replace(spec, handler="image_classifier", serialized_file="linked.pt")
+    assert (beside.reaches_out(project), linked.reaches_out(project)) == (True, False)
+    monkeypatch.setenv(place.VARIABLE, "dev")
+    for asked, path in ((linked, "linked.pt"), (beside, "../shared/handler.py")):
+        with pytest.raises(ConfigError, match=f"{path} leads to /.* which is all that the dev container") as refused:
+            asked.resolve(project)
+        assert "outside of the container, mardock archive mnist" in (refused.value.hint or "")
+
+
+def test_what_is_mounted_into_the_dev_container_is_taken(
+    project: Path, spec: ArchiveSpec, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path_factory.mktemp("disk")
+    (project / "weights.pt").replace(disk / "weights.pt")
+    (project / "weights.pt").symlink_to(disk / "weights.pt")
+    monkeypatch.setenv(place.VARIABLE, "dev")
+    assert "weights.pt" in _names(spec, project)

@@ -11,13 +11,14 @@ from mardock.causes import sentences
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Call, Cause, Link
 from mardock.causes.crash_loop import keeps_dying
-from mardock.causes.failures import find, selected
+from mardock.causes.failures import find, of_traceback, selected
 from mardock.causes.worker_log import has_ended, last_words
 from mardock.errors import Reason
 
 LOGS = Path(__file__).parent / "torchserve_logs"
 SOURCES = Audience({"handler.py": "torchserve/mnist/handler.py", "model.py": "src/net.py"})
 UNPACKED = "/tmp/ts/models/0123456789abcdef0123456789abcdef"
+HEADER = "Traceback (most recent call last):"
 SERVICE = (
     '  File "/opt/venv/lib/python3.11/site-packages/ts/service.py", line 135, in predict\n    ret = self._entry_point()'
 )
@@ -267,3 +268,19 @@ def test_errors_are_the_tracebacks_and_what_torchserve_calls_an_error() -> None:
     java = ["2026-11-21T09:57:10,9 [ERROR] W-9000-mnist_1.0 org.WorkerThread - Backend worker error", "java.lang.Oops"]
     calm = [*said("Backend received inference at: 1"), *said("fine")]
     assert list(selected([*failing, *calm, *java, *calm], model="mnist", errors=True)) == [*failing, *java]
+
+
+def test_what_torchserve_tried_before_is_not_what_is_to_be_mended() -> None:
+    guess = f'{HEADER}\n  File "/opt/ts/model_loader.py", line 2, in load\n    import_module(name)'
+    text = (
+        f"{guess}\nModuleNotFoundError: No module named 'image_classifier'\n\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        f"{guess}\nRuntimeError: operator torchvision::nms does not exist"
+    )
+    assert "torchvision's compiled part does not load" in str(mend(of_traceback(text, SOURCES)))
+
+
+def test_a_function_that_is_not_ready_for_its_first_call_is_told_of_it() -> None:
+    loader = '  File "/x/site-packages/ts/model_loader.py", line 9, in <lambda>\n    entry(None, ctx)'
+    text = f"{HEADER}\n{loader}\n{user(3, 'handle')}\nTypeError: 'NoneType' object is not iterable"
+    assert "once with None for the data" in str(mend(of_traceback(text, SOURCES)))

@@ -24,6 +24,46 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
             " channels, but got 3 channels instead",
             "takes images of 1 channels and got 3",
         ),
+        (
+            'RuntimeError: Error(s) in loading state_dict for Net:\n\tMissing key(s) in state_dict: "fc.weight".\n'
+            '\tUnexpected key(s) in state_dict: "epoch", "state_dict". ',
+            "holds the state dict under 'state_dict'",
+        ),
+        (
+            'RuntimeError: Error(s) in loading state_dict for Net:\n\tMissing key(s) in state_dict: "fc.weight".\n'
+            '\tUnexpected key(s) in state_dict: "module.fc.weight", "module.fc.bias". ',
+            "name.removeprefix('module.')",
+        ),
+        (
+            "RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
+            "torch.load(…, map_location='cpu')",
+        ),
+        ("AssertionError: Torch not compiled with CUDA enabled", "torch.cuda.is_available()"),
+        (
+            "RuntimeError: selected index k out of range\nraised in /x/torch_handler/image_classifier.py\n"
+            "called by /x/site-packages/ts/torch_handler/image_classifier.py in postprocess",
+            "topk = N",
+        ),
+        (
+            "RuntimeError: The size of tensor a (4) must match the size of tensor b (3) at non-singleton dimension 0\n"
+            "raised in /x/torchvision/transforms/_functional_tensor.py",
+            "RGBA, or CMYK",
+        ),
+        (
+            "RuntimeError: The size of tensor a (2) must match the size of tensor b (3) at non-singleton dimension 0\n"
+            "raised in /x/torchvision/transforms/_functional_tensor.py",
+            "mode LA or PA",
+        ),
+        (
+            "TypeError: Input tensor should be a float tensor. Got torch.int16.\n"
+            "raised in /x/torchvision/transforms/_functional_tensor.py",
+            "16 bits (mode I;16)",
+        ),
+        (
+            "TypeError: 'NoneType' object is not iterable\nraised in /m/handler.py\n"
+            "called by /x/site-packages/ts/model_loader.py in <lambda>",
+            "once with None for the data",
+        ),
         ("RuntimeError: Could not infer dtype of dict", 'send {"instances": [[…]]} as application/json'),
         (f"KeyError: 'instances'\n{ENVELOPE}", 'a request is {"instances": […]}'),
         (f"TypeError: list indices must be integers or slices, not str\n{ENVELOPE}", "service_envelope=json"),
@@ -39,6 +79,15 @@ ENVELOPE = "raised in /opt/venv/lib/python3.11/site-packages/ts/torch_handler/re
         ("OSError: [Errno 28] No space left on device: '/tmp/x'", "free some space"),
         ("OSError: [Errno 122] Disk quota exceeded", "free some space"),
         ("ModuleNotFoundError: No module named 'cv2.gapi'", "add cv2 to the model's requirements_file"),
+        (
+            "ModuleNotFoundError: No module named 'mylib.net'",
+            'one of your own belongs in code: code = ["path/to/mylib"]',
+        ),
+        (
+            "ImportError: attempted relative import with no known parent package\n\n"
+            "ModuleNotFoundError: No module named 'ts.torch_handler.handler'",
+            'code = ["path/to/package"] serves it as package.handler',
+        ),
     ],
 )
 def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:
@@ -48,7 +97,14 @@ def test_a_known_cause_has_its_mend(said: str, mend: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["TypeError: list indices must be integers or slices, not str", "KeyError: 'instances'"]
+    "said",
+    [
+        "TypeError: list indices must be integers or slices, not str",
+        "KeyError: 'instances'",
+        "TypeError: 'NoneType' object is not iterable",
+        "RuntimeError: selected index k out of range",
+        "RuntimeError: The size of tensor a (4) must match the size of tensor b (3) at non-singleton dimension 0",
+    ],
 )
 def test_what_may_have_any_cause_has_none(said: str) -> None:
     assert remedy_for(said) is None
@@ -67,5 +123,5 @@ def test_what_a_process_ended_of_has_its_remedy_whatever_it_said(reason: Reason,
 
 
 def test_every_fix_has_words() -> None:
-    about = dict.fromkeys(("module", "file", "wanted", "given"), "it")
+    about = dict.fromkeys(("module", "file", "wanted", "given", "key", "prefix"), "it")
     assert all(sentences.remedy(Remedy(fix, about)) for fix in Fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -94,6 +95,17 @@ def test_with_json_an_error_is_an_object_on_stdout_and_nothing_else() -> None:
     expected = {"type": "ApiError", "message": "no", "details": "why", "hint": "do", "exit_code": 5}
     assert json.loads(result.stdout) == {"error": expected}
     assert (result.exit_code, result.stderr) == (5, "")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_file_this_user_may_not_use_is_an_error_of_the_user_s(tmp_path: Path, number: int) -> None:
+    (tmp_path / "file").touch(0)
+    result = raising(PermissionError(number, "not you", str(tmp_path / "file")), "--json")
+    told = json.loads(result.stdout)["error"]
+    assert told["type"] == "ConfigError"
+    assert told["message"].startswith(f"cannot use {tmp_path}/file: not you ({tmp_path}")
+    assert str(tmp_path) in told["hint"]
+    assert result.exit_code == ConfigError.exit_code
 
 
 def test_with_json_an_error_after_the_result_is_told_on_stderr_with_its_hint() -> None:
@@ -193,7 +205,7 @@ def test_an_output_that_is_full_is_one_error(arguments: list[str], unbuffered: s
     assert (done.returncode, done.stderr) == (8, told)
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["status"], 3), (["inspect", "x", "--json"], 4), (["--help"], 0)])
+@pytest.mark.parametrize(("arguments", "code"), [(["status"], 3), (["inspect", "x.mar", "--json"], 4), (["--help"], 0)])
 def test_closed_streams_are_no_error(arguments: list[str], code: int, root: Path) -> None:
     command = ["sh", "-c", '"$@" >&- 2>&-', "sh", *MARDOCK, *arguments]
     assert subprocess.run(command, cwd=root, env=environment(), check=False).returncode == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import sys
@@ -92,6 +93,22 @@ def test_code_has_the_projects_path_and_modules_their_own(root: Path, folder: Pa
         assert Path(module.where()).parent in (folder, folder / "debug_inner")
 
 
+@pytest.mark.usefixtures("imported")
+def test_a_handler_of_a_package_is_imported_as_its_part_and_has_the_projects_path(root: Path, folder: Path) -> None:
+    (root / "served" / "debug_me.py").write_text("from .words import word\ndef where():\n    return word\n")
+    (root / "served" / "words.py").write_text("word = 1\n")
+    (root / "served" / "template.py").write_text("this is {{ no }} Python\n")
+    packaged = dataclasses.replace(SPEC, code=("served",))
+    model_dir.lay_out(plan(packaged, seen=root), root, folder)
+    settings = json.loads((folder / SETTINGS).read_text())
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, Sources(folder, settings["sources"]))
+    module = importlib.import_module(settings["handler"])
+    assert module.__name__ == "served.debug_me"
+    assert module.where() == 1
+    assert module.where.__code__.co_filename == str(root / "served" / "debug_me.py")
+
+
 def test_one_of_torchserves_own_handlers_is_named_in_full(root: Path, folder: Path) -> None:
     model_dir.lay_out(plan(ArchiveSpec("greeter", "image_classifier", serialized_file="weights.pt")), root, folder)
     assert json.loads((folder / SETTINGS).read_text())["handler"] == "ts.torch_handler.image_classifier"
@@ -115,3 +132,16 @@ def test_without_debugpy_the_hint_installs_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineNotFoundError) as missing:
         model_dir.debugpy_folder()
     assert missing.value.hint == extras.how_to_add("debug")
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_code_beside_the_project_is_served_and_written_nowhere_else(root: Path, folder: Path, mirrored: bool) -> None:
+    (root.parent / "shared").mkdir()
+    (root / "served" / "debug_me.py").replace(root.parent / "shared" / "debug_me.py")
+    spec = dataclasses.replace(SPEC, handler="../shared/debug_me.py", allow_outside=True)
+    before = {path for path in root.parent.rglob("*") if folder not in path.parents}
+    model_dir.lay_out(plan(spec, seen=None if mirrored else root), root, folder)
+    assert {path for path in root.parent.rglob("*") if folder not in path.parents} == before
+    assert (folder / "debug_me.py").is_file()
+    sources = json.loads((folder / SETTINGS).read_text())["sources"]
+    assert sources.get("debug_me.py") == (None if mirrored else str(root.parent / "shared" / "debug_me.py"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mardock.engines.config_properties import check, parse, read, render
+from mardock.engines.config_properties import check, chosen, installs_requirements, parse, read, render
 from mardock.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[3] / "torchserve" / "config.properties"
@@ -109,3 +109,24 @@ def test_a_missing_file_names_the_command_that_writes_one(tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as refused:
         read(tmp_path / "config.properties")
     assert "mardock init" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("name", ["config.properties", "log4j2.xml"])
+def test_the_built_in_file_is_the_one_init_writes(tmp_path: Path, name: str) -> None:
+    assert chosen(tmp_path, name).read_bytes() == (SHIPPED.parent / name).read_bytes()
+
+
+def test_a_projects_own_file_goes_before_the_built_in_one(tmp_path: Path) -> None:
+    assert not installs_requirements(tmp_path)
+    (tmp_path / "torchserve").mkdir()
+    own = tmp_path / "torchserve" / "config.properties"
+    own.write_text("install_py_dep_per_model=true\n", encoding="ascii")
+    assert chosen(tmp_path) == own
+    assert installs_requirements(tmp_path)
+
+
+def test_a_projects_own_file_that_leads_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "torchserve").mkdir()
+    (tmp_path / "torchserve" / "config.properties").symlink_to("gone")
+    with pytest.raises(ConfigError, match="cannot read"):
+        installs_requirements(tmp_path)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mardock.engines.ports import refuse_taken
 from mardock.errors import EngineStartError
+from mardock.settings.env_file import read_env_file
 
 
 @pytest.fixture
@@ -46,4 +48,16 @@ def test_a_port_that_only_others_may_use(monkeypatch: pytest.MonkeyPatch, socket
     refuse_taken({"A": 80}, privileged=True)
     with pytest.raises(EngineStartError, match="port 80 cannot be used: Permission denied") as refused:
         refuse_taken({"A": 80})
-    assert refused.value.hint == "set in .env: A=1025"
+    assert refused.value.hint == "set in .env:\nA=1025"
+
+
+def test_the_hint_is_lines_of_an_env_file(taken: list[int], tmp_path: Path) -> None:
+    names = ("MARDOCK_INFERENCE_PORT", "MARDOCK_METRICS_PORT")
+    with pytest.raises(EngineStartError) as refused:
+        refuse_taken(dict(zip(names, taken)))
+    head, *lines = (refused.value.hint or "").splitlines()
+    assert head == "set in .env:"
+    (tmp_path / ".env").write_text("\n".join(lines))
+    offered = read_env_file(tmp_path / ".env", {}, names)
+    assert offered.keys() == set(names)
+    refuse_taken({name: int(port) for name, port in offered.items()})

@@ -12,6 +12,7 @@ from mardock.handler import comparison, golden
 from mardock.handler.comparison import Tolerance
 from mardock.handler.golden import Golden
 from mardock.handler.outcome import Reply
+from mardock.payload import Field, Payload, form
 
 BINARY = b"\x89PNG\xff\x00"
 
@@ -63,7 +64,7 @@ def test_binary_answers_differ_by_digest() -> None:
 
 def kept(tmp_path: Path, reply: Reply, sample: bytes = b"sample") -> Golden:
     path = tmp_path / "m" / "golden.json"
-    golden.save(path, Golden({"a.bin": golden.expect(sample, reply, "text/plain")}, Tolerance(0.1, 0.2)))
+    golden.save(path, Golden({"a.bin": golden.expect(Payload(sample, "text/plain"), reply)}, Tolerance(0.1, 0.2)))
     return golden.load(path)
 
 
@@ -125,3 +126,42 @@ def test_a_missing_file_says_what_writes_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         golden.load(tmp_path / "golden.json")
     assert "--save-golden" in (refused.value.hint or "")
+
+
+def test_a_form_is_kept_and_sent_again(tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(BINARY)
+    fields = [Field("a", "1"), Field("f", file=Path("x.bin"), content_type="image/png")]
+    sent = form(fields, lambda path: (tmp_path / path).read_bytes())
+    path = tmp_path / "golden.json"
+    golden.save(path, Golden({"a=1 f=@x.bin": golden.expect(sent, Reply(200, b"yes"), fields)}))
+
+    found = golden.load(path).samples["a=1 f=@x.bin"].payload(tmp_path, "a=1 f=@x.bin")
+    assert found == sent
+    assert golden.load(path).check("a=1 f=@x.bin", found.body, Reply(200, b"yes")) == []
+    (tmp_path / "x.bin").unlink()
+    with pytest.raises(ConfigError, match="a sample with an expected answer"):
+        golden.load(path).samples["a=1 f=@x.bin"].payload(tmp_path, "")
+
+
+def test_the_file_is_json_for_everybody_also_when_an_answer_is_not(tmp_path: Path) -> None:
+    found = kept(tmp_path, Reply(200, b'{"score": NaN, "best": 1.0}'))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads((tmp_path / "m" / "golden.json").read_text(), parse_constant=refuse)
+    assert found.check("a.bin", b"sample", Reply(200, b'{"score": NaN, "best": 1.00001}')) == []
+    assert found.check("a.bin", b"sample", Reply(200, b'{"score": 1, "best": 1.0}')) == [
+        "a.bin: $.score: expected NaN, got 1"
+    ]
+
+
+def test_an_answer_and_a_name_with_half_a_character_are_kept(tmp_path: Path) -> None:
+    reply = Reply(200, b'{"text": "\\ud800 caf\xc3\xa9"}')
+    name = "samples/b\udcff.txt"  # as Python reads a file name that is no UTF-8
+    kept = Golden({name: golden.expect(Payload(b"x"), reply)})
+    golden.save(tmp_path / "golden.json", kept)
+    assert golden.load(tmp_path / "golden.json") == kept
+    assert golden.load(tmp_path / "golden.json").check(name, b"x", reply) == []
+    assert "café" in (tmp_path / "golden.json").read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["golden.json"]

@@ -21,7 +21,7 @@ from mardock.handler.child import Child
 from mardock.handler.outcome import Raised, Stage, Trial
 from mardock.handler.trial_folder import TrialFolder
 from mardock.handler.trial_spec import TrialSpec
-from mardock.handler.wire import Request
+from mardock.payload import Field, Payload, form
 
 STAGED = """
     class Handler:
@@ -68,11 +68,11 @@ class Bench:
         self._folder = folder
 
     def run(self, source: str, *bodies: bytes, **options: Any) -> Trial:
-        spec = self.spec(source, [Request(body) for body in bodies or (b"1",)], **options)
+        spec = self.spec(source, [Payload(body) for body in bodies or (b"1",)], **options)
         return self.run_spec(spec)
 
     def spec(
-        self, source: str, samples: Sequence[Request], handler: str = "handler.py", config: str = "", **options: Any
+        self, source: str, samples: Sequence[Payload], handler: str = "handler.py", config: str = "", **options: Any
     ) -> TrialSpec:
         members = {"handler.py": self._folder / "handler.py"}
         members["handler.py"].write_text(dedent(source))
@@ -182,7 +182,7 @@ def test_the_handler_finds_what_a_worker_has(bench: Bench) -> None:
     ("content_type", "kind"), [(None, "bytearray"), ("application/json", "dict"), ("text/plain", "str")]
 )
 def test_a_body_reaches_the_handler_as_its_content_type_says(bench: Bench, content_type: str, kind: str) -> None:
-    spec = bench.spec(answering("[type(data[0]['body']).__name__]"), [Request(b'{"a": 1}', content_type)])
+    spec = bench.spec(answering("[type(data[0]['body']).__name__]"), [Payload(b'{"a": 1}', content_type)])
 
     assert bodies(bench.run_spec(spec)) == [kind.encode()]
 
@@ -215,6 +215,28 @@ def test_a_streamed_answer_is_put_together(bench: Bench) -> None:
     )
 
     assert bodies(found) == [b"abc"]
+
+
+def test_of_one_batch_each_gets_what_was_streamed_to_it_alone(bench: Bench) -> None:
+    found = bench.run(
+        """
+        from ts.handler_utils.utils import send_intermediate_predict_response
+        def handle(data, context):
+            for index, row in enumerate(data or []):
+                if row["body"] != b"whole":
+                    request = {index: context.request_ids[index]}
+                    send_intermediate_predict_response({index: bytes(row["body"])}, request, "ok", 200, context)
+            return ["."] * len(data or [])
+        """,
+        b"whole",
+        b"a",
+        b"b",
+        batch=3,
+    )
+
+    assert bodies(found) == [b".", b"a.", b"b."]
+    assert found.batch is not None
+    assert [reply.body for reply in found.batch.replies] == [b".", b"a.", b"b."]
 
 
 @pytest.mark.parametrize(
@@ -412,7 +434,7 @@ def test_a_handler_that_writes_into_its_folder_leaves_the_project_alone(bench: B
 
 
 def test_pdb_stops_at_the_users_innermost_call(bench: Bench) -> None:
-    spec = bench.spec(staged(preprocess="import json; mine = 41; return json.loads('{')"), [Request(b"1")], debug=True)
+    spec = bench.spec(staged(preprocess="import json; mine = 41; return json.loads('{')"), [Payload(b"1")], debug=True)
     terminal, inside = pty.openpty()
     saved = os.dup(0)
     os.write(terminal, b"p mine + 1\nq\n")
@@ -429,3 +451,41 @@ def test_pdb_stops_at_the_users_innermost_call(bench: Bench) -> None:
     said = os.read(terminal, 65536).decode()
     assert "42" in said
     assert found.singles[0].raised is not None
+
+
+@pytest.mark.parametrize(
+    ("expression", "warned"),
+    [
+        ("list(__import__('torch').ones(len(data), 2))", ["return tensor.tolist()"]),
+        ("list(__import__('torch').ones(len(data)))", ["return tensor.tolist()"]),
+        ("[{'score': float('nan')}] * len(data)", ["an answer holds NaN"]),
+        ("[[float('-inf')]] * len(data)", ["an answer holds -Infinity"]),
+        ("[float('inf')] * len(data)", ["an answer holds Infinity"]),
+        ("[json.dumps({'score': float('nan')})] * len(data)", ["an answer holds NaN"]),
+        ("['NaN'] * len(data)", []),
+        ("[b'[NaN, that is no JSON at all'] * len(data)", []),
+        ("[[1.5, None]] * len(data)", []),
+    ],
+)
+def test_an_answer_that_few_can_read_is_warned_of(bench: Bench, expression: str, warned: list[str]) -> None:
+    found = bench.run(answering(expression))
+    assert len(found.warnings) == len(warned)
+    assert all(part in warning for part, warning in zip(warned, found.warnings))
+
+
+def test_torchserves_switches_hold(bench: Bench) -> None:
+    sent = [Payload(b'{"instances": ["one", "two"]}', "application/json")]
+    enveloped = bench.spec(answering("[str(row) for row in data]"), sent, envelope="json")
+    assert bodies(bench.run_spec(enveloped)) == [b'{"predictions": ["one", "two"]}']
+    raw = bench.spec(answering("[type(data[0]['body']).__name__]"), sent, decoded=False)
+    assert bodies(bench.run_spec(raw)) == [b"bytearray"]
+    huge = bench.spec(
+        answering("[str(context.system_properties['limit_max_image_pixels'])]"), [Payload(b"")], limited_images=False
+    )
+    assert bodies(bench.run_spec(huge)) == [b"False"]
+
+
+def test_a_form_reaches_the_handler_field_by_field(bench: Bench) -> None:
+    sent = form([Field("a", "1"), Field("f", file=Path("x.json"), content_type="application/json")], lambda _: b"[1]")
+    found = bench.run_spec(bench.spec(answering("[[bytes(data[0]['a']).decode(), data[0]['f']]]"), [sent]))
+    assert json.loads(bodies(found)[0]) == ["1", [1]]

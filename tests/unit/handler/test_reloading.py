@@ -41,8 +41,9 @@ class Served:
         """Write files, serve them and return the handler."""
         sources = {}
         for stem, text in files.items():
-            name = f"{stem}.py"
+            name = f"{stem.replace('__', '/')}.py"
             self.save(**{stem: text})
+            (self.model_dir / name).parent.mkdir(exist_ok=True)
             (self.model_dir / name).write_text(text)
             sources[name] = {"path": str(self.edited / name), "label": f"torchserve/digits/{name}"}
         config = {"handler": handler, "sources": sources}
@@ -51,7 +52,9 @@ class Served:
 
     def save(self, **files: str) -> None:
         for stem, text in files.items():
-            (self.edited / f"{stem}.py").write_text(text)
+            path = self.edited / f"{stem.replace('__', '/')}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
 
     def call(self, reloader: Reloader) -> Any:
         reloader.refresh(self.context)
@@ -128,3 +131,17 @@ def test_a_file_that_is_away_or_just_emptied_is_waited_for(served: Served) -> No
     (served.edited / "reloaded_words.py").unlink()
     assert served.call(reloader) == ["one"]
     assert served.told() == []
+
+
+RELATIVE = CLASS.replace("import reloaded_words", "from . import words as reloaded_words")
+
+
+def test_a_package_without_init_and_its_relative_handler_are_swapped(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(served.model_dir))
+    reloader = served.load("reloaded_lib.handler", reloaded_lib__handler=RELATIVE, reloaded_lib__words="WORD = 'one'")
+    assert served.call(reloader) == ["one"]
+    served.save(reloaded_lib__words="WORD = 'two'")
+    assert served.call(reloader) == ["two"]
+    assert [report["error"] for report in served.told()] == [None]

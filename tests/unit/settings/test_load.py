@@ -135,6 +135,45 @@ def test_a_broken_project_file_is_refused_with_line_and_key(tmp_path: Path, toml
     assert hint in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("line", "literal", "hint"),
+    [
+        ("version = 1.10", "1.10", 'version = "1.10"'),
+        ("version = 1.0e1  # ten", "1.0e1", 'version = "1.0e1"'),
+        ("version = 1_000", "1_000", 'version = "1_000"'),
+        ("version = 0x10", "0x10", 'version = "0x10"'),
+        ("version = 2024-01-05", "2024-01-05", 'version = "2024-01-05"'),
+        ("version = 2024-01-05 10:00:00Z", "2024-01-05 10:00:00Z", 'version = "2024-01-05 10:00:00Z"'),
+        ("version = true", "true", 'version = "true"'),
+        ('extra_files = ["a", 1.10]', "1.10", '"1.10" in extra_files'),
+    ],
+)
+def test_what_should_be_text_is_told_as_it_is_written(tmp_path: Path, line: str, literal: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"{MODEL}{line}\n"), {})
+    assert f"(it is {literal})" in caught.value.message
+    assert caught.value.hint == f"write {hint}"
+
+
+def test_a_project_file_may_begin_with_a_mark(tmp_path: Path) -> None:
+    root = write(tmp_path, MODEL)
+    before = load(root, {})
+    (root / "mardock.toml").write_bytes(b"\xef\xbb\xbf" + MODEL.encode().replace(b"\n", b"\r\n"))
+    assert load(root, {}) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(MODEL.encode("utf-16"), "mardock.toml: not UTF-8 but UTF-16"), (b"# a\n# \xe9\n", "mardock.toml:2: not UTF-8")],
+)
+def test_a_project_file_in_another_encoding_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    root = write(tmp_path)
+    (root / "mardock.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=told) as caught:
+        load(root, {})
+    assert "iconv" in (caught.value.hint or "")
+
+
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, MODEL + "[models.mnist.serving]\nbatch_size = 0\nmax_batch_delay = -1\n"), {})

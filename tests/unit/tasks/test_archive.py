@@ -6,10 +6,11 @@ import dataclasses
 import json
 
 import pytest
+from tests.support.listeners import Heard
 
 from mardock.errors import ConfigError
 from mardock.settings.project import Project
-from mardock.tasks.archive import archive
+from mardock.tasks.archive import archive, preview
 from mardock.tasks.inspect import inspect
 
 
@@ -31,3 +32,27 @@ def test_what_was_not_compiled_is_not_packed(project: Project) -> None:
     with pytest.raises(ConfigError, match="doubler was not compiled yet"):
         archive(project, "doubler", compiled="script")
     assert list(project.model_store.iterdir()) == []
+
+
+def test_a_preview_writes_nothing_and_names_what_is_left_out(project: Project) -> None:
+    folder = project.root / "torchserve" / "doubler"
+    (folder / "handler.py~").touch()
+    file = project.root / "mardock.toml"
+    file.write_text(file.read_text() + 'extra_files = ["torchserve/doubler"]\n')
+    found = preview(project, "doubler", version="2.0")
+    assert ([one.name for one in found.members], found.spec.version) == (["handler.py"], "2.0")
+    assert [tuple(one) for one in found.ignored] == [("torchserve/doubler/handler.py~", "built in: *~")]
+    assert list(project.model_store.iterdir()) == []
+
+
+def test_a_package_that_only_this_machine_has_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.root / "src" / "told_lib").mkdir(parents=True)
+    (project.root / "src" / "told_lib" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(project.root / "src"))
+    handler = project.root / "torchserve" / "doubler" / "handler.py"
+    handler.write_text("import told_lib\n" + handler.read_text())
+    heard = Heard()
+    archive(project, "doubler", listener=heard)
+    (warning,) = heard.warnings
+    assert "torchserve/doubler/handler.py:1: told_lib is found in src/told_lib, on this machine alone" in warning
+    assert 'code = ["src/told_lib"] in [models.doubler.archive]' in warning

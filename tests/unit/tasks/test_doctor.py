@@ -26,7 +26,7 @@ def test_a_check_is_a_function_and_a_line(project: Project, monkeypatch: pytest.
 
     monkeypatch.setattr(doctor, "ON_HOST", (tide, boat, oars))
     found = all_checks(project, fix=False)
-    assert [one.name for one in found] == ["python", "settings", "artifacts", "logs", "disk", "tide", "oars"]
+    assert [one.name for one in found] == ["python", "settings", "artifacts", "logs", "owner", "disk", "tide", "oars"]
     assert found[-2:] == [
         Check("tide", ok=False, finding="it is low", hint="wait", engine=True),
         Check("oars", ok=True, finding="of doubler"),
@@ -50,6 +50,15 @@ def test_without_docker_its_images_are_not_asked_for(project: Project) -> None:
 def test_fixing_makes_folders(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ON_HOST", ())
     folders = {one.name: one for one in all_checks(project, fix=False)}
-    assert (folders["logs"].ok, folders["logs"].hint) == (False, "mardock doctor --fix makes it")
+    assert (folders["logs"].ok, folders["logs"].hint) == (True, None)  # the command that needs it makes it
+    assert "mardock doctor --fix" in folders["logs"].finding
+    assert not project.logs.exists()
     assert {one.name for one in all_checks(project, fix=True) if one.ok} >= {"artifacts", "logs"}
     assert project.logs.is_dir()
+
+
+def test_a_file_in_a_folders_place_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ON_HOST", ())
+    project.logs.touch()
+    folders = {one.name: one for one in all_checks(project, fix=True)}
+    assert (folders["logs"].ok, folders["logs"].hint) == (False, "move the file logs away")

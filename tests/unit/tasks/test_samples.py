@@ -15,7 +15,7 @@ def test_it_is_the_models_sample_unless_files_are_named_and_folders_are_opened(p
     assert samples.to_send(project, None, []) == [project.root / "sample.txt"]
     folder = project.root / "more"
     (folder / "deeper").mkdir(parents=True)
-    for name in ("b", "a", ".hidden"):
+    for name in ("b", "a", ".hidden", "a~", "#a#"):
         (folder / name).write_text(name)
     assert samples.to_send(project, None, [folder]) == [folder / "a", folder / "b"]
     assert samples.bodies(project, "doubler", [folder, project.root / "sample.txt"]) == (b"a", b"b", b"21")

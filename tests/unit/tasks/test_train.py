@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -35,3 +36,22 @@ def test_it_trains_once_and_tells_its_listener(project: Project) -> None:
 def test_what_the_user_ended_is_no_failure_but_its_exit_code(number: signal.Signals, project: Project) -> None:
     training(project, f"exit {128 + number}")
     assert train(project, "doubler") == 128 + number
+
+
+def test_what_editors_leave_beside_its_inputs_is_no_reason_to_train(project: Project) -> None:
+    training(project, "echo 1 >> artifacts/weights")
+    file, source = project.root / "mardock.toml", project.root / "src"
+    file.write_text(file.read_text() + 'inputs = ["src"]\n')
+    source.mkdir()
+    (source / "net.py").write_text("x = 1")
+    assert train(project, "doubler") == 0
+    later = (project.root / "artifacts" / "weights").stat().st_mtime + 10
+    for name in ("net.py~", ".net.py.swp", ".DS_Store"):
+        (source / name).touch()
+        os.utime(source / name, (later, later))
+    heard = Heard()
+    assert train(project, "doubler", listener=heard) == 0
+    assert heard.notes == ["artifacts/weights: up to date"]
+    os.utime(source / "net.py", (later, later))
+    train(project, "doubler")
+    assert (project.root / "artifacts" / "weights").read_text() == "1\n1\n"

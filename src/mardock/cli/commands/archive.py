@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import completion, console, context, panels
 from mardock.cli.candidate_option import NamesCandidate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mardock.tasks.archive import Preview
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,6 +37,9 @@ def archive(
     sbom: Annotated[
         bool, typer.Option("--sbom", help="Also write what is in it beside it, as CycloneDX JSON (MODEL.cdx.json).")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing: show what goes in, and what is ignored by which pattern.")
+    ] = False,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:
@@ -40,8 +48,29 @@ def archive(
 
     project = context.project(engine=engine)
     name, settings = project.settings.model(model)
-    context.forward_to_torch(project, writes=[project.model_store / f"{settings.archive.model_name}.mar"])
-    done = task.archive(project, name, version=version, force=force, compiled=compiled, sbom=sbom, listener=console)
+    if dry_run:
+        _show(task.preview(project, name, version=version, compiled=compiled), project.root, as_json=as_json)
+        return
+    # What lies outside of the project can be packed here alone; nothing of the model is run for that.
+    torch_is_here = context.forward_to_torch(
+        project,
+        writes=[project.model_store / f"{settings.archive.model_name}.mar"],
+        sees_all=not settings.archive.reaches_out(project.root),
+    )
+    done = task.archive(
+        project,
+        name,
+        version=version,
+        force=force,
+        compiled=compiled,
+        sbom=sbom,
+        imports=torch_is_here,
+        listener=console,
+    )
+    if not torch_is_here:
+        console.note(
+            f"{name}: packed outside of the dev container, which does not see all its files; imports not checked"
+        )
     found = done.archive
     if as_json:
         console.data_json(
@@ -63,3 +92,12 @@ def archive(
         f"{'wrote' if done.changed else 'up to date:'} {shown} ({name} {found.version}, {found.size:,} bytes)",
         f"mardock register {name}",
     )
+
+
+def _show(found: Preview, root: Path, *, as_json: bool) -> None:
+    from mardock.cli.show import previewed
+
+    if as_json:
+        console.data_json(previewed.to_dict(found, root))
+    else:
+        previewed.show(found, root)

@@ -20,7 +20,7 @@ dev = typer.Typer(
     name="dev", help="The dev container: where archives are built and handlers tried.", no_args_is_help=True
 )
 serve = typer.Typer(name="serve", help="The TorchServe container.", no_args_is_help=True)
-_NEXT = {"dev": "mardock dev exec, then make mar in there", "serve": "mardock register"}
+_NEXT = {"dev": "mardock dev exec, then mardock archive in there", "serve": "mardock register"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -110,7 +110,7 @@ def dev_exec(
     if not command and not terminal:
         raise ConfigError(
             "there is no terminal for a shell",
-            hint="name a command: mardock dev exec -- COMMAND, or make docker-exec cmd=…",
+            hint="name a command: mardock dev exec -- COMMAND",
         )
     raise typer.Exit(_engine().exec(command or ["bash"], interactive=terminal, container_name=container_name))
 

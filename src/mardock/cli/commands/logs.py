@@ -17,13 +17,16 @@ def add_to(app: typer.Typer) -> None:
 def logs(
     model: context.ModelArgument = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
-    tail: Annotated[int, typer.Option("--tail", help="Lines from the end; -1 for all.")] = 100,
+    tail: Annotated[
+        int, typer.Option("--tail", "-n", metavar="N", help="The last N of these lines; -1 for all.")
+    ] = 100,
     errors: Annotated[bool, typer.Option("--errors", help="Only what went wrong, newest last.")] = False,
 ) -> None:
     """Show TorchServe's log, or one model's own lines of it."""
-    from mardock.causes import failures
     from mardock.engines import select
+    from mardock.tasks import logs as task
 
-    lines = select.running_or_new(context.project(), console).logs(follow=follow, tail=tail)
-    for line in failures.selected(lines, model=model, errors=errors):
+    project = context.project()
+    engine = select.running_or_new(project, console)
+    for line in task.lines(project, engine, model=model, errors=errors, follow=follow, tail=tail):
         console.data(line, flush=follow)

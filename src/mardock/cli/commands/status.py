@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import typer
 
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 def status(as_json: context.Json = False) -> None:
     """Show the server and its models; exits with 3 when it is down, with 5 when a model's workers are not all READY."""
     from mardock.engines import select
-    from mardock.errors import EngineNotRunningError, WorkerFailedError
+    from mardock.errors import ApiError, EngineNotRunningError, WorkerFailedError
 
     running = select.running(context.project())
     if running is None:
@@ -37,12 +37,21 @@ def status(as_json: context.Json = False) -> None:
     from mardock.client import probe
 
     found = running.status()
-    models = probe.models(found.endpoint, timeout=PROBE_TIMEOUT_S) if found.endpoint else []
+    models: Optional[list[ModelStatus]] = []
+    try:
+        models = probe.models(found.endpoint, timeout=PROBE_TIMEOUT_S) if found.endpoint else []
+    except ApiError:
+        if "tokens" not in found.details:
+            raise
+        models = None  # another user's server tells them to nobody else
     if as_json:
         console.data_json(server_status.as_json(found, models))
     else:
         server_status.show(found, models)
-        _tell_of_crash_loops(running, models)
+        _tell_of_crash_loops(running, models or [])
+    if models is None:
+        running.endpoint()  # raises what keeps it from having the tokens, unless they are there by now
+        raise typer.Exit(EngineNotRunningError.exit_code)
     if not all(model.ready for model in models):
         raise typer.Exit(WorkerFailedError.exit_code)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, durations
+from mardock.cli import console, context, durations, request_options
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError
 
@@ -19,13 +19,17 @@ def add_to(app: typer.Typer) -> None:
 
 def try_model(
     model: context.ModelArgument = None,
-    more: Annotated[Optional[list[Path]], typer.Argument(metavar="[FILE]...", help="More files to send.")] = None,
+    more: Annotated[
+        Optional[list[Path]], typer.Argument(metavar="[FILE]...", help="More files to send; - is standard input.")
+    ] = None,
     data: Annotated[
         Optional[list[Path]],
         typer.Option("--data", metavar="FILE", help="What to send; else the model's first sample."),
     ] = None,
+    form: request_options.Form = None,
+    json_body: request_options.JsonBody = None,
     batch: Annotated[Optional[int], typer.Option(min=1, help="Size of the batch; files are repeated.")] = None,
-    content_type: Annotated[Optional[str], typer.Option(help="The requests' Content-Type; none when left out.")] = None,
+    content_type: request_options.ContentType = None,
     timeout: Annotated[
         Optional[float],
         durations.option(
@@ -40,7 +44,7 @@ def try_model(
 ) -> None:
     """Run a model's handler without a server, and show what each stage costs, takes and gives.
 
-    Every file is sent alone, then all in one batch. Under Docker it runs in the dev container.
+    Every request is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
     from mardock.cli.show import trial_report
     from mardock.tasks import try_model as task
@@ -48,6 +52,10 @@ def try_model(
 
     if save_golden and check_golden:
         raise ConfigError("--save-golden and --check-golden exclude each other", hint="leave out one of them")
+    files = [*(data or []), *(more or [])]
+    given = request_options.given(files, form=form, json_body=json_body, content_type=content_type)
+    if save_golden and (json_body is not None or Path("-") in files):
+        raise ConfigError("expected answers are kept for files and forms", hint="write what is sent to a file")
     with task.begin() as child:  # torch is imported while the settings are read
         project = context.project(engine=engine)
         name, _ = project.settings.model(model)
@@ -57,12 +65,12 @@ def try_model(
             child,
             project,
             name,
-            [*(data or []), *(more or [])],
+            given,
             batch=batch,
-            content_type=content_type,
             timeout=timeout,
             debug=pdb,
             against_golden=check_golden,
+            listener=console,
         )
     labels = list(found.requests)
     if not as_json:

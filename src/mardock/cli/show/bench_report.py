@@ -41,9 +41,7 @@ def write(report: BenchReport, *, csv: Optional[Path], html: Optional[Path]) -> 
         if path is None:
             continue
         try:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                file.write(render(report))
-            ownership.adopt([path])
+            ownership.replace(path, render(report).encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}", hint=f"ls -ld {path.parent}") from error
         console.success(f"wrote {path}")

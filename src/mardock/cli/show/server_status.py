@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from mardock.engines.base import EngineStatus
 
 
-def as_json(status: EngineStatus, models: list[ModelStatus]) -> dict[str, Any]:
-    """Return what `status --json` prints."""
+def as_json(status: EngineStatus, models: Optional[list[ModelStatus]]) -> dict[str, Any]:
+    """Return what `status --json` prints; the models are null where the server does not tell them to this user."""
     endpoint = status.endpoint
     return {
         "running": status.running,
         "engine": status.engine,
         "endpoint": endpoint_to_dict(endpoint) if endpoint else None,
         "details": status.details,
-        "models": [model_to_dict(model) for model in models],
+        "models": None if models is None else [model_to_dict(model) for model in models],
     }
 
 
@@ -49,8 +49,8 @@ def show_version(status: ModelStatus) -> None:
         console.table(("  WORKER", "STATUS", "PID", "MEMORY"), [(f"  {row[0]}", *row[1:]) for row in rows])
 
 
-def show(status: EngineStatus, models: list[ModelStatus]) -> None:
-    """Print its details and a row per model."""
+def show(status: EngineStatus, models: Optional[list[ModelStatus]]) -> None:
+    """Print its details and a row per model; none where the models are not known."""
     rows: list[tuple[str, Optional[str]]] = [("engine", status.engine), *status.details.items()]
     if status.endpoint:
         rows += [
@@ -61,6 +61,8 @@ def show(status: EngineStatus, models: list[ModelStatus]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         console.data(f"{name.ljust(width)}  {value}")
+    if models is None:
+        return
     console.data("")
     if not models:
         console.data("no models registered")

@@ -43,8 +43,7 @@ def write(report: TuneReport, page: Path) -> None:
     from mardock.tuning.html_report import html_text
 
     try:
-        page.write_text(html_text(report), encoding="utf-8")
-        ownership.adopt([page])
+        ownership.replace(page, html_text(report).encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ConfigError(f"cannot write {page}: {error.strerror}", hint=f"ls -ld {page.parent}") from error
     console.success(f"wrote {page}")

@@ -27,7 +27,9 @@ METRICS_PAGE = "the studio shows the endpoint's own under Metrics"
 
 def plan(site: Site, experiment: Experiment, name: DeploymentName) -> Plan:
     """Render the YAML of `az ml` and the Dockerfile, without a network; see `DeployTarget.plan`."""
-    return render.plan(read(site), deployment_yaml.read(site, experiment), experiment, name)
+    planned = render.plan(read(site), deployment_yaml.read(site, experiment), experiment, name)
+    experiment_image.require_config(site.root, experiment)
+    return planned
 
 
 def apply(site: Site, plan: Plan, listener: Listener) -> Deployment:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock.deploy.azureml import render
 from mardock.deploy.azureml.workspace import credential, translated
 from mardock.engines.docker.registry import Login
-from mardock.errors import DeployError
+from mardock.errors import ConfigError, DeployError
+from mardock.temp_folder import temp_folder
 
 if TYPE_CHECKING:
     from mardock.deploy.azureml.options import Options
@@ -43,6 +46,19 @@ def provide(site: Site, options: Options, source: ExperimentSource, listener: Li
     return image
 
 
+def require_config(root: Path, source: ExperimentSource) -> None:
+    """Refuse an experiment whose image needs a config.properties that the project does not have.
+
+    What runs in the cloud is of the commit, so the built-in one is no stand-in there.
+
+    Raises:
+        ConfigError: it has none, and no Dockerfile of its own.
+    """
+    if source.dockerfile is None and not (root / render.CONFIG).is_file():
+        message = f"the image of {source.name} takes {render.CONFIG}, which this project does not have"
+        raise ConfigError(message, hint="mardock init --config writes it; then commit it")
+
+
 def have_here(site: Site, options: Options, source: ExperimentSource, listener: Listener) -> str:
     """Return the experiment's image once this machine has it; one of a commit is built once.
 
@@ -65,21 +81,33 @@ def _build(root: Path, source: ExperimentSource, image: str, environ: Mapping[st
     from mardock.engines.docker.images import build, build_argv, chosen
     from mardock.settings.project import Project
 
+    require_config(root, source)
     project = Project(root)
-    dockerfile = source.dockerfile or _write_dockerfile(project, source)
     machine = project.settings.machine
     with sdk() as client:
         base = chosen(client, machine.torchserve_image)
     listener.note(f"building {image} on {base}")
-    argv = build_argv(image, machine, environ, dockerfile=dockerfile.as_posix(), base=base)
-    build(root, argv, image, environ, listener)
+    with build_context(project, source) as (context, dockerfile):
+        argv = build_argv(image, machine, environ, dockerfile=dockerfile.as_posix(), base=base)
+        build(context, argv, image, environ, listener)
 
 
-def _write_dockerfile(project: Project, source: ExperimentSource) -> Path:
-    path = project.state / "azureml" / f"{source.name}.Dockerfile"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render.dockerfile(source), encoding="utf-8")
-    return path.relative_to(project.root)
+@contextmanager
+def build_context(project: Project, source: ExperimentSource) -> Iterator[tuple[Path, Path]]:
+    """Yield the folder the image is built from and the Dockerfile in it.
+
+    It is the project's where the Dockerfile is. Else it holds what the rendered one copies, and nothing else.
+    """
+    if source.dockerfile is not None:
+        yield project.root, source.dockerfile
+        return
+    copied = [Path(render.CONFIG)] + ([source.requirements] if source.requirements else [])
+    with temp_folder(project.state, "image-") as folder:
+        for name in copied:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(project.root / name, folder / name)
+        (folder / "Dockerfile").write_text(render.dockerfile(source), encoding="utf-8")
+        yield folder, Path("Dockerfile")
 
 
 def _login(options: Options, environ: Mapping[str, str]) -> Optional[Login]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NAME = DeploymentName("rehearsal", "rehearsal")
 _MODELS = "/var/azureml-app/azureml-models"
 _REQUEST_TIMEOUT_MS = 5000  # the service's own default
-_CONFIG = Path("torchserve/config.properties")
+_CONFIG = Path(render.CONFIG)
 
 
 def contract(site: Site, experiment: Experiment, listener: Listener) -> Contract:

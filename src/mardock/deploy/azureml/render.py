@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mardock.deploy.provenance import Provenance
 
 SERVED_AS = "model"
+CONFIG = "torchserve/config.properties"
 PORT = 8080
 DOCKERFILE, MODEL, ENVIRONMENT, ENDPOINT, DEPLOYMENT = (
     "Dockerfile",
@@ -117,7 +118,7 @@ def dockerfile(source: ExperimentSource) -> str:
     return "\n".join(
         [
             *lines,
-            f"COPY torchserve/config.properties {IN_IMAGE}",
+            f"COPY {CONFIG} {IN_IMAGE}",
             "ENTRYPOINT []",
             f"CMD {json.dumps(['sh', '-c', chr(10).join(_START)])}",
             "",

@@ -167,7 +167,7 @@ def _missing_package(contract: Contract, module: str, cause: Cause) -> DeployErr
     return DeployError(
         f"{place}: the handler needs {module}, which the image {contract.image} does not have",
         details=sentences.details(cause),
-        hint=f"{edit.format(module=module)}; a module of your own belongs in extra_files of mardock.toml",
+        hint=f"{edit.format(module=module)}; one of your own belongs in code of mardock.toml",
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from mardock import ownership, process
+from mardock import own_folders, ownership, process
 from mardock.engines.docker import folders
 from mardock.engines.warm.launcher import NEW_FLAGS
 from mardock.errors import EngineError
@@ -132,8 +132,7 @@ def of(project: Project, image: str, image_id: str) -> Capabilities:
         return _from_json(kept.read_text(encoding="utf-8"))
     found = _ask(image, image_id, user)
     with contextlib.suppress(OSError):  # then it is asked again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        ownership.adopt([project.state, kept.parent])
+        own_folders.make(kept.parent)
         ownership.replace(kept, json.dumps(asdict(found)).encode())
     return found
 

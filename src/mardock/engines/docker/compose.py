@@ -11,18 +11,31 @@ from typing import Any, Optional
 
 import mardock
 from mardock import process
-from mardock.engines.docker import folders, start_failures
+from mardock.engines.docker import compose_files, folders, packaged, start_failures
 from mardock.errors import EngineError, EngineNotFoundError
 from mardock.listener import Listener
 from mardock.settings.project import Project
 
-_FILES = "COMPOSE_FILE"
+_OWN = "-mardock"  # of a compose project beside the user's own
 
 
 def project_name(project: Project) -> str:
-    """Return the compose project: COMPOSE_PROJECT_NAME, else the folder's name, normalised as compose does."""
-    named = project.settings.machine.project_name
-    return named or re.sub(r"[^-_a-z0-9]", "", project.root.name.lower()).lstrip("_-") or "mardock"
+    """Return the compose project: COMPOSE_PROJECT_NAME, else the folder's name, normalised as compose does.
+
+    Where compose would work on other files than mardock's, that name is the user's own project, whose `down` would take
+    these containers along, and the other way round; so there they are another one's, MARDOCK_COMPOSE_PROJECT if set.
+    """
+    machine = project.settings.machine
+    named = machine.project_name or re.sub(r"[^-_a-z0-9]", "", project.root.name.lower()).lstrip("_-") or "mardock"
+    return machine.compose_project or named + ("" if compose_files.of(project).shared else _OWN)
+
+
+def project_variable(project: Project) -> str:
+    """Return the variable of .env that gives the compose project another name, and no other one."""
+    from mardock.settings.schema import ENVIRONMENT_NAMES
+
+    shared = compose_files.of(project).shared and project.settings.machine.compose_project is None
+    return ENVIRONMENT_NAMES["project_name" if shared else "compose_project"]
 
 
 def dev_container(project: Project) -> str:
@@ -66,7 +79,7 @@ def run(project: Project, environ: Mapping[str, str], *arguments: str, listener:
     Raises:
         EngineError: it failed; `details` holds its last lines.
     """
-    argv = ["docker", "compose", "--progress", "plain", "--project-directory", str(project.root), *arguments]
+    argv = [*_command(project, "--progress", "plain"), *arguments]
     try:
         for line in process.stream(argv, cwd=project.root, env=environ):
             listener.note(line.strip())
@@ -96,15 +109,13 @@ def services(project: Project, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def serve_image(project: Project) -> str:
-    """Return the image TorchServe is set to run from: the settings', unless COMPOSE_FILE names files that say another.
+    """Return the image TorchServe is set to run from: the settings', unless compose files that .env names say another.
 
     Raises:
         EngineError: those files cannot be read.
     """
-    from dotenv import dotenv_values
-
     image = project.settings.machine.torchserve_image
-    if not (os.environ.get(_FILES) or dotenv_values(project.root / ".env").get(_FILES)):
+    if not compose_files.of(project).named:
         return image
     return str(services(project, environment(project, image))["serve"]["image"])
 
@@ -124,8 +135,12 @@ def fingerprint(project: Project, environ: Mapping[str, str], service: str) -> s
 
 
 def _config(project: Project, environ: Mapping[str, str], *arguments: str) -> process.Completed:
-    argv = ["docker", "compose", "--project-directory", str(project.root), "config", *arguments]
-    return process.run(argv, cwd=project.root, env=environ, timeout=60)
+    return process.run([*_command(project), "config", *arguments], cwd=project.root, env=environ, timeout=60)
+
+
+def _command(project: Project, *options: str) -> list[str]:
+    files = packaged.arguments(project, compose_files.of(project))
+    return ["docker", "compose", *options, "--project-directory", str(project.root), *files]
 
 
 def _text(value: object) -> str:

@@ -7,12 +7,12 @@ import json
 import os
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import quote
 
 from mardock import process
 from mardock.endpoint import Endpoint
-from mardock.engines import ports
+from mardock.engines import mounts, ports
 from mardock.engines.docker import compose, daemon, folders
 from mardock.engines.docker.folders import User
 from mardock.engines.scratch import MEASURE, Scratch
@@ -31,8 +31,10 @@ PROJECT_LABEL = "com.docker.compose.project"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
+NEEDS_LABEL = "com.docker.compose.depends_on"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 VOLUME_LABEL = "com.docker.compose.volume"
+SERVICES = ("dev", "serve")
 TEMP_VOLUME = "serve-tmp"  # the serve container's /tmp; other volumes a project may have hold what it wants kept
 TEMP = "/tmp"  # noqa: S108 - in the container, where it is private to TorchServe
 KEY_FILE = f"{TEMP}/key_file.json"
@@ -69,14 +71,30 @@ def _may_have(**filters: list[str]) -> bool:
         found = daemon.ask(f"/containers/json?all=true&filters={quote(json.dumps(filters))}")
     except EngineNotFoundError:
         return False
-    return found is None or json.loads(found) != []
+    return found is None or any(map(_may_be_mardocks, json.loads(found)))
+
+
+def _may_be_mardocks(listed: Mapping[str, Any]) -> bool:
+    mounted = [one["Destination"] for one in listed.get("Mounts") or ()]  # none at all may be an engine that tells none
+    return (listed["Labels"] or {}).get(SERVICE_LABEL) in SERVICES and (not mounted or str(mounts.STORE) in mounted)
 
 
 def of_project(client: DockerClient, root: Path, service: Optional[str] = None) -> list[Container]:
-    """Return a project's containers: compose's own before others, running before stopped, newest first."""
-    labels = [f"{FOLDER_LABEL}={root}"] + ([f"{SERVICE_LABEL}={service}"] if service else [])
-    found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+    """Return mardock's containers of a project: compose's own before others, running before stopped, newest first."""
+    found = [one for one in _in_folder(client, root) if _is_mardocks(one) and service in (None, _service(one))]
     return sorted(found, key=lambda one: (one.labels.get(ONE_OFF_LABEL) == "True", one.status != "running"))
+
+
+def with_what_they_need(client: DockerClient, root: Path) -> list[Container]:
+    """Return mardock's containers of a project, and after them those compose started because they depend on them."""
+    found = of_project(client, root)
+    needed = {
+        (one.labels[PROJECT_LABEL], entry.partition(":")[0])
+        for one in found
+        for entry in one.labels.get(NEEDS_LABEL, "").split(",")
+    }
+    others = [one for one in _in_folder(client, root) if (one.labels.get(PROJECT_LABEL), _service(one)) in needed]
+    return found + [one for one in others if not _is_mardocks(one)]
 
 
 def pick(client: DockerClient, root: Path, service: str, name: Optional[str] = None) -> Optional[Container]:
@@ -94,8 +112,13 @@ def pick(client: DockerClient, root: Path, service: str, name: Optional[str] = N
     return named
 
 
-def refuse_strangers(client: DockerClient, root: Path, project: str, service: str, name: Optional[str]) -> None:
+def refuse_strangers(
+    client: DockerClient, root: Path, project: str, service: str, name: Optional[str], *, variable: str
+) -> None:
     """Refuse names that would have compose take over, or stumble over, what belongs to another project.
+
+    Args:
+        variable: what names the compose project in .env.
 
     Raises:
         EngineError: the compose project or the container's name is another one's.
@@ -105,7 +128,7 @@ def refuse_strangers(client: DockerClient, root: Path, project: str, service: st
         if folder != str(root):
             raise EngineError(
                 f"the compose project {project} belongs to {folder}",
-                hint=f"give this one a name of its own in .env: COMPOSE_PROJECT_NAME={project}-2",
+                hint=f"give this one a name of its own in .env: {variable}={project}-2",
             )
     pick(client, root, service, name)
 
@@ -284,8 +307,22 @@ def _remove_networks(client: DockerClient, project: str) -> None:
             network.remove()
 
 
+def _in_folder(client: DockerClient, root: Path) -> list[Container]:
+    return list(client.containers.list(all=True, filters={"label": f"{FOLDER_LABEL}={root}"}, ignore_removed=True))
+
+
+def _service(container: Container) -> Optional[str]:
+    return container.labels.get(SERVICE_LABEL)
+
+
+def _is_mardocks(container: Container) -> bool:
+    """Say whether a container is none of the user's own, which may be of the same folder and have such a name, too."""
+    return _service(container) in SERVICES and mounts.STORE in mounted(container)
+
+
 def _is(container: Container, root: Path, service: str) -> bool:
-    return (container.labels.get(FOLDER_LABEL), container.labels.get(SERVICE_LABEL)) == (str(root), service)
+    ours = _is_mardocks(container) and _service(container) == service
+    return ours and container.labels.get(FOLDER_LABEL) == str(root)
 
 
 def _taken(container: Container) -> EngineError:
@@ -293,5 +330,5 @@ def _taken(container: Container) -> EngineError:
     owner = f"the project in {folder} (service {service})" if folder else "no mardock project"
     return EngineError(
         f"a container named {container.name} is there already and belongs to {owner}",
-        hint="take another name: container_name=…",
+        hint="take another name: --container-name, or container_name= of make",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Optional
 
-from mardock.engines.docker import capabilities, compose, daemon, gpus, images
+from mardock.engines.docker import capabilities, compose, compose_files, daemon, gpus, images
 from mardock.engines.docker.daemon import sdk
 from mardock.errors import EngineError
 
@@ -69,7 +69,8 @@ def gpu(project: Project) -> str:
         raise EngineError(f"the project's compose files ask for NVIDIA GPUs: {has}", hint=gpus.MEND)
     if asked:
         return f"{has}; containers get all GPUs"
-    usable = f"; {gpus.OVERRIDE} in .env uses it" if driver and toolkit else ""
+    line = gpus.override(shared=compose_files.of(project).shared)
+    usable = f"; {line} in .env uses it" if driver and toolkit else ""
     return f"not asked for: {has}{usable}"
 
 

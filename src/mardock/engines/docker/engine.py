@@ -14,7 +14,7 @@ from mardock.defaults import START_TIMEOUT_S
 from mardock.endpoint import Endpoint
 from mardock.engines import mounts
 from mardock.engines.base import EngineStatus, alone
-from mardock.engines.docker import compose, containers, daemon, folders, gpus, images
+from mardock.engines.docker import compose, compose_files, containers, daemon, folders, gpus, images, outside, packaged
 from mardock.engines.docker.daemon import sdk
 from mardock.engines.docker.forward import forward
 from mardock.engines.docker.launch import Launch, Service, Started, ended, not_running, running, unknown
@@ -58,7 +58,7 @@ class DockerEngine:
     def down(self) -> None:
         """Remove the project's containers, their network and what they unpacked; see `Engine.down`."""
         with sdk() as client, self._lock():
-            found = containers.of_project(client, self.project.root)
+            found = containers.with_what_they_need(client, self.project.root)
             for container in found:
                 containers.remove(container)
             projects = {container.labels[containers.PROJECT_LABEL] for container in found}
@@ -149,6 +149,9 @@ class DockerEngine:
             if found is None or found.status != "running":
                 self.run("dev", container_name)
                 found = running(client, self.project, "dev", container_name)
+            with suppress(ConfigError):  # they may be what is to be mended in there
+                named = outside.named(self.project, packaged=compose_files.of(self.project).packaged)
+                outside.refuse_unseen(str(found.name), found.labels, named)
             folders.make_writable(self.project, containers.user(found, self.project.root), writes)
             name = str(found.name)
         return forward(name, argv, interactive=interactive)
@@ -217,7 +220,8 @@ class DockerEngine:
                 return launch.build_dev()
         daemon.check()
         tag, gpu = self._own_image()
-        images.build_own(self.project.root, tag, self.project.settings.machine, os.environ, self._listener, gpu=gpu)
+        with packaged.build_context(self.project, compose_files.of(self.project), "serve") as context:
+            images.build_own(context, tag, self.project.settings.machine, os.environ, self._listener, gpu=gpu)
         return tag
 
     def image_variable(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mardock import own_folders
 from mardock.errors import EngineError
 from mardock.settings.project import Project
 
@@ -42,17 +43,24 @@ def user(root: Path) -> User:
     return User(uid or STRANGER, gid or STRANGER)
 
 
-def prepare(project: Project) -> None:
+def prepare(project: Project, *, packaged: bool = False) -> None:
     """Make the mounted folders that are missing, and see to it that containers can write what they have to.
 
     A folder that is missing when a container starts would be made by the engine, owned by root.
 
+    Args:
+        packaged: whether the packaged docker-compose.yml makes the containers, which mounts no others that are missing.
+
     Raises:
         EngineError: one is no folder, or artifacts/ or logs/ cannot be written by the containers' user.
     """
-    for folder in (*(project.root / name for name in MOUNTED), project.model_store, project.logs):
+    own = (project.model_store, project.logs)
+    for folder in (*(project.root / name for name in (() if packaged else MOUNTED)), *own):
         try:
-            folder.mkdir(exist_ok=True)
+            if folder in own:
+                own_folders.make(folder)
+            else:
+                folder.mkdir(exist_ok=True)  # for files of the user's, which git is to see
         except FileExistsError as error:
             hint = f"move it away: mv {_quoted(folder)} {_quoted(f'{folder}.old')}"
             raise EngineError(f"{folder} is not a folder", hint=hint) from error
@@ -61,7 +69,7 @@ def prepare(project: Project) -> None:
                 f"cannot make {folder}: {error.strerror}", hint=f"ls -ld {_quoted(folder.parent)}"
             ) from error
     writer = user(project.root)
-    for folder in (project.model_store, project.logs):
+    for folder in own:
         if os.getuid() == 0:
             _hand_over(_all_of(folder), writer)
         # A log file of another user cannot be appended to, and TorchServe then starts without its logs.

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from docker import DockerClient
 
-OVERRIDE = "COMPOSE_FILE=docker-compose.yml:docker-compose.gpu.yml"
+_FILES = "docker-compose.yml:docker-compose.gpu.yml"
 IMAGE_VARIABLE = "TORCHSERVE_GPU_IMAGE"
-MEND = "install NVIDIA's driver and its Container Toolkit, or take docker-compose.gpu.yml out of COMPOSE_FILE"
+MEND = (
+    "install NVIDIA's driver and its Container Toolkit, or take docker-compose.gpu.yml out of COMPOSE_FILE"
+    " or MARDOCK_COMPOSE_FILE"
+)
 _DRIVER = Path("/proc/driver/nvidia/version")
 _WSL = Path("/dev/dxg")
 _HOOK = "nvidia-container-runtime-hook"  # what an engine looks for on its PATH
@@ -28,6 +31,15 @@ def asked_for(services: Mapping[str, Any]) -> bool:
 def image_variable(services: Mapping[str, Any]) -> str:
     """Return the variable of .env that names the image TorchServe runs from."""
     return IMAGE_VARIABLE if asked_for(services) else "TORCHSERVE_IMAGE"
+
+
+def override(*, shared: bool) -> str:
+    """Return the line of .env that asks for GPUs.
+
+    Args:
+        shared: whether the project's compose files are mardock's, and so what COMPOSE_FILE names.
+    """
+    return f"{'COMPOSE_FILE' if shared else 'MARDOCK_COMPOSE_FILE'}={_FILES}"
 
 
 def driver() -> Optional[str]:

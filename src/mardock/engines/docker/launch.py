@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from mardock.engines import config_properties
-from mardock.engines.docker import capabilities, compose, containers, folders, gpus, images, user
+from mardock.engines.docker import (
+    capabilities,
+    compose,
+    compose_files,
+    containers,
+    folders,
+    gpus,
+    images,
+    packaged,
+    user,
+)
 from mardock.engines.docker.daemon import is_rootless
 from mardock.engines.threads import MODELS_VARIABLE, shared_out
 from mardock.errors import EngineError, EngineNotRunningError, EngineStartError
@@ -53,6 +63,7 @@ class Launch:
         self._project = project
         self._client = client
         self._listener = listener
+        self._files = compose_files.of(project)
 
     def serve(self, container_name: Optional[str], deadline: float, *, keep: bool) -> Started:
         """Have the serve container running and TorchServe in it answering.
@@ -130,7 +141,9 @@ class Launch:
 
     def _build_dev(self, environ: dict[str, str]) -> None:
         build = _DevBuild(self._listener)
-        compose.run(self._project, environ, "build", "dev", listener=build)
+        with packaged.build_context(self._project, self._files, "dev") as context:
+            environ = {**environ, "MARDOCK_BUILD_CONTEXT": str(context)}
+            compose.run(self._project, environ, "build", "dev", listener=build)
         for line in build.lacks:  # again, for in the midst of a build nobody reads it
             self._listener.note(line)
 
@@ -141,18 +154,25 @@ class Launch:
         machine = self._project.settings.machine
         name = container_name or (machine.dev_container if service == "dev" else machine.serve_container)
         root = self._project.root
-        containers.refuse_strangers(self._client, root, compose.project_name(self._project), service, name)
+        called, variable = compose.project_name(self._project), compose.project_variable(self._project)
+        containers.refuse_strangers(self._client, root, called, service, name, variable=variable)
         found = containers.pick(self._client, root, service, container_name if service == "dev" else None)
         if service == "serve" and found is not None and container_name not in (None, found.name):
             raise EngineError(
                 f"this project's TorchServe container is {found.name}", hint="mardock serve rm removes it first"
             )
-        folders.prepare(self._project)
+        self._tell_whose_files(found)
+        folders.prepare(self._project, packaged=self._files.packaged)
         kept = name or (found.name if found else None)  # a container that was given a name keeps it
         environ = self._environment({service: kept} if kept else {})
         services = compose.services(self._project, environ)
         environ.update(self._threads(services["serve"], found if service == "serve" else None))
         return environ, services, found
+
+    def _tell_whose_files(self, found: Optional[Container]) -> None:
+        if found is None and self._files.passed_over is not None:
+            theirs = self._files.passed_over.name
+            self._listener.note(f"{theirs} is none of mardock's and is left alone; these containers are not in it")
 
     def _threads(self, serve: dict[str, Any], running: Optional[Container]) -> dict[str, str]:
         """Return compose's variables for the threads of workers; a container keeps those it computed for itself."""
@@ -168,7 +188,7 @@ class Launch:
         return compose.environment(self._project, image, names, rootless=is_rootless(self._client))
 
     def _check_configuration(self, service: dict[str, Any]) -> None:
-        properties = config_properties.read(self._project.root / "torchserve/config.properties")
+        properties = config_properties.of_project(self._project.root)
         for warning in config_properties.check(properties, service.get("environment", {})):
             self._listener.note(warning)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
-from mardock import process
+from mardock import ownership, process
 from mardock.engines.native.installation import Java
 from mardock.errors import EngineError
 
@@ -61,6 +61,7 @@ def make(java: Path, jar: Path, options: Sequence[str], class_list: Path, archiv
         )
         if dump.returncode == 0 and partial.is_file():
             partial.replace(archive)
+            ownership.adopt([archive.parent.parent, archive.parent, archive])  # of a home that sudo left as it was
             return None
         problem = (dump.stderr or dump.stdout)[-2000:] or f"java -Xshare:dump ended with {dump.returncode}"
     except (OSError, EngineError) as error:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from mardock import process
+from mardock import permissions, process
 from mardock.endpoint import Endpoint
 from mardock.engines import in_place
 from mardock.engines.base import EngineStatus, alone
@@ -53,13 +53,13 @@ class NativeEngine:
             ConfigError: config.properties is wrong, or the logs or the model store cannot be written.
             EngineNotFoundError: TorchServe or a Java runtime is missing.
             EngineStartError: a port is taken, or the server did not become ready.
-            EngineError: it runs with other settings, another command holds the project, or another machine or container
-                uses it.
+            EngineError: it runs with other settings, another command holds the project, another machine or container
+                uses it, or what another user's left is in the way.
         """
         from mardock.engines.native import lifecycle
 
         deadline = time.monotonic() + timeout
-        with alone(self._project, timeout=timeout):
+        with alone(self._project, timeout=timeout), permissions.told():
             if self._home.is_used_elsewhere():
                 raise EngineError(
                     "this project's server was started by another machine or container that shares its folder",
@@ -76,12 +76,29 @@ class NativeEngine:
         """Stop the server, its workers and the warm parent, and remove what they left; see `Engine.down`.
 
         A server that was started elsewhere is not touched.
+
+        Raises:
+            EngineError: it, or what it left, is another user's.
         """
-        if self._home.path.exists() and not self._home.is_used_elsewhere():
+        if os.path.lexists(self._home.path) and not self._home.is_used_elsewhere():
             from mardock.engines.native import lifecycle
 
-            with alone(self._project, timeout=_LOCK_TIMEOUT_S):
+            if theirs := self.not_ours():
+                raise theirs
+            with alone(self._project, timeout=_LOCK_TIMEOUT_S), permissions.told():
                 lifecycle.stop(self._home)
+
+    def not_ours(self) -> Optional[EngineError]:
+        """Return the error that says who started the running server, where this user may not stop it."""
+        server = self._running()
+        whose = process.others(server.process) if server else None
+        if server is None or whose is None:
+            return None
+        down = shlex.join(["sudo", sys.executable, "-m", "mardock", "-C", str(self._project.root), "down"])
+        return EngineError(
+            f"TorchServe of this project was started by {whose} (pid {server.pid})",
+            hint=f"{whose} stops it with mardock down, and you with: {down}",
+        )
 
     def sweep(self) -> None:
         """Remove what a server that died left behind, its orphaned workers too, unless a command is at work here."""
@@ -90,11 +107,11 @@ class NativeEngine:
         from mardock.engines.native import lifecycle
 
         try:
-            with alone(self._project, timeout=0):
+            with alone(self._project, timeout=0), permissions.told():
                 if self._running() is None:
                     lifecycle.discard(self._home)
         except EngineError:
-            return  # the command that holds the lock is starting or stopping it and sweeps for itself
+            return  # another command is at it and sweeps for itself, or what is left is another user's
 
     def status(self) -> EngineStatus:
         """Say whether the server runs; see `Engine.status`."""
@@ -103,6 +120,7 @@ class NativeEngine:
             return EngineStatus(self.name, running=False)
         details = {
             "pid": str(server.pid),
+            **({"started by": whose} if (whose := process.others(server.process)) else {}),
             "started": datetime.fromtimestamp(server.created).astimezone().isoformat(timespec="seconds"),
             "torchserve": server.torchserve,
             "python": f"{server.python_version} ({server.python})",
@@ -134,7 +152,9 @@ class NativeEngine:
         from mardock.engines import log_files
 
         path = self._project.logs / log_files.SERVER_LOG
-        if not path.exists():
+        with permissions.told():
+            there = path.exists()
+        if not there:
             raise EngineNotRunningError("TorchServe has not been started here: there is no log", hint="mardock up")
         if follow:
             return log_files.follow(path, tail, lambda: self._running() is not None)

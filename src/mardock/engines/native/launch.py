@@ -21,14 +21,15 @@ _log = logging.getLogger(__name__)
 
 
 def configuration(project: Project, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the project's config.properties with what differs natively: addresses, ports, folders, token switch.
+    """Return the project's config.properties, or the built-in one, with what differs natively.
+
+    That is addresses, ports, folders and the token switch.
 
     Raises:
         ConfigError: something in the file is wrong.
     """
-    path = project.root / "torchserve" / "config.properties"
-    properties = config_properties.read(path)
-    for warning in config_properties.check(properties, environ, name=f"torchserve/{path.name}"):
+    properties = config_properties.of_project(project.root)
+    for warning in config_properties.check(properties, environ, name="torchserve/config.properties"):
         _log.warning("%s", warning)
     machine = project.settings.machine
     return {
@@ -110,14 +111,14 @@ def command(
     """
     plugins = config.get("plugins_path")
     class_path = [str(torchserve.jar)] + ([plugins if "*" in plugins else f"{plugins}/*"] if plugins else [])
-    log_config = project.root / "torchserve" / "log4j2.xml"
+    log_config = config_properties.chosen(project.root, "log4j2.xml")  # TorchServe's own logs each line twice
     return [
         str(java.program),
         *class_archive.start_options(archive, home.class_list),
         *jvm_options(config),
         f"-Dmodel_server_home={torchserve.home}",
         f"-Djava.io.tmpdir={home.temp}",
-        *([f"-Dlog4j.configurationFile={log_config.as_uri()}"] if log_config.is_file() else []),
+        f"-Dlog4j.configurationFile={log_config.as_uri()}",
         "-cp",
         os.pathsep.join(class_path),
         "org.pytorch.serve.ModelServer",

@@ -35,7 +35,7 @@ def see_off(pid: int) -> None:
 
     try:
         ending = psutil.Process(pid)
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return
     if not _ended(ending):
         _kill(ending)
@@ -46,7 +46,7 @@ def _kill(process: psutil.Process) -> None:
 
     try:
         process.kill()
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # gone, or another user's
         return
     _ended(process)
 
@@ -60,7 +60,7 @@ def _ended(process: psutil.Process) -> bool:
         try:
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 return True
-        except psutil.NoSuchProcess:
+        except psutil.Error:
             return True
         time.sleep(_POLL_S)
     return False
@@ -71,7 +71,7 @@ def _ours(home: Path, temp: Path) -> Iterator[psutil.Process]:
 
     for candidate in psutil.process_iter():
         try:
-            if candidate.pid == os.getpid() or candidate.uids().real != os.getuid():
+            if candidate.pid == os.getpid() or os.getuid() not in (0, candidate.uids().real):
                 continue
             if candidate.environ().get(MARKER) == str(home) or any(
                 argument.startswith(f"{temp}/.ts.sock.") for argument in candidate.cmdline()

@@ -15,7 +15,7 @@ from mardock.client import probe
 from mardock.engines import allocator, config_properties, log_files, warm
 from mardock.engines.native import class_archive, launch, leftovers
 from mardock.engines.native.installation import find_java, find_torchserve
-from mardock.engines.native.preflight import check_folder, check_ports
+from mardock.engines.native.preflight import check_folder, check_logs, check_ports
 from mardock.engines.native.python import is_named, python_of, same
 from mardock.engines.native.state import Home, Server, place
 from mardock.engines.threads import shared_out, usable_cores
@@ -39,6 +39,7 @@ def start(project: Project, home: Home, deadline: float) -> Server:
     config = launch.configuration(project, os.environ)
     check_ports(project.settings.machine)
     check_folder(project.logs)
+    check_logs(project.logs)
     check_folder(project.model_store)
     discard(home)
     server_log = project.logs / log_files.SERVER_LOG
@@ -63,8 +64,9 @@ def join(server: Server, project: Project, home: Home, deadline: float) -> None:
         EngineError: it was started with other settings.
     """
     wanted = launch.configuration(project, os.environ)
-    given = {key: found.value for key, found in config_properties.read(home.config).items()}
-    differing = sorted(key for key in {*wanted, *given} if wanted.get(key) != given.get(key))
+    given = _given(server, home)
+    asked = {*wanted, *given} if process.others(server.process) is None else given
+    differing = sorted(key for key in asked if wanted.get(key) != given.get(key))
     if project.settings.machine.threads_per_worker not in (None, server.threads.per_worker):
         differing.append("threads_per_worker")
     if is_named(project.settings) and not same(python_of(project).program, Path(server.python)):
@@ -76,6 +78,14 @@ def join(server: Server, project: Project, home: Home, deadline: float) -> None:
         )
     server_log = project.logs / log_files.SERVER_LOG
     _wait(server, home, server_log, 0, deadline)
+
+
+def _given(server: Server, home: Home) -> dict[str, str]:
+    """Return the configuration a server was started with; of another user's, which is private, where it listens."""
+    if process.others(server.process) is not None:
+        urls = {"inference": server.inference_url, "management": server.management_url, "metrics": server.metrics_url}
+        return {f"{api}_address": url for api, url in urls.items()}
+    return {key: found.value for key, found in config_properties.read(home.config).items()}
 
 
 def stop(home: Home) -> None:
@@ -118,8 +128,8 @@ def _spawn(project: Project, home: Home, config: dict[str, str]) -> Server:
     if project.settings.machine.fast_workers:
         python = warm.ensure(home.path, str(python), env=env)  # first, for importing torch takes longest
     java = find_java(os.environ, serving)
-    home.config.write_text(config_properties.render(config), encoding="ascii")
-    home.console.unlink(missing_ok=True)
+    home.write_private(home.config, config_properties.render(config))
+    home.write_private(home.console, "")
     options = launch.jvm_options(config)
     archive = class_archive.archive_path(java, torchserve.jar, options, os.environ)
     argv = launch.command(torchserve, java, project, home, config, python=python, archive=archive)

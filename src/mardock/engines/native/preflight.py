@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mardock import own_folders, permissions
 from mardock.engines import ports
 from mardock.errors import ConfigError
 
@@ -32,7 +31,7 @@ def check_folder(folder: Path) -> None:
         ConfigError: naming it, its owner and the command that mends it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        own_folders.make(folder)
         with tempfile.TemporaryFile(dir=folder):
             return
     except FileExistsError as error:
@@ -40,28 +39,19 @@ def check_folder(folder: Path) -> None:
             f"{folder} is not a folder", hint=f"move it away: {shlex.join(['mv', str(folder), f'{folder}.old'])}"
         ) from error
     except OSError as error:
-        owner = _owner(folder)
-        if error.errno != errno.EACCES:
-            hint = f"make room, or mount it writable: df {folder}"
-        elif owner == _user(os.getuid()):
-            hint = f"chmod -R u+rwX {folder}"
-        else:
-            hint = f"sudo chown -R {os.getuid()}:{os.getgid()} {folder}"
+        at = permissions.obstacle(folder / "file")
         raise ConfigError(
-            f"cannot write into {folder}, which belongs to {owner}: {error.strerror}", hint=hint
+            f"cannot write into {folder}, which belongs to {permissions.user(at.stat().st_uid)}: {error.strerror}",
+            hint=permissions.mend(at, error.errno),
         ) from error
 
 
-def _owner(path: Path) -> str:
-    while not path.exists():
-        path = path.parent
-    return _user(path.stat().st_uid)
+def check_logs(folder: Path) -> None:
+    """Refuse log files that cannot be written on: TorchServe would go without them, and tell nobody.
 
-
-def _user(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
+    Raises:
+        ConfigError: naming one, its owner and the command that mends it.
+    """
+    with permissions.told(ConfigError):
+        for file in folder.glob("*.log"):
+            file.open("ab").close()

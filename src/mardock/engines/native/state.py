@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from mardock import own_folders, permissions
 from mardock.endpoint import Endpoint
 from mardock.engines.threads import Threads
 from mardock.errors import EngineError
@@ -21,6 +22,7 @@ from mardock.process import ProcessId
 
 _LONGEST_SOCKET_PATH = 103  # macOS; Linux allows 107
 _SOCKET_NAME = "/.ts.sock.99999"
+_PASSABLE = 0o711  # other users find the record by its name, and nothing else
 _log = logging.getLogger(__name__)
 
 
@@ -71,7 +73,10 @@ class Server:
 
 
 class Home:
-    """The native engine's own folder in a project: the server's working directory, private to the user."""
+    """The native engine's own folder in a project: the server's working directory.
+
+    All of it is private to the user but the record, which tells others of the project where the server listens.
+    """
 
     def __init__(self, project_state: Path) -> None:
         self.path = project_state / "native"
@@ -98,19 +103,24 @@ class Home:
             EngineError: they cannot be made, or the temp folder's name was taken by someone else.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own_folders.make(self.path)
+            self.path.chmod(_PASSABLE)
             shutil.rmtree(self.temp, ignore_errors=True)
             self.temp.mkdir(exist_ok=True, mode=0o700)
             found = self.temp.lstat()
         except OSError as error:
-            raise EngineError(f"cannot make {error.filename}: {error.strerror}", hint=f"ls -ld {self.path}") from error
+            raise permissions.refused(error) from error
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise EngineError(f"{self.temp} is not a private folder of yours", hint=f"ls -ld {self.temp}")
+            mend = permissions.mend(self.temp) if self.temp.parent == self.path else f"ls -ld {self.temp}"
+            raise EngineError(f"{self.temp} is not a private folder of yours", hint=mend)
 
     def read(self) -> Optional[Server]:
-        """Return the server that was started last, alive or not; an unreadable record counts as none.
+        """Return the server that was started last, alive or not; a record that makes no sense counts as none.
 
         None, too, when it was started elsewhere: its pid means nothing here.
+
+        Raises:
+            EngineError: the record is another user's, and private.
         """
         server = self._recorded()
         return server if server is not None and server.place == place() else None
@@ -127,13 +137,15 @@ class Home:
         """Return the text of the server's key file, which is made private when others could read it.
 
         Raises:
-            EngineError: it cannot be read.
+            EngineError: it cannot be read, as that of a server another user started.
         """
         try:
             if self.key_file.stat().st_mode & 0o077:
                 _log.warning("%s could be read by others; it is made private now", self.key_file)
                 self.key_file.chmod(0o600)
             return self.key_file.read_text(encoding="utf-8")
+        except PermissionError as error:
+            raise permissions.refused(error) from error
         except OSError as error:
             raise EngineError(
                 f"cannot read {self.key_file}: {error.strerror}", hint="mardock down && mardock up makes a new one"
@@ -143,17 +155,29 @@ class Home:
         """Record a started server, all at once."""
         partial = self._record.with_suffix(".tmp")
         partial.write_text(json.dumps(asdict(server), indent=2), encoding="utf-8")
+        partial.chmod(0o644)
         partial.replace(self._record)
 
+    def write_private(self, file: Path, text: str) -> None:
+        """Write a file of the folder anew that no other user may read."""
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
+
     def clear(self) -> None:
-        """Forget the server, with what it left in its temp folder; its log lines stay."""
+        """Forget the server, with what it left in its temp folder; its log lines stay.
+
+        Raises:
+            PermissionError: what it left is another user's.
+        """
         for path in (self._record, self.key_file, self.class_list):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def _recorded(self) -> Optional[Server]:
         try:
-            record: Any = json.loads(self._record.read_text(encoding="utf-8"))
+            with permissions.told():
+                record: Any = json.loads(self._record.read_text(encoding="utf-8"))
             return Server(**{**record, "threads": Threads(**record["threads"])})
         except (FileNotFoundError, KeyError, ValueError, TypeError):
             return None

@@ -119,7 +119,8 @@ def stop(state_dir: Path, *, timeout: float = 5.0) -> None:
         except (OSError, ValueError):
             holder = _holder(address + ".lock")
             if holder is not None:
-                os.kill(holder, signal.SIGKILL)
+                with contextlib.suppress(PermissionError):  # another user's ends by itself
+                    os.kill(holder, signal.SIGKILL)
 
 
 def sweep(state_dir: Path) -> None:
@@ -130,7 +131,7 @@ def sweep(state_dir: Path) -> None:
     for home in (state_dir / "warm").glob("*"):
         address = socket_path(home)
         lock = Path(f"{address}.lock")
-        if address is None or not lock.exists() or _holder(str(lock)) is not None:
+        if address is None or not os.path.exists(lock) or _holder(str(lock)) is not None:
             continue
         shutil.rmtree(home, ignore_errors=True)
         for file in (Path(address), lock):  # of a path too long they lie elsewhere
@@ -208,7 +209,7 @@ def _launch(argv: list[str], environment: Mapping[str, str], log: Path) -> bool:
 def _addresses(state_dir: Path) -> Iterator[str]:
     for home in sorted((state_dir / "warm").glob("*")):
         address = socket_path(home)
-        if address is not None and Path(address).exists():
+        if address is not None and os.path.exists(address):  # Path's own raises where another user's folder is private
             yield address
 
 
@@ -226,8 +227,11 @@ def _ask(address: str, verb: bytes, timeout: float) -> socket.socket:
 
 
 def _holder(lock: str) -> Optional[int]:
-    """Return the pid of the parent that holds the lock; the pid in an unheld file is one from the past."""
-    with contextlib.suppress(FileNotFoundError, ValueError), Path(lock).open(encoding="ascii") as file:
+    """Return the pid of the parent that holds the lock; the pid in an unheld file is one from the past.
+
+    Another user's is none of ours.
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError, ValueError), Path(lock).open(encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

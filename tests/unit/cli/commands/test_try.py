@@ -81,7 +81,7 @@ def test_the_prediction_alone_is_on_stdout(cli: Cli) -> None:
     assert (code, out) == (0, "42.0")
     assert "from the handler" in err
     assert "list of 2 x {body: bytearray of 2}" in err
-    assert not list((cli.root / ".mardock").iterdir())
+    assert [path.name for path in (cli.root / ".mardock").iterdir()] == [".gitignore"]
 
 
 def test_several_files_are_answered_each(cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -12,6 +13,7 @@ import pytest
 import mardock
 from mardock.engines.docker import compose, containers, daemon, folders
 from mardock.settings.project import Project
+from mardock.settings.template import template_folder
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +24,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(tmp_path: Path, name: str = "project", env: str = "", **overrides: object) -> Project:
-    """A project without models."""
+    """A project without models, with containers of its own."""
     (tmp_path / name).mkdir()
+    shutil.copy(template_folder() / "docker-compose.yml", tmp_path / name)
     (tmp_path / name / "mardock.toml").touch()
     (tmp_path / name / ".env").write_text(env)
     return Project(tmp_path / name, **overrides)

@@ -113,6 +113,11 @@ def test_missing_folders_are_made(root: Path) -> None:
     assert {path.name for path in root.iterdir()} == {"src", "torchserve", "datasets", "artifacts", "logs"}
 
 
+def test_in_a_project_of_somebody_s_own_none_are_made_but_those_it_is_served_from(root: Path) -> None:
+    folders.prepare(Project(root), packaged=True)
+    assert {path.name for path in root.iterdir()} == {"artifacts", "logs"}
+
+
 def test_a_file_in_the_place_of_one_is_named(root: Path) -> None:
     (root / "datasets").touch()
     with pytest.raises(EngineError, match="datasets is not a folder"):

@@ -12,7 +12,7 @@ from tests.support.listeners import Heard
 from mardock.errors import ConfigError, ServingError, WorkerFailedError
 from mardock.handler import trial
 from mardock.settings.project import Project
-from mardock.tasks.requests import Given
+from mardock.tasks.requests import STDIN, Given
 from mardock.tasks.trial_verdict import raise_failure, warnings
 from mardock.tasks.try_model import Tried, begin, golden_file, try_model
 
@@ -127,3 +127,16 @@ def test_what_torchserve_would_install_is_there(project: Project) -> None:
     with pytest.raises(WorkerFailedError, match="pip could not install") as failed:
         tried(asked)
     assert "no-such-package-anywhere" in str(failed.value.details)
+
+
+def test_json_and_standard_input_reach_the_handler(project: Project) -> None:
+    (project.root / "torchserve/doubler/handler.py").write_text(
+        "def handle(data, context):\n    return [str(row['body']) for row in data or ()]\n"
+    )
+    with begin() as child:
+        found = try_model(child, project, "doubler", Given(json_body='{"a": 1}'))
+    assert [run.replies[0].body for run in found.trial.singles] == [b"{'a': 1}"]
+    with begin() as child:
+        found = try_model(child, project, "doubler", Given([STDIN], stdin=lambda: b"21"))
+    assert {label: sent.payload.body for label, sent in found.requests.items()} == {"-": b"21"}
+    assert [run.replies[0].body for run in found.trial.singles] == [b"bytearray(b'21')"]

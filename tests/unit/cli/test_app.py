@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from tests.support.command import mardock
+from tests.support.command import mardock, succeed
 from tests.unit.cli.conftest import Run
 
 from mardock import __version__
@@ -120,6 +120,10 @@ def test_a_misused_option_is_a_usage_error(arguments: list[str], told: str, root
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stdout == ""
+
+
+def test_that_nothing_was_stopped_is_data_too(root: Path) -> None:
+    assert succeed(root, "down", "--json").json == {"stopped": False}
 
 
 def readme() -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mardock.cli import console, context, durations, request_options
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.settings.project import Project
+    from mardock.tasks.try_model import Tried
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,9 +50,7 @@ def try_model(
 
     Every request is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
-    from mardock.cli.show import trial_report
     from mardock.tasks import try_model as task
-    from mardock.tasks.trial_verdict import raise_failure, warnings
 
     if save_golden and check_golden:
         raise ConfigError("--save-golden and --check-golden exclude each other", hint="leave out one of them")
@@ -72,6 +74,21 @@ def try_model(
             against_golden=check_golden,
             listener=console,
         )
+    _show(project, name, found, as_json=as_json)
+    labels = found.requests
+    if check_golden:
+        found.check()
+        console.success(f"{name} gives the {len(labels)} expected answers")
+    elif save_golden:
+        found.keep(golden_file)
+        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")
+
+
+def _show(project: Project, name: str, found: Tried, *, as_json: bool) -> None:
+    """Show what became of a trial; raises what it failed with."""
+    from mardock.cli.show import trial_report
+    from mardock.tasks.trial_verdict import raise_failure, warnings
+
     labels = list(found.requests)
     if not as_json:
         trial_report.show_stages(found.trial, labels)
@@ -79,9 +96,3 @@ def try_model(
     for warning in warnings(project, name, found.trial):
         console.warn(warning)
     trial_report.show_replies(name, found.trial, labels, as_json=as_json)
-    if check_golden:
-        found.check()
-        console.success(f"{name} gives the {len(labels)} expected answers")
-    elif save_golden:
-        found.keep(golden_file)
-        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")

@@ -122,8 +122,8 @@ SHAPES: dict[str, Any] = {
         "details": {"*": TEXT},
         "models": ([STATUS], None),
     },
-    "archive": (ARCHIVE, PREVIEW),
-    "mar": (ARCHIVE, PREVIEW),
+    "archive": (ARCHIVE, [ARCHIVE], PREVIEW),
+    "mar": (ARCHIVE, [ARCHIVE], PREVIEW),
     "inspect": {
         "name": TEXT,
         "version": TEXT,
@@ -179,7 +179,7 @@ SHAPES: dict[str, Any] = {
     "deploy rehearse": {"checks": [of(Check)], "prediction": (CONTENT, None)},
 }
 WORDS = {
-    "archive": "The second with `--dry-run`.",
+    "archive": "The second with `--all`, the third with `--dry-run`.",
     "predict": "`file` is a path, `-`, or the option that made the request. `encoding` says what `answer` is: `json`"
     " (the value itself), `text`, or `base64`; it is told by the bytes, `content_type` is what the handler declared."
     " What only some parsers take for JSON, as NaN, stays text. An error has no answer. With `--labels` also `label`"

@@ -18,7 +18,7 @@ from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
 from mardock.client.trust import certificates
 from mardock.endpoint import Endpoint, Tokens
-from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
+from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError, UnansweredError
 
 Body = Union[bytes, BinaryIO]
 QueryValue = Union[str, int, bool, None]
@@ -110,7 +110,8 @@ class Transport:
         Raises:
             EngineNotRunningError: nothing listens there.
             ApiError: TorchServe answered with an error status (or WorkerFailedError when its workers did not start).
-            ServingError: it went silent, hung up, or answered something that is not TorchServe's.
+            UnansweredError: it went silent.
+            ServingError: it hung up, or answered something that is not TorchServe's.
         """
         call = f"{method} {path}"
         file = None if body is None or isinstance(body, bytes) else body
@@ -193,7 +194,7 @@ class Transport:
             hint = "mardock up" if self._local else "check the address and the network"
             return EngineNotRunningError(f"nothing answers for {where}", details=told, hint=hint)
         if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
-            return ServingError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
+            return UnansweredError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
         return ServingError(f"{call}: {where} hung up", details=told, hint="it may have died: mardock logs")
 
 

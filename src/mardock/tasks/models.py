@@ -15,6 +15,7 @@ from mardock.engines.threads import ThreadNote
 from mardock.errors import ConfigError, EngineError, ModelNotFoundError
 from mardock.listener import SILENT, Listener
 from mardock.settings.project import Project
+from mardock.tasks import as_before
 from mardock.tasks.thread_note import thread_note
 
 
@@ -101,8 +102,22 @@ def scale(
         with suppress(EngineError):  # they start all the same
             engine.share_cores(model, workers)
         status = client.scale(model, workers, workers if most is None else most, version)
+    as_before.keep(project, serving.Server.of(project, engine), model)
     note = thread_note(project, engine, model, status.url, workers=status.ready_workers, kept=before.min_workers)
     return Scaled(status, note)
+
+
+def set_default(project: Project, model: str, version: str) -> None:
+    """Let a version answer the predictions that name none.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+        ModelNotFoundError: there is no such model or version.
+    """
+    server = serving.Server.at(project)
+    with ManagementClient(server.endpoint) as client:
+        client.set_default(model, version)
+    as_before.keep(project, server, model)
 
 
 def unregister(
@@ -126,7 +141,9 @@ def unregister(
     """
     server = serving.Server.at(project)
     with listener.waiting(f"unregistering {model}"):
-        return serving.unregister(server, model, version, sample=_sample(project, model), patience=patience)
+        answered = serving.unregister(server, model, version, sample=_sample(project, model), patience=patience)
+    as_before.keep(project, server, model)
+    return answered
 
 
 def _sample(project: Project, model: str) -> Optional[bytes]:

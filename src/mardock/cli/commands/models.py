@@ -107,11 +107,9 @@ def _wanted(model: str, workers: Optional[int], option: Optional[int]) -> int:
 @models.command("set-default")
 def set_default(model: Registered, version: Version, as_json: context.Json = False) -> None:
     """Let a version answer the predictions that name none."""
-    from mardock.client.management import ManagementClient
-    from mardock.engines import select
+    from mardock.tasks import models as tasks
 
-    with ManagementClient(select.needed(context.project()).endpoint()) as client:
-        client.set_default(model, version)
+    tasks.set_default(context.project(), model, version)
     if as_json:
         console.data_json({"model": model, "default_version": version})
     console.success(f"{model} is served by version {version}", f"mardock predict {model}")

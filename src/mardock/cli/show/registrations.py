@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mardock.cli import console
 from mardock.cli.show import thread_note
-from mardock.errors import MardockError, ServingError
+from mardock.errors import MardockError, SeveralFailedError
 
 if TYPE_CHECKING:
     from mardock.serving import Registered
@@ -32,12 +32,12 @@ def show(registrations: Sequence[Registration]) -> None:
     """Print each.
 
     Raises:
-        ServingError: some failed; why, is printed.
+        SeveralFailedError: some failed; why, is printed.
     """
-    failures = []
+    failures = {}
     for registration in registrations:
         if isinstance(registration.done, MardockError):
-            failures.append(registration.name)
+            failures[registration.name] = registration.done
             console.error(registration.done)
             continue
         _show_outcome(registration.done)
@@ -45,10 +45,7 @@ def show(registrations: Sequence[Registration]) -> None:
             console.warn(thread_note.sentence(registration.threads))
         _warn(registration.done)
     if failures:
-        raise ServingError(
-            f"{len(failures)} of {len(registrations)} models failed: {', '.join(failures)}",
-            hint=f"mardock register {failures[0]}",
-        )
+        raise SeveralFailedError(failures, of=len(registrations), again="mardock register")
 
 
 def _show_outcome(done: Registered) -> None:

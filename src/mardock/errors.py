@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 _E = TypeVar("_E", bound="MardockError")
 
@@ -87,6 +87,16 @@ class MardockError(Exception):
         changed.__context__, changed.__cause__ = self.__context__, self.__cause__
         changed.__suppress_context__ = self.__suppress_context__
         return changed.with_traceback(self.__traceback__)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` tells of it."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "details": self.details,
+            "hint": self.hint,
+            "exit_code": self.exit_code,
+        }
 
 
 class ConfigError(MardockError):

@@ -15,6 +15,7 @@ from mardock.client.model_status import (
     fetch_everything,
     fetch_models,
     fetch_versions,
+    with_default,
 )
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
@@ -160,9 +161,14 @@ class ManagementClient(Client):
         return fetch_models(self._get_json)
 
     def describe(self, model: str, version: Optional[str] = None) -> list[ModelStatus]:
-        """Return one version of a model, or all of them."""
+        """Return one version of a model, or all of them; `default` is not told: see `describe_all`."""
         with self._naming_models(model):
             return fetch_versions(self._get_json, model, version)
+
+    def describe_all(self, model: str) -> list[ModelStatus]:
+        """Return all versions of a model, the default one told from the others."""
+        with self._naming_models(model):
+            return with_default(self._get_json, fetch_versions(self._get_json, model))
 
     def describe_default(self, model: str) -> ModelStatus:
         """Return the version that answers when a prediction names none."""

@@ -70,7 +70,7 @@ def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
     def get_json(path: str) -> object:
         return _get_json(endpoint, endpoint.management_url, path, token, timeout)
 
-    return fetch_everything(get_json)
+    return fetch_everything(get_json, defaults=True)
 
 
 def _ping(endpoint: Endpoint, timeout: float) -> object:

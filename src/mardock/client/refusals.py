@@ -112,7 +112,7 @@ _MEANINGS = (
     _Meaning(
         503,
         "has no worker",
-        "add workers: mardock models scale MODEL --min-worker 1; or send less at once",
+        "add workers: mardock models scale MODEL 1; or send less at once",
         "no worker took the request: there is none, or its job queue is full",
     ),
     _Meaning(

@@ -28,6 +28,7 @@ _C = TypeVar("_C", bound="Client")
 CONNECT_TIMEOUT_S = 5.0
 _CONNECTIONS = 64
 _CHUNK = 64 * 1024
+_PROXY = "correct http_proxy, https_proxy or all_proxy, or name the host in no_proxy"
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,13 @@ class Transport:
     def _translated(self, error: requests.RequestException, call: str, timeout: float, token: str) -> MardockError:
         where, told = f"the {self._api} at {self._url}", sanitized(str(error), (token,))
         cause = error.args[0] if error.args else None
+        if isinstance(error, (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema)):
+            return ConfigError(f"no way to {where} through the proxy the environment names", details=told, hint=_PROXY)
         if isinstance(error, requests.exceptions.InvalidURL):
             return ConfigError(f"the address of {where} is not a URL", details=told)
-        if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+        if isinstance(error, requests.exceptions.ProxyError):
+            return ServingError(f"{call}: the proxy does not lead to {where}", details=told, hint=_PROXY)
+        if isinstance(error, requests.exceptions.SSLError):
             return ServingError(f"{call}: no connection to {where}", details=told)
         if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
             hint = "mardock up" if self._local else "check the address and the network"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional, Union
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import completion, console, context, panels
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.errors import ConfigError, MardockError, SeveralFailedError
 
@@ -34,7 +34,10 @@ def archive(
     compiled: Annotated[
         Optional[str],
         typer.Option(
-            "--compiled", metavar="[NAME]", help="Pack what `mardock compile --save` kept: the fastest, or NAME."
+            "--compiled",
+            metavar="[NAME]",
+            help="Pack what `mardock compile --save` kept: the fastest, or NAME.",
+            autocompletion=completion.candidates,
         ),
     ] = None,
     sbom: Annotated[

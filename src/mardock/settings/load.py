@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -14,6 +15,7 @@ from mardock import permissions, text_files
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 from mardock.settings.env_file import variables
+from mardock.settings.lines import Lines
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ENVIRONMENT_NAMES, ModelSettings, Native, Serving, Settings, Training
 from mardock.spelling import did_you_mean
@@ -23,6 +25,21 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
+_ENV_FILE, _ENVIRONMENT, _FLAG = ".env", "the environment", "a flag"
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What the settings were read from.
+
+    Attributes:
+        text: mardock.toml's.
+        machine: what gives each field of `Machine` its value.
+    """
+
+    root: Path
+    text: str
+    machine: Mapping[str, str]
 
 
 def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: Any) -> Settings:
@@ -41,24 +58,47 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
 
     environ = os.environ if environ is None else environ
     text, tables = _read_project_file(root / PROJECT_FILE)
-    env_file = root / ".env"
-    from_file = variables(root, environ)
-
-    machine = {"engine": tables.pop("engine")} if "engine" in tables else {}
-    for name, variable in ENVIRONMENT_NAMES.items():
-        value = environ.get(variable) or from_file.get(variable)  # compose, too, takes an empty one as not set
-        if value:
-            machine[name] = value
-    machine.update({name: value for name, value in overrides.items() if value is not None})
+    machine, given = _machine(root, environ, {"engine": tables.pop("engine")} if "engine" in tables else {}, overrides)
     for name, model in _tables(tables.get("models")):
         archive = model.get("archive")
         if isinstance(archive, dict):
             archive.setdefault("model_name", name)
     try:
         with _without_plugins():
-            return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
+            settings = TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
     except ValidationError as error:
-        raise _explained(error, text, env_file) from error
+        raise _explained(error, _Sources(root, text, given)) from error
+    _check_archives(settings, Lines(text))
+    return settings
+
+
+def _machine(
+    root: Path, environ: Mapping[str, str], of_project: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of `Machine` that win, and what gives each of them."""
+    from_file = variables(root, environ)
+    values, given = dict(of_project), dict.fromkeys(of_project, PROJECT_FILE)
+    for name, variable in ENVIRONMENT_NAMES.items():
+        value = environ.get(variable) or from_file.get(variable)  # compose, too, takes an empty one as not set
+        if value:
+            values[name] = value
+            given[name] = _ENVIRONMENT if environ.get(variable) else _ENV_FILE
+    flags = {name: value for name, value in overrides.items() if value is not None}
+    return {**values, **flags}, {**given, **dict.fromkeys(flags, _FLAG)}
+
+
+def _check_archives(settings: Settings, lines: Lines) -> None:
+    """Refuse two models with one archive: the one would overwrite the other's and be served in its name."""
+    first: dict[str, str] = {}
+    for name, model in settings.models.items():
+        called = model.archive.model_name
+        other = first.setdefault(called.casefold(), name)  # some file systems know no case
+        if other != name:
+            one, two = (lines.nearest(("models", table, "archive", "model_name")) for table in (other, name))
+            raise ConfigError(
+                f"{PROJECT_FILE}:{two}: the models {other} (line {one}) and {name} are both archived as {called}.mar",
+                hint=f"give one of them a model_name of its own, or take it out: [models.{name}.archive]",
+            )
 
 
 @contextmanager
@@ -121,19 +161,21 @@ def _tables(value: object) -> list[tuple[str, dict[str, Any]]]:
     return [(k, v) for k, v in value.items() if isinstance(v, dict)] if isinstance(value, dict) else []
 
 
-def _explained(error: ValidationError, text: str, env_file: Path) -> ConfigError:
+def _explained(error: ValidationError, sources: _Sources) -> ConfigError:
     # A misspelt key is also a missing one: the misspelling is what the user can see.
     findings = sorted(error.errors(), key=lambda finding: finding["type"] != "unexpected_keyword_argument")
-    first, *others = [_sentence(finding, text, env_file) for finding in findings]
+    first, *others = [_sentence(finding, sources) for finding in findings]
     return ConfigError(first[0], details="\n".join(sentence for sentence, _ in others) or None, hint=first[1])
 
 
-def _sentence(finding: ErrorDetails, text: str, env_file: Path) -> tuple[str, str]:
+def _sentence(finding: ErrorDetails, sources: _Sources) -> tuple[str, str]:
     """Turn one of pydantic's findings into a sentence with its place, and a hint."""
     location = [str(part) for part in finding["loc"]]
-    problem = finding["msg"].replace("Value error, ", "")
+    problem, text = finding["msg"].replace("Value error, ", ""), sources.text
+    if location == ["machine"]:
+        return problem, "mend them in .env, the environment or the flags"
     if location[:1] == ["machine"]:
-        return _machine_sentence(location, f"{problem} (it is {finding['input']!r})", problem, text, env_file)
+        return _machine_sentence(location[1], f"{problem} (it is {finding['input']!r})", sources)
     key = ".".join(location)
     line = _line(text, location)
     where = f"{PROJECT_FILE}:{line}" if line else PROJECT_FILE
@@ -151,19 +193,19 @@ def _quoted(location: Sequence[str], literal: str) -> str:
     return f'write "{literal}" in {location[-2]}' if name.isdigit() else f'write {name} = "{literal}"'
 
 
-def _machine_sentence(
-    location: Sequence[str], with_value: str, problem: str, text: str, env_file: Path
-) -> tuple[str, str]:
-    if not location[1:]:
-        return problem, "mend them in .env, the environment or the flags"
-    variable = ENVIRONMENT_NAMES[location[1]]
-    line = _line(env_file.read_text(encoding="utf-8", errors="replace"), [variable]) if env_file.is_file() else None
-    if line:
-        return f".env:{line}: {variable}: {with_value}", f"mend {variable} in .env"
-    line = _line(text, location[1:])
-    if line:
-        return f"{PROJECT_FILE}:{line}: {location[1]}: {with_value}", f"mend {location[1]} in {PROJECT_FILE}"
-    return f"{variable}: {with_value}", f"mend the flag or the environment variable {variable}"
+def _machine_sentence(name: str, with_value: str, sources: _Sources) -> tuple[str, str]:
+    variable, given = ENVIRONMENT_NAMES[name], sources.machine.get(name)
+    if given == PROJECT_FILE:
+        return f"{PROJECT_FILE}:{_line(sources.text, [name])}: {name}: {with_value}", f"mend {name} in {PROJECT_FILE}"
+    if given == _FLAG:
+        option = f"--{name.replace('_', '-')}"
+        return f"{option}: {with_value}", f"give {option} another value"
+    if given == _ENV_FILE:
+        lines = (sources.root / _ENV_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        setting = re.compile(rf"\s*(?:export\s+)?{variable}\s*=")
+        line = next(number for number, line in enumerate(lines, 1) if setting.match(line))
+        return f"{_ENV_FILE}:{line}: {variable}: {with_value}", f"mend {variable} in {_ENV_FILE}"
+    return f"{variable}: {with_value}", f"mend the environment variable {variable}"
 
 
 def _nearest(location: Sequence[str]) -> str:
@@ -176,18 +218,4 @@ def _nearest(location: Sequence[str]) -> str:
 
 
 def _line(text: str, location: Sequence[str]) -> Optional[int]:
-    """Find the line that sets a key, or the header of its table when the key is not there."""
-    table: list[str] = []
-    found = None
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
-            if table == list(location[: len(table)]):
-                found = number
-        key = re.match(r"\s*(?:export\s+)?([\w.\-\"']+)\s*=", line)
-        if key:
-            path = table + [part.strip("\"'") for part in key.group(1).split(".")]
-            if path == list(location[: len(path)]):
-                return number
-    return found
+    return Lines(text).nearest(location)

@@ -183,7 +183,8 @@ def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[order.
             f"the archive of {spec.model_name} names no serialized_file to load",
             hint="name what makes the model: --module package.module:factory",
         )
-    unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
+    members = {member.name: member.content or member.path for member in spec.resolve(root)}
+    unpack(folder, members, manifest.render(spec))
     model_file = folder / Path(spec.model_file).name if spec.model_file else None
     return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec, root)
 

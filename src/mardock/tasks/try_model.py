@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -15,6 +15,7 @@ from mardock.interpreter import require
 from mardock.listener import SILENT, Listener
 from mardock.settings import untrained
 from mardock.tasks import trial_packages, trial_plan, trial_requests, trial_verdict
+from mardock.tasks.requests import Given
 
 if TYPE_CHECKING:
     from mardock.errors import MardockError
@@ -91,11 +92,9 @@ def try_model(
     child: Child,
     project: Project,
     name: str,
-    files: Sequence[Path] = (),
+    given: Given = Given(),
     *,
-    form: Sequence[str] = (),
     batch: Optional[int] = None,
-    content_type: Optional[str] = None,
     timeout: Optional[float] = None,
     debug: bool = False,
     against_golden: bool = False,
@@ -106,7 +105,7 @@ def try_model(
     Args:
         child: what `begin` returned.
         name: the model's in mardock.toml.
-        files, form, content_type: what to send; see `trial_requests.of`.
+        given: what to send; see `trial_requests.of`.
         batch, timeout: see `trial_plan.plan`.
         debug: stop in pdb where the handler raises.
         against_golden: read the expected answers.
@@ -123,7 +122,7 @@ def try_model(
     if not python.here:
         child.move_to(python.program)
     expected = golden.load(golden_file(project, name)) if against_golden else None
-    requests = trial_requests.of(project, name, files, form=form, content_type=content_type, expected=expected)
+    requests = trial_requests.of(project, name, given, expected=expected)
     settings = project.settings.models[name]
     untrained.refuse(name, settings, project.root)
     payloads = {label: sent.payload for label, sent in requests.items()}

@@ -49,6 +49,21 @@ def test_flag_beats_environment_beats_env_file_beats_project_file(tmp_path: Path
     assert load(root, {"MARDOCK_ENGINE": "auto"}, engine="docker").machine.engine == "docker"
 
 
+def test_a_wrong_value_is_told_by_what_gives_it(tmp_path: Path) -> None:
+    root = write(tmp_path, 'engine = "podman"\n' + MODEL, b"A=1\nMARDOCK_ENGINE=podman\n")
+    with pytest.raises(ConfigError, match=r"^--engine: ") as caught:
+        load(root, {"MARDOCK_ENGINE": "podman"}, engine="podman")
+    assert caught.value.hint == "give --engine another value"
+    with pytest.raises(ConfigError, match=r"^MARDOCK_ENGINE: ") as caught:
+        load(root, {"MARDOCK_ENGINE": "podman"})
+    assert caught.value.hint == "mend the environment variable MARDOCK_ENGINE"
+    with pytest.raises(ConfigError, match=r"^\.env:2: MARDOCK_ENGINE: "):
+        load(root, {})
+    (root / ".env").unlink()
+    with pytest.raises(ConfigError, match=r"^mardock\.toml:1: engine: "):
+        load(root, {})
+
+
 def test_the_python_that_serves_is_named_by_the_project_or_the_machine(tmp_path: Path) -> None:
     assert load(write(tmp_path), {}).native.python is None
     root = write(tmp_path, '[native]\npython = ".venv/bin/python"\n' + MODEL, b"MARDOCK_NATIVE_PYTHON=/opt/torch\n")
@@ -236,3 +251,13 @@ def test_several_models_have_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(root, {}).model()
     assert "mnist, other" in (caught.value.hint or "")
+
+
+def test_two_models_of_one_archive_are_refused_with_both_lines(tmp_path: Path) -> None:
+    toml = MODEL + '[models.other.archive]\nhandler = "other.py"\nmodel_name = "mnist"\n'
+    with pytest.raises(ConfigError) as refused:
+        load(write(tmp_path, toml), {})
+    assert refused.value.message == (
+        "mardock.toml:5: the models mnist (line 1) and other are both archived as mnist.mar"
+    )
+    assert "[models.other.archive]" in str(refused.value.hint)

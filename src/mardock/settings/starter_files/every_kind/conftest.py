@@ -38,14 +38,6 @@ def ask() -> Ask:
         assert done.returncode == 0, done.stdout + done.stderr
         tried = json.loads(done.stdout)
         assert tried["warnings"] == []
-        return [(reply["status"], parsed(reply["body"])) for reply in tried["batch"]["replies"][: len(bodies)]]
+        return [(reply["status"], reply["answer"]) for reply in tried["batch"]["replies"][: len(bodies)]]
 
     return send
-
-
-def parsed(body: str) -> Any:
-    """Return what a JSON answer holds, and any other as the text it is."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body

@@ -76,7 +76,9 @@ def fail(root: Path, body: str) -> None:
     assert (failed.code, f"ValueError: {body} (code/lib/helper.py:4 in answer)" in failed.err) == (5, True), failed.err
 
 
-@pytest.mark.parametrize("asked", [(), ("served_as",), ("served_as", "--errors"), ("--errors",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "asked", [(), ("served_as",), ("served_as", "--errors"), ("m", "--errors"), ("--errors",)], ids=" ".join
+)
 def test_a_trace_names_the_files_of_the_project(project: Project, asked: tuple[str, ...]) -> None:
     lines = succeed(project.root, "logs", *asked, "-n", "-1").out
     assert 'File "code/handler.py", line 9, in handle' in lines
@@ -90,6 +92,12 @@ def test_the_last_lines_are_those_that_are_asked_for(project: Project) -> None:
     assert succeed(project.root, "logs", "-n", "3").out.splitlines() == every[-3:]
     errors = succeed(project.root, "logs", "served_as", "--errors", "-n", "1").out.splitlines()
     assert [line.rpartition(" - ")[2] for line in errors] == ["ValueError: boom one"]  # however far back it lies
+
+
+def test_a_model_nobody_knows_is_no_model_without_lines(project: Project) -> None:
+    refused = mardock(project.root, "logs", "served_sa")
+    assert (refused.code, refused.out) == (2, "")
+    assert "lists no model 'served_sa'" in refused.err
 
 
 def test_no_line_is_shown_twice(project: Project) -> None:

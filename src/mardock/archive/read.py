@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import stat
 import zipfile
 import zlib
@@ -75,15 +76,20 @@ def read(path: Path, *, verify: bool = True) -> ModelArchive:
     try:
         return _read_directory(path) if path.is_dir() else _read_file(path, verify)
     except FileNotFoundError as error:
-        raise ArchiveError(f"there is no archive {path}", hint="mardock archive MODEL") from error
+        raise ArchiveError(f"there is no archive {path}", hint=f"mardock archive {_model(path)}") from error
     except PermissionError as error:
         raise permissions.refused(error, kind=ArchiveError) from error
     except UNSOUND as error:
         raise ArchiveError(
-            f"{path} is not a model archive: {error}", hint="build it again: mardock archive MODEL --force"
+            f"{path} is not a model archive: {error}", hint=f"build it again: mardock archive {_model(path)} --force"
         ) from error
     except ArchiveError as error:
         raise ArchiveError(f"{path} is not a model archive: {error.message}", hint=error.hint) from error
+
+
+def _model(path: Path) -> str:
+    """Return the name of the model whose archive a file would be, for a hint."""
+    return shlex.quote(path.stem) if path.suffix in ("", ".mar") and not path.name.startswith(".") else "MODEL"
 
 
 def _read_file(path: Path, verify: bool) -> ModelArchive:

@@ -100,12 +100,13 @@ def load(path: Path) -> Golden:
         )
     except OSError as error:
         raise ConfigError(
-            f"cannot read {os.path.relpath(path)}: {error.strerror}", hint="mardock try --save-golden writes it"
+            f"cannot read {os.path.relpath(path)}: {error.strerror}",
+            hint=f"mardock try {path.parent.name} --save-golden writes it",
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
-            f"{path} is no golden file: {reason}", hint="mardock try --save-golden writes it anew"
+            f"{path} is no golden file: {reason}", hint=f"mardock try {path.parent.name} --save-golden writes it anew"
         ) from error
 
 

@@ -160,3 +160,14 @@ def test_bytes_between_the_entries_are_refused(tmp_path: Path) -> None:
         archive.writestr("hidden.py", "import os")
         archive.filelist.pop()
     assert "table of contents" in _refusal(tmp_path / "n.mar")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("cats.mar", "mardock archive cats"), ("cats", "mardock archive cats")])
+def test_what_makes_an_archive_is_a_command_to_paste(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(ArchiveError, match="there is no archive") as caught:
+        read(tmp_path / name)
+    assert caught.value.hint == hint
+    (tmp_path / name).write_bytes(b"PK\3\4")
+    with pytest.raises(ArchiveError, match="is not a model archive") as caught:
+        read(tmp_path / name)
+    assert caught.value.hint == f"build it again: {hint} --force"

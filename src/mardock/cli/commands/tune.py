@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from mardock import own_folders
 from mardock.cli import console, context, durations, panels
 from mardock.errors import MardockError
 
@@ -79,6 +81,9 @@ def tune(
         variants=variants,
     )
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
+    if html is None:
+        with suppress(OSError):  # told below
+            own_folders.make(project.logs)
     bench_options.check_writable(page)
     tuner = Tuner(select.needed(project), project, settings, plan, listener=console)
     failure = _run(tuner, page, as_json=as_json)

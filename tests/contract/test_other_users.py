@@ -174,3 +174,15 @@ def test_what_a_dead_server_of_root_s_left_is_in_nobody_s_way(used: Path) -> Non
     assert (refused.code, "Traceback" in refused.err) == (3, False)
     assert f"{home / 'tmp'} is not a private folder of yours" in refused.err
     assert f"sudo chown -R {UID} {home / 'tmp'}\n" in refused.err
+
+
+def test_where_nothing_can_be_written_each_command_names_the_mend(require: Callable[[str, str], Any]) -> None:
+    needs_root(require)
+    with place_for_all() as root:
+        (root / "mardock.toml").write_text('engine = "native"\n' + SETTINGS)
+        (root / "handler.py").write_text(HANDLER)
+        (root / "body").write_text("x")
+        for command, code in (("archive", 4), ("tune", 2), ("doctor", 0)):
+            told = mardock_as_other(root, command)
+            assert told.code == code, told
+            assert f"sudo chown -R {UID} {root}\n" in told.out + told.err, told

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
 
-from mardock import own_folders
+from mardock import own_folders, permissions
 from mardock.errors import ArchiveError, MardockError
 from mardock.listener import SILENT, Listener
 from mardock.settings import untrained
@@ -101,6 +101,8 @@ def _make_store(store: Path) -> None:
     except FileExistsError as error:
         hint = f"move it away: {shlex.join(['mv', str(store), f'{store}.old'])}"
         raise ArchiveError(f"{store} is not a folder", hint=hint) from error
+    except PermissionError as error:
+        raise permissions.refused(error, kind=ArchiveError) from error
     except OSError as error:
         raise ArchiveError(
             f"cannot make {store}: {error.strerror}", hint=f"ls -ld {shlex.quote(str(store.parent))}"

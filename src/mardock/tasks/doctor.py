@@ -133,7 +133,10 @@ def _folders(visit: Visit) -> Iterator[Check]:
         if visit.fix and not folder.exists():
             with suppress(PermissionError):  # it is told that there is none
                 own_folders.make(folder)
-        if not folder.exists():
+        if not folder.exists() and not os.access(folder.parent, os.W_OK):
+            finding = f"cannot be made in {folder.parent} by {permissions.user()}"
+            yield Check(name, ok=False, finding=finding, hint=permissions.mend(folder.parent))
+        elif not folder.exists():
             yield Check(name, ok=True, finding="made when it is needed, or by mardock doctor --fix")
         elif not folder.is_dir():
             yield Check(name, ok=False, finding="is not a folder", hint=f"move the file {name} away")

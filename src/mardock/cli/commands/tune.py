@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock import own_folders
+from mardock import own_folders, permissions
 from mardock.cli import console, context, durations, panels
-from mardock.errors import MardockError
+from mardock.errors import ConfigError, MardockError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
@@ -82,8 +81,10 @@ def tune(
     )
     page = html or project.logs / f"tune-{settings.archive.model_name}.html"
     if html is None:
-        with suppress(OSError):  # told below
+        try:
             own_folders.make(project.logs)
+        except OSError as error:
+            raise permissions.refused(error, kind=ConfigError) from error
     bench_options.check_writable(page)
     tuner = Tuner(select.needed(project), project, settings, plan, listener=console)
     failure = _run(tuner, page, as_json=as_json)

@@ -38,7 +38,7 @@ def told(kind: type[MardockError] = EngineError) -> Iterator[None]:
     """Turn what the system does not let this user do to a file inside the block into an error; see `refused`."""
     try:
         yield
-    except PermissionError as error:
+    except (PermissionError, NotADirectoryError) as error:  # the latter where a file lies in a folder's place
         raise refused(error, kind=kind) from error
 
 

@@ -128,3 +128,10 @@ def test_a_user_is_called_as_chown_takes_one(monkeypatch: pytest.MonkeyPatch) ->
 def test_other_errors_pass(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), permissions.told():
         (tmp_path / "gone").read_bytes()
+
+
+def test_a_file_in_a_folder_s_place_is_moved_away(tmp_path: Path) -> None:
+    (tmp_path / ".mardock").touch()
+    with pytest.raises(EngineError, match="Not a directory") as caught, permissions.told():
+        (tmp_path / ".mardock" / "native" / "server.json").read_text()
+    assert caught.value.hint == f"move it away: mv {tmp_path}/.mardock {tmp_path}/.mardock.old"

@@ -152,6 +152,10 @@ def _check_replaceable(target: Path, model_name: str, force: bool) -> None:
     except ArchiveError as error:
         if isinstance(error.__cause__, PermissionError):
             raise
-        raise ArchiveError(f"{target} is there already and is no archive: {error.message}", hint="--force") from error
+        hint = f"replace it: mardock archive {model_name} --force"
+        raise ArchiveError(f"{target} is there already and is no archive: {error.message}", hint=hint) from error
     if found != model_name:
-        raise ArchiveError(f"{target} is there already and holds the model {found!r}", hint="--force replaces it")
+        raise ArchiveError(
+            f"{target} is there already and holds the model {found!r}",
+            hint=f"replace it: mardock archive {model_name} --force",
+        )

@@ -252,7 +252,7 @@ class Registrar:
 
     def _has_all_of(self, requirements: str) -> bool:
         """Say whether the Python that serves is known to have the packages already; that of a container is not."""
-        if self.server.engine is None or self.server.engine.name != "native":
+        if self.server.engine is None or not self.server.engine.torch_is_here:
             return False
         try:
             lines = text_files.requirement_lines((self.project.root / requirements).read_bytes())

@@ -17,10 +17,12 @@ import docstring_parser
 from pydantic import TypeAdapter
 from typer.main import get_command
 
+from mardock.archive import model_config
 from mardock.cli.app import app
 from mardock.deploy import targets
 from mardock.settings import json_schema
 from mardock.settings import schema as settings
+from mardock.settings.as_served import KEYS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,6 +61,7 @@ def files() -> dict[Path, str]:
         json_schema.FILE: json.dumps(schema, indent=2) + "\n",
         PAGES / "mardock-toml.md": toml_page(schema),
         PAGES / "env.md": env_page(),
+        PAGES / "model-config.md": model_config_page(),
         PAGES / "commands.md": commands_page(),
         PAGES / "json.md": WRITTEN + json_shapes.page(),
     }
@@ -211,6 +214,27 @@ def env_page() -> str:
         + "\n".join(rows)
         + f"\n\n{compose} are for plain `docker compose` alone: mardock computes them. {keys} stand for the keys of the"
         " `[deploy.*]` tables of [mardock.toml](mardock-toml.md).\n"
+    )
+
+
+def model_config_page() -> str:
+    """Return the page of what TorchServe reads in model-config.yaml, and who wins where mardock.toml says it, too."""
+    told = tomllib.loads(Path(__file__).with_name("model_config_keys.toml").read_text("utf-8"))
+    kinds = dict(model_config.kinds())
+    if told.keys() != kinds.keys():
+        raise SystemExit(
+            f"model_config_keys.toml: not as in archive/model_config.py: {sorted(told.keys() ^ kinds.keys())}"
+        )
+    here = {theirs: f"`{ours}`" for ours, theirs in KEYS.items()}
+    rows = [f"| `{key}` | {kind} | {here.get(key, '')} | {told[key]} |" for key, kind in kinds.items()]
+    return (
+        f"{WRITTEN}# model-config.yaml\n\nThe file `config_file` names, packed into the archive. TorchServe drops a"
+        " value of another type or size with a line in its log; mardock refuses it when archiving, with line and column, and"
+        " a key that is nearly one of these. All other keys are the handler's own, e.g. `handler:`.\n\n"
+        "Where both say it, the command line wins over model-config.yaml, that over `[models.NAME.serving]` of"
+        " mardock.toml, and that over the defaults; a difference is told. TorchServe takes the two time-outs of a model"
+        " that has a model-config.yaml from there alone, so those of mardock.toml are archived in it.\n\n"
+        "| key | type | in mardock.toml | what it is |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 

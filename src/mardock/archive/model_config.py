@@ -73,6 +73,18 @@ class _Fault:
     hint: str = _AGAIN
 
 
+def kinds() -> Iterator[tuple[str, str]]:
+    """Yield each key TorchServe reads, with what it may be, in words."""
+    for key, (least, most) in _WHOLE_NUMBERS.items():
+        yield key, f"whole number from {least}" + (f" to {most}" if most != _MAX_INT else "")
+    for key in _FLAGS:
+        yield key, "true or false"
+    for key, choices in _CHOICES.items():
+        yield key, ", ".join(f"`{choice}`" for choice in choices)
+    yield "deviceIds", "list of whole numbers"
+    yield "torchrun", "table"
+
+
 def read_model_config(archive: ModelArchive) -> Mapping[str, Any]:
     """Return what the archive's model-config.yaml sets, empty when it has none; raises like `parse`."""
     name = archive.manifest["model"].get("configFile")

@@ -229,8 +229,8 @@ def model_config_page() -> str:
     rows = [f"| `{key}` | {kind} | {here.get(key, '')} | {told[key]} |" for key, kind in kinds.items()]
     return (
         f"{WRITTEN}# model-config.yaml\n\nThe file `config_file` names, packed into the archive. TorchServe drops a"
-        " value of another type or size with a line in its log; mardock refuses it when archiving, with line and column, and"
-        " a key that is nearly one of these. All other keys are the handler's own, e.g. `handler:`.\n\n"
+        " value of another type or size with a line in its log; mardock refuses it when archiving, with line and"
+        " column, and a key that is nearly one of these. All other keys are the handler's own, e.g. `handler:`.\n\n"
         "Where both say it, the command line wins over model-config.yaml, that over `[models.NAME.serving]` of"
         " mardock.toml, and that over the defaults; a difference is told. TorchServe takes the two time-outs of a model"
         " that has a model-config.yaml from there alone, so those of mardock.toml are archived in it.\n\n"

@@ -64,6 +64,11 @@ class MardockError(Exception):
         self.details = details
         self.hint = hint
 
+    @property
+    def __notes__(self) -> list[str]:
+        """What Python, pytest and notebooks print below an error nobody caught: its details and its hint."""
+        return [*filter(None, [self.details]), *([f"hint: {self.hint}"] if self.hint else [])]
+
     def but(
         self: _E,
         *,

@@ -1,6 +1,11 @@
-"""An error in other words is the same error."""
+"""An error in other words is the same error, and one nobody catches says all it knows."""
 
 from __future__ import annotations
+
+import sys
+import traceback
+
+import pytest
 
 from mardock.errors import ConfigError, ModelConflictError, Reason
 
@@ -41,3 +46,13 @@ def test_one_that_nothing_caused_shows_its_context() -> None:
         changed = error.but(hint="do")
     assert isinstance(changed.__context__, KeyError)
     assert not changed.__suppress_context__
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes from Python 3.11 on")
+def test_an_error_nobody_caught_shows_its_details_and_its_hint() -> None:
+    error = ConfigError("no weights", details="line 3", hint="train it").but(hint="mardock train cats")
+    assert "".join(traceback.format_exception_only(error)).splitlines() == [
+        "mardock.errors.ConfigError: no weights",
+        "line 3",
+        "hint: mardock train cats",
+    ]

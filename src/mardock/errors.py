@@ -63,11 +63,11 @@ class MardockError(Exception):
         self.message = message
         self.details = details
         self.hint = hint
+        self._note()
 
-    @property
-    def __notes__(self) -> list[str]:
-        """What Python, pytest and notebooks print below an error nobody caught: its details and its hint."""
-        return [*filter(None, [self.details]), *([f"hint: {self.hint}"] if self.hint else [])]
+    def _note(self) -> None:
+        """Have Python, pytest and notebooks print details and hint below an error nobody caught."""
+        self.__notes__ = [*filter(None, [self.details]), *([f"hint: {self.hint}"] if self.hint else [])]
 
     def but(
         self: _E,
@@ -89,6 +89,7 @@ class MardockError(Exception):
         changed.args = (changed.message,)
         changed.details = "\n".join(filter(None, [self.details if details is None else details, more])) or None
         changed.hint = self.hint if hint is None else hint
+        changed._note()
         changed.__context__, changed.__cause__ = self.__context__, self.__cause__
         changed.__suppress_context__ = self.__suppress_context__
         return changed.with_traceback(self.__traceback__)

@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from mardock.cli.app import app
 from mardock.deploy import targets
+from mardock.settings import json_schema
 from mardock.settings import schema as settings
 from mardock.settings.json_schema import FILE as SCHEMA_FILE
 
@@ -30,7 +31,6 @@ else:
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "reference"
 EXIT_CODES: dict[str, list[Any]] = tomllib.loads(Path(__file__).with_name("exit_codes.toml").read_text("utf-8"))
-SCHEMA_URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
 WRITTEN = "<!-- Written by scripts/reference.py from the code: `make format`. -->\n"
 KINDS = {"integer": "NUMBER", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
 MEANINGS = {
@@ -83,7 +83,7 @@ def project_schema() -> dict[str, Any]:
     del kinds["Machine"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_URL,
+        "$id": json_schema.URL,
         "title": "mardock.toml",
         "description": "What the models of a project are.",
         "type": "object",
@@ -142,7 +142,8 @@ def toml_page(schema: dict[str, Any]) -> str:
         f"{WRITTEN}# mardock.toml\n\n{schema['description']} `mardock schema` prints the JSON Schema this page is of;"
     )
     text += (
-        f" an editor that knows TOML completes and checks the file by its first line:\n\n    #:schema {SCHEMA_URL}\n"
+        " an editor that knows TOML completes and checks the file by its first line:"
+        f"\n\n    #:schema {json_schema.URL}\n"
     )
     top = {key: value for key, value in schema["properties"].items() if key not in ("models", "deploy")}
     text += "\n## The top\n\n" + table({key: value for key, value in top.items() if "$ref" not in value}, set())

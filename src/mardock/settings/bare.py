@@ -14,7 +14,7 @@ from mardock.archive.boundary import around
 from mardock.archive.names import check_model_name
 from mardock.errors import ConfigError
 from mardock.settings import found as found_files
-from mardock.settings import template
+from mardock.settings import json_schema, template
 from mardock.settings.found import Found
 from mardock.settings.load import load
 from mardock.settings.root import PROJECT_FILE
@@ -27,7 +27,8 @@ _LEFT_BEHIND = {
     "artifacts": ("/artifacts/*.mar", "/artifacts/*.cdx.json", "/artifacts/.*", "/artifacts/compiled/"),
     "logs": ("/logs/*.log", "/logs/*.log.gz", "/logs/tune-*.html"),
 }
-_HEAD = """\
+_HEAD = f"""\
+#:schema {json_schema.URL}
 # What the models of this project are; paths are relative to this folder. What the machine is, its ports and who runs
 # TorchServe, may stand in .env, e.g. MARDOCK_INFERENCE_PORT=9080.
 """
@@ -122,6 +123,7 @@ version = "1.0"
 handler = {_text(handler)}  # or the name of one of TorchServe's own: image_classifier, …
 {weights}  # a TorchScript, or a state dict, wherever it lies
 # model_file = "model.py"  # the class of a state dict, unless the handler makes it
+# code = ["src/mypackage"]  # packages and modules to import, each under its own name
 # extra_files = ["index_to_name.json"]  # files, folders and patterns that lie beside the handler
 # requirements_file = "requirements.txt"
 # config_file = "model-config.yaml"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 FILE = Path(__file__).with_name("mardock.schema.json")
+URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
+"""Where editors find it."""
 
 
 def text() -> str:

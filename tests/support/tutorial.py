@@ -97,6 +97,12 @@ class Reader:
             self.close()
         return printed
 
+    def write(self, title: str) -> None:
+        """Write the files of a section alone, and make its edits."""
+        for block in self._sections[title]:
+            if block.kind in ("file", "edit"):
+                self._do(block)
+
     def _step(self, block: Block) -> str:
         if block.name in self._otherwise:
             self._otherwise[block.name](self.here)

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.projects import PORTS
+from tests.contract.projects import PORTS, REPOSITORY
 from tests.support.command import environment
 from tests.support.environments import Environment
 from tests.support.ports import free_ports
-from tests.support.tutorial import PAGE, Reader, published, sections, wheel
+from tests.support.tutorial import Reader, published, sections, wheel
 
 IN_DOCKER = "The same in Docker"
 """What tests/docker/test_tutorial.py reads."""
+NATIVE = [title for title in sections() if title != IN_DOCKER]
 
 
 def variables(folder: Path) -> dict[str, str]:
@@ -45,7 +46,7 @@ def reader(native: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     """A reader with a tool of its own for mardock; the project's environment has what is installed here."""
     folder = tmp_path_factory.mktemp("tutorial")
     (folder / "work").mkdir()
-    otherwise = {"environment": own_environment, "one environment": lambda _: None}
+    otherwise = {"environment": own_environment, "one environment": nothing}
     found = Reader(folder / "work", variables(folder), otherwise)
     yield found
     found.stop()
@@ -58,18 +59,37 @@ def own_environment(project: Path) -> None:
     (made.packages / "sentiment.pth").write_text(f"{project / 'src'}\n")
 
 
-@pytest.mark.parametrize("title", [title for title in sections() if title != IN_DOCKER])
+def nothing(_: Path) -> None:
+    """Leave a step out."""
+
+
+@pytest.mark.parametrize("title", NATIVE)
 def test_the_section_is_true(reader: Reader, title: str) -> None:
-    printed = reader.read(title)
+    check(title, reader.read(title))
+
+
+def check(title: str, printed: dict[str, str]) -> None:
+    """Hold what a section says in words about what its commands print."""
     if title == "Serve it":
-        assert [word for word in printed["predict"].split() if word.endswith("tive")] == [
-            "positive",
-            "negative",
-            "negative",
-        ]
+        answers = [word for word in printed["predict"].split() if word.endswith("tive")]
+        assert answers == ["positive", "negative", "negative"]
     if title == "From Python":
+        assert len(printed["ask"].split()) == 2
         assert "1 passed" in printed["test"]
 
 
-def test_every_page_it_leads_to_is_there() -> None:
-    assert "recipes.md" in PAGE.read_text(encoding="utf-8")
+@pytest.mark.slow
+def test_all_of_it_is_true_in_one_environment_that_was_empty(native: None, tmp_path: Path) -> None:
+    """Everything comes by its name from where pip looks: torch with the project, TorchServe and Java with mardock."""
+    (tmp_path / "work").mkdir()
+    activated = tmp_path / "work" / "sentiment" / ".venv"
+    found = variables(tmp_path)
+    found |= {"VIRTUAL_ENV": str(activated), "PATH": f"{activated / 'bin'}{os.pathsep}{found['PATH']}"}
+    found["PIP_CONSTRAINT"] = str(REPOSITORY / "constraints.txt")  # the torch that was tried, not that of the day
+    reader = Reader(tmp_path / "work", found, {"install": nothing, "torchserve": nothing})
+    try:
+        for title in NATIVE:
+            check(title, reader.read(title))
+    finally:
+        reader.stop()
+    assert not (tmp_path / "bin" / "mardock").exists()

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.test_tutorial import IN_DOCKER, own_environment, variables
+from tests.contract.test_tutorial import IN_DOCKER, nothing, own_environment, variables
 from tests.docker.conftest import ROOT, dev_image
 from tests.support.images import unique_name
 from tests.support.tutorial import Reader
 
-NATIVE = ("one environment", "torchserve", "doctor")
+LEFT_OUT = ("one environment", "torchserve", "doctor")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def reader(own_image: str, tmp_path: Path) -> Iterator[Reader]:
     machine = {name: os.environ[name] for name in ("MARDOCK_BUILD_NETWORK",) if name in os.environ}
     images = {"TORCHSERVE_IMAGE": own_image, "MARDOCK_DEV_IMAGE": dev_image(own_image)}
     names = {"MARDOCK_COMPOSE_PROJECT": unique_name()}
-    otherwise = {**dict.fromkeys(NATIVE, lambda _: None), "environment": own_environment, "build": add_certificates}
+    otherwise = {**dict.fromkeys(LEFT_OUT, nothing), "environment": own_environment, "build": add_certificates}
     (tmp_path / "work").mkdir()
     found = Reader(tmp_path / "work", {**variables(tmp_path), **machine, **images, **names}, otherwise)
     for title in ("The project", "Install mardock", "Make it a project of mardock's"):

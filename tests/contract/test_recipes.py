@@ -37,7 +37,7 @@ def url(native_server: NativeEngine) -> Iterator[str]:
     """Where a model answers what it is handed."""
     endpoint = native_server.endpoint()
     with ManagementClient(endpoint) as client:
-        folder = add_echo(native_server.project, "show", SHOW)
+        folder = add_echo(native_server._project, "show", SHOW)
         client.register(folder, model_name="show", initial_workers=1)
         yield f"{endpoint.inference_url}/predictions/show"
         client.unregister("show")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.test_tutorial import IN_DOCKER, nothing, own_environment, variables
 from tests.docker.conftest import ROOT, dev_image
 from tests.support.images import unique_name
-from tests.support.tutorial import Reader
+from tests.support.tutorial import IN_DOCKER, Reader, nothing, own_environment, variables
 
 LEFT_OUT = ("one environment", "torchserve", "doctor")
 

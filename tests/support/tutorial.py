@@ -17,10 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
+from tests.support.command import environment
+from tests.support.environments import Environment
+from tests.support.ports import free_ports
 from tests.support.waiting import eventually
+
+from mardock.engines.docker.containers import PORT_VARIABLES
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "tutorial.md"
+IN_DOCKER = "The same in Docker"
+"""The section that needs it."""
 URL = "https://github.com/mardock/mardock"
 _BLOCK = re.compile(r"<!-- ([a-z ]+)(?:: (\S[^\n]*?))? -->\n```\w+\n(.*?)```\n", re.DOTALL)
 _VARIES = re.compile(r"\b[0-9a-f]{12}\b|\d+(?:[.,]\d+)*(?:e-\d+)?")
@@ -205,3 +212,36 @@ def wheel(folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", str(folder)]
     subprocess.run([*pip, str(REPOSITORY)], check=True)
     return folder
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """The variables of a reader who finds mardock's wheel as if an index had it, with tools installed in a folder."""
+    left_out = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX")
+    kept = {name: value for name, value in environment().items() if name not in left_out}
+    (folder / "repository").mkdir()
+    dist, bin_ = str(wheel(folder / "dist")), folder / "bin"
+    bin_.mkdir()
+    (bin_ / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    path = [part for part in kept["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
+    found = {
+        "PIP_FIND_LINKS": f"{dist} {kept.get('PIP_FIND_LINKS', '')}",
+        "UV_FIND_LINKS": dist,
+        "UV_TOOL_DIR": str(folder / "tools"),
+        "UV_TOOL_BIN_DIR": str(bin_),
+        "PATH": os.pathsep.join([str(bin_), *path]),
+        "TERM": "dumb",
+        "COLUMNS": "200",
+    }
+    ports = dict(zip(PORT_VARIABLES.values(), map(str, free_ports(len(PORT_VARIABLES)))))
+    return {**kept, **found, **ports, **published(folder / "repository")}
+
+
+def own_environment(project: Path) -> None:
+    """Make the project's environment of what is installed here, which is quick."""
+    made = Environment(project / ".venv")
+    made.add_all_of_this_but_mardock()
+    (made.packages / "sentiment.pth").write_text(f"{project / 'src'}\n")
+
+
+def nothing(_: Path) -> None:
+    """Leave a step out."""

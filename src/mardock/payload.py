@@ -10,6 +10,19 @@ from typing import Callable, Optional
 
 from mardock.errors import ConfigError
 
+_BY_SUFFIX = {
+    ".gif": "image/gif",
+    ".htm": "text/html",
+    ".html": "text/html",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".xml": "application/xml",
+}
+"""What curl takes a file in a form for, which decides whether the handler gets text or bytes."""
 _HINT = "write --form NAME=VALUE, or --form NAME=@FILE[;type=CONTENT/TYPE]"
 
 
@@ -28,7 +41,8 @@ class Field:
     Attributes:
         value: the text; None when a file is sent.
         file: its path as it was written.
-        content_type: of the file; TorchServe parses one that is `application/json`, and decodes `text/…`.
+        content_type: of the file, None for what curl would guess; TorchServe parses one that is `application/json`,
+            and decodes `text/…`.
     """
 
     name: str
@@ -86,7 +100,8 @@ def _head(one: Field) -> bytes:
     head = f'Content-Disposition: form-data; name="{one.name}"'
     if one.file is not None:
         name = "".join("_" if character in '"\\;\r\n' else character for character in one.file.name)
-        head += f'; filename="{name}"\r\nContent-Type: {one.content_type or "application/octet-stream"}'
+        kind = one.content_type or _BY_SUFFIX.get(one.file.suffix.lower(), "application/octet-stream")
+        head += f'; filename="{name}"\r\nContent-Type: {kind}'
     return head.encode("utf-8", "surrogateescape")
 
 

@@ -31,6 +31,13 @@ class Environment:
         folders = dict.fromkeys(str(metadata.distribution(name).locate_file("")) for name in ("torch", "torchserve"))
         (self.packages / "all.pth").write_text("\n".join(folders))
 
+    def add_all_of_this_but_mardock(self) -> None:
+        """The same for whoever is to install mardock there: pip finds all else installed."""
+        for folder in dict.fromkeys(metadata.distribution(name).locate_file("") for name in ("torch", "torchserve")):
+            for path in Path(str(folder)).iterdir():
+                if "mardock" not in path.name and not (self.packages / path.name).exists():
+                    (self.packages / path.name).symlink_to(path)
+
     def add_mardock(self, *more: str) -> None:
         """Put mardock into it with its own dependencies, and these.
 

@@ -55,3 +55,17 @@ def test_the_boundary_is_in_no_content() -> None:
     boundary = str(first.content_type).partition("boundary=")[2]
     again = form([Field("a", file=Path("x"))], lambda _: boundary.encode())
     assert again.body.count(str(again.content_type).partition("boundary=")[2].encode()) == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("f=@a.txt", "text/plain"),
+        ("f=@a.JPG", "image/jpeg"),
+        ("f=@a.json", "application/octet-stream"),  # curl knows no such suffix
+        ("f=@a", "application/octet-stream"),
+        ("f=@a.txt;type=application/json", "application/json"),
+    ],
+)
+def test_a_file_is_of_the_kind_curl_takes_it_for(written: str, kind: str) -> None:
+    assert f"Content-Type: {kind}\r\n".encode() in form([field(written)], lambda _: b"").body

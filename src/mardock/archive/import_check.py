@@ -60,7 +60,7 @@ def check(
         Those that only this machine has, such as packages installed editable, each once.
 
     Raises:
-        ArchiveError: one cannot be found; the first is the message, all are the details.
+        ArchiveError: one cannot be found; the first is the message, and where there are several, all are the details.
     """
     asked = [(source, one) for member, source in sources.items() for one in loaded_code.imports(source, member)]
     places = python.modules({"torch", _OF_THE_STDLIB, *(wanted.top for _, wanted in asked if wanted.module)})
@@ -69,7 +69,8 @@ def check(
     if requirements and faults and _brings_packages(requirements, python):
         faults = [fault for fault in faults if fault.final]
     if faults:
-        raise ArchiveError(faults[0].text, details="\n".join(one.text for one in faults), hint=faults[0].hint)
+        told = "\n".join(one.text for one in faults) if len(faults) > 1 else None
+        raise ArchiveError(faults[0].text, details=told, hint=faults[0].hint)
     first = {wanted.top: (source, wanted) for source, wanted in reversed(asked)}
     return [found for source, wanted in first.values() if (found := look.only_here(source, wanted))]
 

@@ -123,6 +123,7 @@ version = "1.0"
 handler = {_text(handler)}  # or the name of one of TorchServe's own: image_classifier, …
 {weights}  # a TorchScript, or a state dict, wherever it lies
 # model_file = "model.py"  # the class of a state dict, unless the handler makes it
+# code = ["src/mypackage"]  # packages and modules to import, each under its own name
 # extra_files = ["index_to_name.json"]  # files, folders and patterns that lie beside the handler
 # requirements_file = "requirements.txt"
 # config_file = "model-config.yaml"

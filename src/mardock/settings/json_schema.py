@@ -8,6 +8,8 @@ URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settin
 """Where editors get it."""
 
 FILE = Path(__file__).with_name("mardock.schema.json")
+URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
+"""Where editors find it."""
 
 
 def text() -> str:

@@ -87,7 +87,7 @@ def test_remote_archives_need_leave() -> None:
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nHost: evil", "ä"])
 def test_a_token_no_header_can_carry_is_refused_without_repeating_it(token: str) -> None:
-    with pytest.raises(ConfigError, match=r"^the token is empty or holds characters that no token has$"):
+    with pytest.raises(ConfigError, match=r"(?m)^the token is empty or holds characters that no token has$"):
         authorization(token)
 
 

@@ -28,5 +28,5 @@ def test_what_is_no_mapping() -> None:
 
 
 def test_a_number_of_the_whole_file() -> None:
-    with pytest.raises(ConfigError, match=r"^instance_count of torchserve-deployment[.]yaml is 0$"):
+    with pytest.raises(ConfigError, match=r"(?m)^instance_count of torchserve-deployment[.]yaml is 0$"):
         number({"instance_count": 0}, "instance_count", 1, least=1)

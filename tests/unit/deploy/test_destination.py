@@ -74,7 +74,7 @@ def test_several_that_can_are_asked_about(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("configured", "given"), [(("tir",), None), (("azureml",), "tir")])
 def test_one_that_cannot_is_refused(tmp_path: Path, configured: tuple[str, ...], given: Optional[str]) -> None:
-    with pytest.raises(ConfigError, match=r"^tir cannot share out an endpoint's traffic; azureml can$") as refused:
+    with pytest.raises(ConfigError, match=r"(?m)^tir cannot share out an endpoint's traffic; azureml can$") as refused:
         destination.able(project(tmp_path, *configured), given, HasTraffic)
     assert refused.value.hint == "--target azureml"
 
@@ -82,7 +82,7 @@ def test_one_that_cannot_is_refused(tmp_path: Path, configured: tuple[str, ...],
 def test_what_nobody_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "MODULES", {"tir": "mardock.deploy.tir"})
 
-    with pytest.raises(ConfigError, match=r"; no target can$") as refused:
+    with pytest.raises(ConfigError, match=r"(?m); no target can$") as refused:
         destination.able(project(tmp_path), "tir", HasTraffic)
     assert refused.value.hint is None
     with pytest.raises(ConfigError, match=r"^tir cannot share"):

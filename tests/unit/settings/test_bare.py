@@ -10,7 +10,7 @@ import pytest
 
 from mardock.archive.names import check_model_name
 from mardock.errors import ConfigError
-from mardock.settings import bare, found
+from mardock.settings import bare, found, json_schema
 from mardock.settings.found import Found
 from mardock.settings.load import load
 from mardock.settings.starters import Starter, starter
@@ -48,6 +48,8 @@ def test_without_a_handler_the_table_is_a_comment_that_becomes_one_line_by_line(
     assert load(folder, {}).models == {}
     toml = folder / "mardock.toml"
     lines = toml.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"#:schema {json_schema.URL}"
+    assert '# code = ["src/mypackage"]  # packages and modules to import, each under its own name' in lines
     begins = next(number for number, line in enumerate(lines) if line.startswith("# [models."))
     toml.write_text("\n".join(line.removeprefix("# ") for line in lines[begins:]), encoding="utf-8")
     settings = load(folder, {}).models["cats"]

@@ -1,0 +1,1 @@
+"""Tells whether a review praises or complains."""

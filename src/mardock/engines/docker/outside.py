@@ -96,6 +96,8 @@ def _paths(spec: ArchiveSpec) -> Iterator[tuple[str, bool]]:
     for path in (spec.handler_file, spec.model_file, spec.requirements_file, spec.config_file, spec.serialized_file):
         if path is not None:
             yield path, path == spec.serialized_file
+    for path in spec.code:
+        yield path, False
     for entry in spec.extra_files:
         fixed = re.split(r"[*?\[]", entry, maxsplit=1)[0]
         yield (entry if fixed == entry else fixed.rpartition("/")[0] or "."), False

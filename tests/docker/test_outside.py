@@ -45,7 +45,7 @@ extra_files = ["../snapshot"]
 
 @pytest.fixture(scope="module")
 def root(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project of mardock.toml alone in a repository with code and a hub's snapshot, and weights on a disk."""
+    """A project of mardock.toml alone in a repository with code and a hub's snapshot, and data on a disk."""
     above = tmp_path_factory.mktemp("outside")
     root = above / "repository" / unique_name()
     make_project(root, engine="docker")
@@ -60,7 +60,7 @@ def root(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (root.parent / ".git").mkdir()
     texts = {
         root / "mardock.toml": TOML,
-        root / "body": "x",
+        above / "disk/body": "x",
         root / "plain.py": "def handle(data, context):\n    return ['plain' for _ in data or ()]\n",
         root.parent / "lib/handler.py": HANDLER,
         root.parent / "shared/labels/__init__.py": 'LABEL = "digit"\n',
@@ -72,7 +72,8 @@ def root(torchserve_image: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         path.write_text(text)
     (root.parent / "snapshot").mkdir()
     (root.parent / "snapshot/config.json").symlink_to("../blobs/0a1b")
-    (root / "digits.pt").symlink_to(above / "disk/digits.pt")
+    for name in ("body", "digits.pt"):
+        (root / name).symlink_to(above / "disk" / name)
     try:
         yield root
     finally:

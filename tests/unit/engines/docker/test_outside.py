@@ -93,6 +93,23 @@ def test_packages_are_mounted_too(root: Path) -> None:
     assert named(root, 'handler = "inside.py"', 'code = ["../../libs/common"]') == {HOME.parent / "libs/common": common}
 
 
+def test_samples_and_what_training_reads_are_mounted_from_any_disk(root: Path) -> None:
+    disk = root.parents[2] / "disk"
+    (disk / "samples").mkdir()
+    (disk / "samples/cat.png").touch()
+    (disk / "images").mkdir()
+    (root / "data").symlink_to(disk / "images")
+    (root / "mardock.toml").write_text(
+        f'[models.cats]\nsample = "{disk / "samples/cat.png"}"\narchive = {{ handler = "../src/handler.py" }}\n'
+        'train = { command = ["true"], inputs = ["../src/handler.py", "data"], outputs = ["net.pt"] }\n'
+    )
+    assert outside.named(Project(root), packaged=True) == {
+        HOME / "src": root.parent / "src",
+        disk / "samples/cat.png": disk / "samples/cat.png",
+        disk / "images": disk / "images",
+    }
+
+
 def test_an_archive_is_made_in_the_container_if_that_is_given_all_of_its_files(root: Path) -> None:
     disk = root.parents[2] / "disk"
     named(root, 'handler = "inside.py"', 'serialized_file = "linked.pt"', 'extra_files = ["../src"]')

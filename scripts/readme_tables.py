@@ -26,7 +26,11 @@ Each target is one command; `make help` lists them. `ENGINE=docker` or `ENGINE=n
 <!-- commands -->
 ## Commands
 
-`mardock COMMAND --help` shows every option. Commands that read take `--json`.
+`mardock COMMAND --help` shows every option. `--json` prints one JSON value, of a shape that
+[the reference](docs/reference/json.md) tells: answers as they are, bytes as base64. Requests are files, `-` (standard
+input), `--json-body '{{…}}'` or `--form NAME=@FILE`; an answer that is no text goes into a pipe or `--output FILE`,
+never to a terminal. Times are `10`, `10s`, `500ms`, `2m` or `1h`. `mardock --install-completion` lets the shell
+complete models, versions and candidates.
 
 | command | what it does |
 |---|---|

@@ -28,6 +28,9 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from scripts import json_shapes  # noqa: E402 - also where this file is run as a program
+
 PAGES = ROOT / "docs" / "reference"
 EXIT_CODES: dict[str, list[Any]] = tomllib.loads(Path(__file__).with_name("exit_codes.toml").read_text("utf-8"))
 SCHEMA_URL = "https://raw.githubusercontent.com/mardock/mardock/main/src/mardock/settings/mardock.schema.json"
@@ -58,6 +61,7 @@ def files() -> dict[Path, str]:
         PAGES / "mardock-toml.md": toml_page(schema),
         PAGES / "env.md": env_page(),
         PAGES / "commands.md": commands_page(),
+        PAGES / "json.md": WRITTEN + json_shapes.page(),
     }
 
 
@@ -219,7 +223,7 @@ def commands_page() -> str:
     text = (
         f"{WRITTEN}# Commands\n\nWithout an error a command exits with 0. Each may exit with 2 (configuration), 8 (an"
         " output that cannot be written), 130 (Ctrl-C), 143 (ended by a signal) and 1 (a bug); what else, it says."
-        ' With `--json` an error is an object `{"error": {type, message, details, hint, exit_code}}`.\n'
+        " What is printed with `--json`, also of an error: [JSON](json.md).\n"
     )
     for name, command in commands(get_command(app), ""):
         summary, _, rest = (command.help or "").strip().partition("\n\n")

@@ -12,10 +12,12 @@
     ├── ArchiveError              4   a model archive cannot be written or read
     ├── ServingError              5
     │   ├── WorkerFailedError         a worker died or never became READY
+    │   ├── UnansweredError           TorchServe was silent for too long
     │   └── ApiError                  TorchServe answered with an error status
     │       ├── ModelNotFoundError    404
     │       └── ModelConflictError    409
-    └── DeployError               6
+    ├── DeployError               6
+    └── SeveralFailedError            of models asked for at once; the highest code of theirs
 
 A type exists only where a caller acts differently on it. Exit code 1 is kept for bugs and 130 for Ctrl-C. Two codes are
 no error's: 7 is what `diff --exit-code` found, 8 an output that could not be written (`__main__`).
@@ -23,8 +25,9 @@ no error's: 7 is what `diff --exit-code` found, 8 an output that could not be wr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 _E = TypeVar("_E", bound="MardockError")
 
@@ -85,6 +88,16 @@ class MardockError(Exception):
         changed.__suppress_context__ = self.__suppress_context__
         return changed.with_traceback(self.__traceback__)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` tells of it."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "details": self.details,
+            "hint": self.hint,
+            "exit_code": self.exit_code,
+        }
+
 
 class ConfigError(MardockError):
     """What the user wrote cannot be used: a file, a key, a flag, a name."""
@@ -130,6 +143,10 @@ class WorkerFailedError(ServingError):
     """A worker did not become READY or died; `details` holds the handler's traceback when it is known."""
 
 
+class UnansweredError(ServingError):
+    """TorchServe took a call and did not answer in time; what came of it is not known."""
+
+
 class ApiError(ServingError):
     """TorchServe answered with an error status.
 
@@ -167,3 +184,14 @@ class DeployError(MardockError):
     """A deployment target refused or failed."""
 
     exit_code = 6
+
+
+class SeveralFailedError(MardockError):
+    """Some of the models that were asked for at once failed; what each of them failed of was told."""
+
+    def __init__(self, failures: Mapping[str, MardockError], *, of: int, again: str) -> None:
+        """Take each failure by its model's name, how many models there were, and the command that tries one again."""
+        super().__init__(
+            f"{len(failures)} of {of} models failed: {', '.join(failures)}", hint=f"{again} {next(iter(failures))}"
+        )
+        self.exit_code = max(failure.exit_code for failure in failures.values())

@@ -347,7 +347,7 @@ def test_a_model_without_workers_says_how_to_get_some(
     with pytest.raises(ApiError, match=r"echo 1\.0 has no workers") as raised:
         inference.predict("echo", b"x")
 
-    assert raised.value.hint == "mardock models scale echo --min-worker 1"
+    assert raised.value.hint == "mardock models scale echo 1"
 
 
 def test_a_full_queue_is_called_overload_and_hinders_no_unregister(

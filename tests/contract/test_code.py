@@ -23,6 +23,7 @@ from mardock.settings.project import Project
 from mardock.tasks.archive import archive
 from mardock.tasks.predict import predict
 from mardock.tasks.register import register
+from mardock.tasks.requests import Request
 from mardock.tasks.try_model import begin, try_model
 
 HANDLER = """
@@ -110,7 +111,7 @@ def test_it_is_archived_tried_and_served(served: Project, name: str) -> None:
     assert tried.failure is None
     assert tried.trial.singles[0].replies[0].body == expected
     register(served, name)
-    (answer,) = predict(served, name, [served.root / "body"])
+    (answer,) = predict(served, name, [Request("body", served.root / "body")])
     assert answer.body == expected
 
 

@@ -23,12 +23,15 @@ from mardock.errors import MardockError, ModelNotFoundError
 
 # Loading takes a while and so does a request, so that each moment can be met.
 HANDLER = """
+import os
 import time
 
 class Handler:
     def initialize(self, context):
         time.sleep({loading})
         self.version = context.manifest["model"]["modelVersion"]
+        while self.version == "1.0" and os.path.exists("{hold}"):
+            time.sleep(0.05)
 
     def handle(self, data, context):
         bodies = [bytes(row["body"]) for row in data]
@@ -56,6 +59,7 @@ class Left:
         self.engine = engine
         self.root = engine._project.root
         self.store = engine._project.model_store
+        self.hold = self.root / "hold"
 
     def begin(self) -> None:
         """Have version 1.0 served by its archive, and nothing else."""
@@ -66,10 +70,16 @@ class Left:
 
     def save(self, answer: str) -> None:
         loading = "3" if answer == "second" else "0.5"  # what replaces is away for as long
-        (self.root / "handler.py").write_text(HANDLER.replace("{answer}", answer).replace("{loading}", loading))
+        text = HANDLER.replace("{answer}", answer).replace("{loading}", loading).replace("{hold}", str(self.hold))
+        (self.root / "handler.py").write_text(text)
 
     def kill(self, command: tuple[str, ...], moment: Callable[[Left], bool]) -> None:
-        """Kill a command at a moment; one that ends before it is a fault."""
+        """Kill a command at a moment; one that ends before it is a fault.
+
+        What replaces the model waits for that, however busy the machine is.
+        """
+        if moment is replacing:
+            self.hold.touch()
         argv = [*MARDOCK, *command]
         with subprocess.Popen(
             argv, cwd=self.root, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -79,6 +89,7 @@ class Left:
                 assert process.poll() is None, f"{command} had ended"
             finally:
                 process.kill()
+                self.hold.unlink(missing_ok=True)
 
     def statuses(self) -> list[ModelStatus]:
         with ManagementClient(self.engine.endpoint()) as client:

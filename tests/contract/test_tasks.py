@@ -12,6 +12,7 @@ from mardock.tasks import lifecycle, local, models
 from mardock.tasks.archive import archive
 from mardock.tasks.predict import predict
 from mardock.tasks.register import Registrar, register
+from mardock.tasks.requests import Request
 
 TOML = """
 [models.doubler.archive]
@@ -69,7 +70,7 @@ def test_a_script_serves_what_it_archived_and_hears_what_the_commands_would_tell
     assert isinstance(broken.done, WorkerFailedError)
     assert [warning.split(": ")[0] for warning in heard.warnings] == ["doubler"]  # of its requirements
 
-    (answer,) = predict(project, "doubler", [project.root / "21"])
+    (answer,) = predict(project, "doubler", [Request("21", project.root / "21")])
     assert (answer.text, answer.failure) == ("42", None)
     scaled = models.scale(project, "doubler", 2)
     assert scaled.status.ready_workers == 2
@@ -87,7 +88,7 @@ def test_a_script_serves_what_it_archived_and_hears_what_the_commands_would_tell
 def test_a_model_is_served_locally_until_the_block_ends(project: Project) -> None:
     archive(project, "doubler", listener=Heard())
     with local.serve(project, "doubler") as served:
-        (answer,) = predict(project, local.SERVED_AS, [project.root / "21"], endpoint=served.endpoint)
+        (answer,) = predict(project, local.SERVED_AS, [Request("21", project.root / "21")], endpoint=served.endpoint)
         assert answer.text == "42"
         assert isinstance(served.registration.done, Registered)
         assert served.registration.done.model == local.SERVED_AS

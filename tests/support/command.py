@@ -58,6 +58,7 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
         check=False,
     )
     ended = Ended(done.returncode, done.stdout, done.stderr)
+    _check_json(arguments, ended)
     assert _is_documented(arguments, ended.code), (
         f"scripts/exit_codes.toml knows no {ended.code} of {arguments}: {ended}"
     )
@@ -66,12 +67,28 @@ def mardock(root: Path, *arguments: object, env: Optional[Mapping[str, str]] = N
 
 def _is_documented(arguments: Sequence[object], code: int) -> bool:
     """Say whether docs/reference/ names an exit code of a command; what is no command ends in 2 anyway."""
+    known = EXIT_CODES.get(command_of(arguments), [])
+    return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0
+
+
+def _check_json(arguments: Sequence[object], ended: Ended) -> None:
+    """Hold what a command printed as JSON to what docs/reference/ says of it."""
+    from scripts import json_shapes
+
+    command = command_of(arguments)
+    if "--json" in arguments and ended.out and ended.code in (0, *EXIT_CODES.get(command, ())):
+        found = list(json_shapes.faults(ended.json, (json_shapes.SHAPES[command], json_shapes.FAILED)))
+        assert not found, (found, list(json_shapes.faults(ended.json, json_shapes.SHAPES[command])))
+
+
+def command_of(arguments: Sequence[object]) -> str:
+    """Return the command that is run, as docs/reference/ calls it; empty when it is none."""
     words = [str(word) for word in arguments]
     if words[:1] in (["--project"], ["-C"]):
         words = words[2:]
-    spelt = next((words[:n] for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), None)
-    known = EXIT_CODES[" ".join(spelt)] if spelt else []
-    return code in (0, 2, 8, 130, 143, *known) or "program" in known or code < 0
+    if words[:1] == ["bench"] and words[1:2] not in (["run"], ["compare"]):
+        return "bench run"
+    return next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in EXIT_CODES), "")
 
 
 class _Runner(CliRunner):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from mardock import permissions
-from mardock.archive import import_check, loaded_code, manifest, text_check, weights_check
+from mardock.archive import import_check, loaded_code, manifest, model_config, text_check, weights_check
 from mardock.archive.import_check import Finding
 from mardock.archive.members import SourceFile
 from mardock.archive.read import ModelArchive, read
@@ -61,6 +61,7 @@ def build(
     for _ in range(_ATTEMPTS):
         try:
             sources = spec.resolve(root)
+            check_config(spec, sources)
             loaded = check_code(spec, sources, root)
             for found in check_imports(spec, sources, loaded, root, python or Here()) if imports else ():
                 listener.warn(f"{found.text}; {found.hint}")
@@ -93,6 +94,14 @@ def _build(
         with listener.progress(f"archiving {spec.model_name}") as advance:
             changed = write_archive(draft, sources, text, advance)
     return ArchiveResult(read(target, verify=False), changed)
+
+
+def check_config(spec: ArchiveSpec, sources: tuple[SourceFile, ...]) -> None:
+    """Find what is wrong in a model's model-config.yaml; raises ArchiveError with `file:line:column`."""
+    if spec.config_file is None:
+        return
+    source = next(source for source in sources if source.name == Path(spec.config_file).name)
+    model_config.parse(source.path.read_bytes(), spec.config_file, spec.model_name)
 
 
 def check_code(spec: ArchiveSpec, sources: tuple[SourceFile, ...], root: Path) -> dict[str, Source]:

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
 
 from mardock.archive import manifest
 from mardock.archive.members import MANIFEST_NAME
@@ -70,11 +70,12 @@ def of_project(spec: ArchiveSpec, root: Path) -> Contents:
     sources = spec.resolve(root)
     text = manifest.render(spec)
     parsed = manifest.parse(text, {source.name for source in sources})
-    return Contents(f"{spec.model_name} (the project)", parsed, {one.name: _opener(one.path) for one in sources})
+    openers = {one.name: _opener(one.path, one.content) for one in sources}
+    return Contents(f"{spec.model_name} (the project)", parsed, openers)
 
 
-def _opener(path: Path) -> Callable[[], IO[bytes]]:
-    return lambda: path.open("rb")
+def _opener(path: Path, content: Optional[bytes] = None) -> Callable[[], IO[bytes]]:
+    return lambda: path.open("rb") if content is None else io.BytesIO(content)
 
 
 def _member_opener(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:

@@ -47,7 +47,11 @@ def lay_out(
     try:
         shutil.rmtree(folder, ignore_errors=True)
         for member in members:
-            if member.name not in files:
+            if member.name in files:
+                continue
+            if member.content is not None:
+                _prepared(folder / member.name).write_bytes(member.content)
+            else:
                 _place(member.path, _prepared(folder / member.name), shared.get(member.name))
         for name, content in files.items():
             _prepared(folder / name).write_bytes(content)

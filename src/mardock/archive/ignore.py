@@ -24,7 +24,14 @@ IGNORE_FILE = ".mardockignore"
 
 _FILES = (
     *(".#*", "#*#", "*~"),  # Emacs: locks, which lead nowhere, saves of its own accord, backups
-    *(".*.sw?", ".sw?", "*.swp", "*.swo", "*.swx", ".*.un~", "4913"),  # Vim: swap files, a test of what it may write
+    *(
+        ".*.sw?",
+        ".sw?",
+        "*.swp",
+        "*.swo",
+        "*.swx",
+        ".*.un~",
+    ),  # Vim; its 4913 is gone at once, and may be a frame's name
     *(".*.kate-swp", ".goutputstream-*", ".~lock.*#"),  # Kate, GNOME, LibreOffice
     *("*___jb_tmp___", "*___jb_old___", "*___jb_bak___"),  # JetBrains
     *(".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory"),  # file managers

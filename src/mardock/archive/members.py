@@ -24,10 +24,11 @@ _REASONS = {errno.ENOENT: "does not exist", errno.ELOOP: "is a symlink loop"}
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A regular file (`path`, free of symlinks) that becomes the member `name`."""
+    """A regular file (`path`, free of symlinks) that becomes the member `name`; as `content`, where that is given."""
 
     name: str
     path: Path
+    content: Optional[bytes] = None
 
 
 class Ignored(NamedTuple):

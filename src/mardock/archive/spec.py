@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Optional
 
 from mardock import place
-from mardock.archive import ignore
+from mardock.archive import ignore, model_config
 from mardock.archive.ignore import IgnoreRule
 from mardock.archive.members import Collector, Ignored, SourceFile
 from mardock.archive.names import check_model_name, check_version
@@ -160,3 +160,28 @@ class ArchiveSpec:
             "copy it into the project, or, if it is meant to be taken from there, set allow_outside = true under"
             f" [models.{self.model_name}.archive]"
         )
+
+
+@dataclass(frozen=True)
+class CompletedSpec(ArchiveSpec):
+    """An archive whose model-config.yaml, when it has one, is completed with what TorchServe reads nowhere else then.
+
+    Args:
+        completion: keys and values for what the file itself does not set.
+    """
+
+    completion: tuple[tuple[str, int], ...] = ()
+
+    def resolve(self, root: Path) -> tuple[SourceFile, ...]:
+        """Find every file of the archive, with the file's content where that is not what lies there; see above."""
+        found = super().resolve(root)
+        name = Path(self.config_file).name if self.config_file else None
+        return tuple(self._completed(source) if source.name == name else source for source in found)
+
+    def _completed(self, source: SourceFile) -> SourceFile:
+        try:
+            before = source.path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"cannot read {self.config_file}: {error.strerror}") from error
+        after = model_config.completed(before, dict(self.completion))
+        return source if after == before else replace(source, content=after)

@@ -55,7 +55,10 @@ def write_archive(draft: Draft, sources: Sequence[SourceFile], manifest: bytes, 
         with open(draft.fd, "wb", closefd=False) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             report = _Reporter(advance, total)
             for source in sources:
-                _copy(archive, source, report)
+                if source.content is None:
+                    _copy(archive, source, report)
+                else:
+                    archive.writestr(_entry(source.name), source.content)
             archive.writestr(_entry(MANIFEST_NAME), manifest)
         if draft.target.exists():
             if same_bytes(draft.path, draft.target):

@@ -65,8 +65,10 @@ _FIXES = {
     Fix.ANSWER_LESS: f"answer with less, or raise max_response_size (bytes; 6553500 unless set) in {OWN_CONFIG}",
     Fix.ANSWER_EACH: "return a list with one entry per request from handle()",
     Fix.ANSWER_JSON: "return str, bytes or what JSON can hold, e.g. tensor.tolist()",
-    Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or look for what blocks in initialize()",
-    Fix.RAISE_RESPONSE_TIMEOUT: "raise response_timeout in mardock.toml, or look for what blocks in the handler",
+    Fix.RAISE_STARTUP_TIMEOUT: "raise startup_timeout in mardock.toml, or startupTimeout where its model-config.yaml"
+    " has that, and archive it again; or look for what blocks in initialize()",
+    Fix.RAISE_RESPONSE_TIMEOUT: "raise response_timeout in mardock.toml, or responseTimeout where its model-config.yaml"
+    " has that, and archive it again; or look for what blocks in the handler",
     Fix.SEND_COLOURS: "the image is greyscale or has a palette (mode L, 1 or P) and the handler takes RGB: send it as"
     " RGB, or convert it in a handler of your own: image.convert('RGB')",
     Fix.CONVERT_CHANNELS: "the model takes images of {wanted} channels and got {given}: convert them in preprocess(),"

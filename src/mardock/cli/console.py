@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from mardock import reply
 from mardock.cli import host_only
 from mardock.errors import MardockError
 from mardock.listener import Advance
@@ -43,12 +45,19 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\t" else f"\\x{ord(each):02x}" for each in text)
 
 
-def data_bytes(body: bytes) -> None:
-    """Write a server's answer untouched; on a terminal a line end is added for the prompt to start on its own line."""
+def data_bytes(body: bytes, kind: Optional[str] = None) -> None:
+    """Write a server's answer untouched; on a terminal a line end is added, and what is no text is only described.
+
+    Args:
+        kind: the content type it was declared to be of.
+    """
     sys.stdout.flush()
-    sys.stdout.buffer.write(body)
-    if sys.stdout.isatty() and not body.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.write(body)
+    elif reply.is_text(body):
+        sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
+    else:
+        note(f"{reply.described(body, kind)} that are no text: write them to a file with > FILE")
     sys.stdout.buffer.flush()
 
 
@@ -56,7 +65,20 @@ def data_json(value: Any) -> None:
     """Print a result as JSON with stable keys; an error after it is told on stderr, for stdout holds one value."""
     global _json
     _json = False
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    try:
+        text = json.dumps(value, indent=2, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=2, default=str)
+    sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for numbers that JSON has none for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def note(text: str) -> None:
@@ -96,17 +118,7 @@ def error(failure: MardockError) -> None:
     """Print an error: its sentence, its details and what mends it; after `--json` a JSON object, if nothing else is."""
     hint = host_only.told(failure.hint) if failure.hint else None
     if _json:
-        data_json(
-            {
-                "error": {
-                    "type": type(failure).__name__,
-                    "message": failure.message,
-                    "details": failure.details,
-                    "hint": hint,
-                    "exit_code": failure.exit_code,
-                }
-            }
-        )
+        data_json({"error": failure.but(hint=hint).to_dict()})
         return
     if failure.details and not _was_told(failure.details):
         note(failure.details.rstrip())

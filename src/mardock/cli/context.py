@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from mardock.cli import console
+from mardock.cli import completion, console, durations
 from mardock.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,32 +21,44 @@ ProjectOption = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", callback=console.json_mode)]
 EngineOption = Annotated[
-    Optional[str], typer.Option("--engine", help="Who runs TorchServe: auto, docker or native.", metavar="ENGINE")
+    Optional[str],
+    typer.Option(
+        "--engine",
+        help="Who runs TorchServe: auto, docker or native.",
+        metavar="ENGINE",
+        autocompletion=completion.engines,
+    ),
 ]
 ModelArgument = Annotated[
-    Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[MODEL]")
+    Optional[str],
+    typer.Argument(
+        help="A model of mardock.toml; may be left out when there is one.",
+        metavar="[MODEL]",
+        autocompletion=completion.models,
+    ),
 ]
-
-VersionOption = Annotated[Optional[str], typer.Option("--version", help="A version; the default one when left out.")]
-
-
-def _finite(seconds: float) -> float:
-    if not math.isfinite(seconds):
-        raise ConfigError(f"{seconds} is no number of seconds")
-    return seconds
+AskedModel = Annotated[
+    Optional[str],
+    typer.Argument(
+        help="A registered model; may be left out when there is one.",
+        metavar="[MODEL]",
+        autocompletion=completion.served,
+    ),
+]
+VersionOption = Annotated[
+    Optional[str],
+    typer.Option("--version", help="A version; the default one when left out.", autocompletion=completion.versions),
+]
 
 
 Drain = Annotated[
     float,
-    typer.Option(
-        "--drain",
-        min=0,
-        metavar="SECONDS",
-        help="How long requests under way may take to be answered.",
-        callback=_finite,
-    ),
+    durations.option("--drain", help="How long requests under way may take to be answered, e.g. 10s."),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait.", callback=_finite)]
+Timeout = Annotated[
+    float,
+    durations.option("--timeout", least=1, help="How long to wait, e.g. 90s or 5m."),
+]
 
 _start: Optional[Path] = None
 _project: Optional[Project] = None
@@ -121,6 +132,10 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), reads: Se
     chosen = select.where_torch_is(project, console)
     if not chosen.torch_is_here and chosen.exec_sees(reads):
         name, *arguments = _without_engine(_asked)
+        if "-" in arguments:
+            raise ConfigError(
+                "standard input does not reach the dev container", hint="write it to a file, and name that"
+            )
         argv = ["mardock", name, *(_seen_from(project.root, argument) for argument in arguments)]
         raise typer.Exit(chosen.exec(argv, interactive=on_a_terminal(), writes=writes))
     return chosen.torch_is_here
@@ -135,11 +150,15 @@ def _seen_from(root: Path, argument: str) -> str:
     """Return an argument with the path of a file, if it holds one, relative to the project's folder."""
     option, separator, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     path = Path(value)
+    try:
+        there, is_path = path.exists(), path.is_file() or (path.is_dir() and os.sep in value)
+    except (OSError, ValueError):  # it is too long for a path
+        there = is_path = False
     field, at, file = value.partition("=@")
-    if at and not path.exists():  # a form's field
+    if at and not there:  # a form's field
         name, kind, content_type = file.partition(";type=")
         return f"{option}{separator}{field}=@{_seen_from(root, name)}{kind}{content_type}"
-    if not (path.is_file() or (path.is_dir() and os.sep in value)):
+    if not is_path:
         return argument
     real, real_root = Path(os.path.realpath(path)), Path(os.path.realpath(root))
     if real_root not in (real, *real.parents):

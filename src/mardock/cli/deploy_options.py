@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from mardock.cli import completion
 from mardock.deploy import targets
 from mardock.errors import ConfigError
 
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from mardock.settings.project import Project
 
 Experiment = Annotated[
-    Optional[str], typer.Argument(help="A model of mardock.toml; may be left out when there is one.", metavar="[EXP]")
+    Optional[str],
+    typer.Argument(
+        help="A model of mardock.toml; may be left out when there is one.",
+        metavar="[EXP]",
+        autocompletion=completion.models,
+    ),
 ]
 TargetOption = Annotated[
     Optional[str],

@@ -169,7 +169,9 @@ def prediction_message(
     from mardock.client.grpc_messages import prediction_request
 
     if content_type is not None:
-        raise ConfigError("gRPC carries no content type", hint="leave --content-type out")
+        raise ConfigError(
+            "gRPC carries no content type", hint="leave out --content-type, --json-body and --form, or --grpc"
+        )
     check_name(model, what="model name")
     if version is not None:
         check_version(version)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Optional
 
 from mardock.client.addressing import check_archive_url, check_name, models_path
@@ -14,6 +15,7 @@ from mardock.client.model_status import (
     fetch_everything,
     fetch_models,
     fetch_versions,
+    with_default,
 )
 from mardock.client.readiness import wait_until_ready
 from mardock.client.suggestions import explained
@@ -27,10 +29,18 @@ from mardock.errors import (
     ModelConflictError,
     ModelNotFoundError,
     ServingError,
+    UnansweredError,
 )
 
 READ_TIMEOUT_S = 30.0
+INSTALL_TIMEOUT_S = 3600.0
+"""What pip gets to install a model's requirements, or to make its venv: TorchServe itself sets it no limit."""
 
+# TorchServe gives its connections to a few threads in turn, and keeps a thread busy until a model asked for there has
+# its packages and is loaded. What is asked in vain on one connection is answered on another.
+_LOOKS_S = (1.0, 2.0, 3.0, 4.0, READ_TIMEOUT_S)
+
+_SMALLEST = "/models?limit=1"
 _MAX_INT = 2**31 - 1
 _MAX_STATUS = 64 * 1024
 _LIMITS = {
@@ -42,6 +52,17 @@ _LIMITS = {
     "response_timeout": (1, _MAX_INT),
     "startup_timeout": (1, _MAX_INT),
 }
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A registration; its workers may take `loading` seconds, and TorchServe `answering` to say what came of it."""
+
+    url: str
+    model: Optional[str]
+    query: Mapping[str, QueryValue]
+    loading: float
+    answering: float
 
 
 class ManagementClient(Client):
@@ -67,6 +88,7 @@ class ManagementClient(Client):
         startup_timeout: Optional[int] = None,
         synchronous: bool = True,
         allow_remote: bool = False,
+        installs: bool = False,
     ) -> ModelStatus:
         """Register an archive and return the version it became; one that fails to start is removed again.
 
@@ -81,6 +103,7 @@ class ManagementClient(Client):
             startup_timeout: seconds a worker may take to load the model.
             synchronous: return when the workers are READY; False returns while they start.
             allow_remote: let TorchServe fetch an http(s) URL.
+            installs: TorchServe may install packages for it first, which takes as long as it takes.
 
         Raises:
             ModelConflictError: this version is registered already; it is left alone.
@@ -98,7 +121,9 @@ class ManagementClient(Client):
             "synchronous": synchronous,
         }
         check_archive_url(url, allow_remote=allow_remote)
-        return self._register(url, model_name, query, startup_timeout or WORKER_TIMEOUT_S, wait=synchronous)
+        loading = startup_timeout or WORKER_TIMEOUT_S
+        asked = _Asked(url, model_name, query, loading, loading + INSTALL_TIMEOUT_S * installs)
+        return self._register(asked, wait=synchronous)
 
     def scale(
         self,
@@ -136,9 +161,14 @@ class ManagementClient(Client):
         return fetch_models(self._get_json)
 
     def describe(self, model: str, version: Optional[str] = None) -> list[ModelStatus]:
-        """Return one version of a model, or all of them."""
+        """Return one version of a model, or all of them; `default` is not told: see `describe_all`."""
         with self._naming_models(model):
             return fetch_versions(self._get_json, model, version)
+
+    def describe_all(self, model: str) -> list[ModelStatus]:
+        """Return all versions of a model, the default one told from the others."""
+        with self._naming_models(model):
+            return with_default(self._get_json, fetch_versions(self._get_json, model))
 
     def describe_default(self, model: str) -> ModelStatus:
         """Return the version that answers when a prediction names none."""
@@ -181,17 +211,15 @@ class ManagementClient(Client):
 
         return wait_until_ready(look, workers=workers, timeout=timeout, poll=poll)
 
-    def _register(
-        self, url: str, model: Optional[str], query: dict[str, QueryValue], patience: float, *, wait: bool
-    ) -> ModelStatus:
-        """Register with what the query says; `patience` is how many seconds the workers may take to load."""
+    def _register(self, asked: _Asked, *, wait: bool) -> ModelStatus:
+        url, model = asked.url, asked.model
         if model is not None:
             check_name(model, what="model name")
-        _check_numbers(query)
+        _check_numbers(asked.query)
         before = self._versions_from(url, model)
         try:
-            self._call("POST", "/models", query, patience=patience)
-            return self._arrived(url, model, before, timeout=patience if wait else None)
+            self._call("POST", "/models", asked.query, patience=asked.answering)
+            return self._arrived(url, model, before, timeout=asked.loading if wait else None)
         except ModelConflictError:
             raise
         except (MardockError, KeyboardInterrupt) as error:
@@ -208,12 +236,20 @@ class ManagementClient(Client):
         return True
 
     def _call(
-        self, method: str, path: str, query: Optional[dict[str, QueryValue]] = None, *, patience: float = 0.0
+        self, method: str, path: str, query: Optional[Mapping[str, QueryValue]] = None, *, patience: float = 0.0
     ) -> None:
+        with suppress(
+            MardockError
+        ):  # leaves a connection behind that is answered: what waits is done later all the same
+            self._get_json(_SMALLEST)
         self._transport.request(method, path, query=query, timeout=READ_TIMEOUT_S + patience, max_bytes=_MAX_STATUS)
 
     def _get_json(self, path: str) -> object:
-        return self._transport.get_json(path, timeout=READ_TIMEOUT_S)
+        *looks, last = _LOOKS_S
+        for patience in looks:
+            with suppress(UnansweredError):
+                return self._transport.get_json(path, timeout=patience)
+        return self._transport.get_json(path, timeout=last)
 
     def _arrived(
         self, url: str, model: Optional[str], before: Container[tuple[str, str]], *, timeout: Optional[float]

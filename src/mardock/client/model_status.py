@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, TypeVar
 
 from mardock.client.addressing import is_addressable, models_path
@@ -67,6 +67,7 @@ class ModelStatus:
         response_timeout_s: how long a worker may take to answer; `None` when this TorchServe does not say.
         startup_timeout_s: how long a worker may take to load; `None` like above.
         pending_requests: requests in the job queue now; `None` like above.
+        default: whether it answers predictions that name no version; `None` when that was not asked for.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ModelStatus:
     startup_timeout_s: Optional[int]
     pending_requests: Optional[int]
     workers: tuple[WorkerStatus, ...]
+    default: Optional[bool] = None
 
     @property
     def ready_workers(self) -> int:
@@ -142,17 +144,28 @@ def fetch_versions(get_json: GetJson, model: str, version: Optional[str] = None)
     return _statuses(get_json(path), model)
 
 
-def fetch_everything(get_json: GetJson) -> list[ModelStatus]:
-    """Return every version of every model that TorchServe itself can find."""
+def fetch_everything(get_json: GetJson, *, defaults: bool = False) -> list[ModelStatus]:
+    """Return every version of every model that TorchServe itself can find.
+
+    Args:
+        defaults: tell each model's default version from the others.
+    """
     found: list[ModelStatus] = []
     for model in fetch_models(get_json):
         if not is_addressable(model.name):
             continue
         try:
-            found += fetch_versions(get_json, model.name)
+            versions = fetch_versions(get_json, model.name)
+            found += with_default(get_json, versions) if defaults else versions
         except ModelNotFoundError:
             continue  # unregistered since the list was made
     return found
+
+
+def with_default(get_json: GetJson, versions: list[ModelStatus]) -> list[ModelStatus]:
+    """Return all versions of a model with the default one told from the others, which takes asking for it."""
+    default = versions[0].version if len(versions) == 1 else fetch_default(get_json, versions[0].name).version
+    return [replace(each, default=each.version == default) for each in versions]
 
 
 def fetch_default(get_json: GetJson, model: str) -> ModelStatus:

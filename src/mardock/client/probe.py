@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Optional
 from urllib.parse import SplitResult
@@ -16,7 +18,10 @@ from mardock.client.model_status import (
 )
 from mardock.client.refusals import INVALID_KEY, MAX_ERROR_BYTES, UNHEALTHY, refusal, sanitized
 from mardock.endpoint import Endpoint
-from mardock.errors import ApiError, EngineNotRunningError, MardockError, ServingError
+from mardock.errors import ApiError, EngineNotRunningError, MardockError, ServingError, UnansweredError
+
+_CONNECTIONS = 4
+"""Asked on, one after the other: TorchServe leaves some silent while it loads a model; see `ManagementClient`."""
 
 
 def answers(endpoint: Endpoint, timeout: float) -> bool:
@@ -65,7 +70,7 @@ def models(endpoint: Endpoint, timeout: float) -> list[ModelStatus]:
     def get_json(path: str) -> object:
         return _get_json(endpoint, endpoint.management_url, path, token, timeout)
 
-    return fetch_everything(get_json)
+    return fetch_everything(get_json, defaults=True)
 
 
 def _ping(endpoint: Endpoint, timeout: float) -> object:
@@ -73,6 +78,13 @@ def _ping(endpoint: Endpoint, timeout: float) -> object:
 
 
 def _get_json(endpoint: Endpoint, url: str, path: str, token: Optional[str], timeout: float) -> object:
+    for _ in range(_CONNECTIONS - 1):
+        with suppress(UnansweredError):
+            return _asked_once(endpoint, url, path, token, timeout)
+    return _asked_once(endpoint, url, path, token, timeout)
+
+
+def _asked_once(endpoint: Endpoint, url: str, path: str, token: Optional[str], timeout: float) -> object:
     parts = split_address(url)
     connection = _connection(endpoint, parts, timeout)
     try:
@@ -82,6 +94,8 @@ def _get_json(endpoint: Endpoint, url: str, path: str, token: Optional[str], tim
         status, body = response.status, response.read(limit)
     except ConnectionRefusedError as error:
         raise EngineNotRunningError(f"nothing listens at {url}", hint="mardock up") from error
+    except socket.timeout as error:
+        raise UnansweredError(f"no answer from {url} for {timeout:g} s", hint="mardock logs") from error
     except (OSError, HTTPException) as error:
         raise ServingError(f"no answer from {url}", details=sanitized(f"{type(error).__name__}: {error}")) from error
     finally:

@@ -40,6 +40,14 @@ class _Meaning:
     reason: Optional[Reason] = None
 
 
+_NO_MAPPING = (
+    '"yamlMap" is null',
+    "cast to class java.util.Map",
+    "cast to class java.lang.String",
+    '"String.hashCode()" because',
+)
+"""Of the sentences in which Java stumbles over a model-config.yaml."""
+
 _MEANINGS = (
     _Meaning(
         400,
@@ -84,6 +92,15 @@ _MEANINGS = (
         "TorchServe could not unpack the archive",
         Reason.NOT_UNPACKED,
     ),
+    *(
+        _Meaning(
+            500,
+            mark,
+            "write e.g. minWorkers: 1, with every key as text, or leave the file out; then archive it again",
+            "the archive's model-config.yaml is empty, no mapping of keys to values, or has a key that is no text",
+        )
+        for mark in _NO_MAPPING
+    ),
     _Meaning(500, "Failed to start workers", "read the handler's traceback: mardock logs"),
     _Meaning(503, "Prediction failed", "read its traceback: mardock logs", "the handler raised an exception"),
     _Meaning(
@@ -95,7 +112,7 @@ _MEANINGS = (
     _Meaning(
         503,
         "has no worker",
-        "add workers: mardock models scale MODEL --min-worker 1; or send less at once",
+        "add workers: mardock models scale MODEL 1; or send less at once",
         "no worker took the request: there is none, or its job queue is full",
     ),
     _Meaning(

@@ -51,4 +51,4 @@ def _capacity(error: ApiError, get_json: GetJson, model: str, version: Optional[
     if status.workers:
         message = f"none of the {len(status.workers)} workers of {name} is READY"
         return error.but(message=message, hint="mardock logs")
-    return error.but(message=f"{name} has no workers", hint=f"mardock models scale {model} --min-worker 1")
+    return error.but(message=f"{name} has no workers", hint=f"mardock models scale {model} 1")

@@ -18,7 +18,7 @@ from mardock.client.model_status import MAX_JSON_BYTES, parse_json
 from mardock.client.refusals import MAX_ERROR_BYTES, refusal, sanitized
 from mardock.client.trust import certificates
 from mardock.endpoint import Endpoint, Tokens
-from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError
+from mardock.errors import ConfigError, EngineNotRunningError, MardockError, ServingError, UnansweredError
 
 Body = Union[bytes, BinaryIO]
 QueryValue = Union[str, int, bool, None]
@@ -28,6 +28,7 @@ _C = TypeVar("_C", bound="Client")
 CONNECT_TIMEOUT_S = 5.0
 _CONNECTIONS = 64
 _CHUNK = 64 * 1024
+_PROXY = "correct http_proxy, https_proxy or all_proxy, or name the host in no_proxy"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class Transport:
         Raises:
             EngineNotRunningError: nothing listens there.
             ApiError: TorchServe answered with an error status (or WorkerFailedError when its workers did not start).
-            ServingError: it went silent, hung up, or answered something that is not TorchServe's.
+            UnansweredError: it went silent.
+            ServingError: it hung up, or answered something that is not TorchServe's.
         """
         call = f"{method} {path}"
         file = None if body is None or isinstance(body, bytes) else body
@@ -180,15 +182,19 @@ class Transport:
     def _translated(self, error: requests.RequestException, call: str, timeout: float, token: str) -> MardockError:
         where, told = f"the {self._api} at {self._url}", sanitized(str(error), (token,))
         cause = error.args[0] if error.args else None
+        if isinstance(error, (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema)):
+            return ConfigError(f"no way to {where} through the proxy the environment names", details=told, hint=_PROXY)
         if isinstance(error, requests.exceptions.InvalidURL):
             return ConfigError(f"the address of {where} is not a URL", details=told)
-        if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+        if isinstance(error, requests.exceptions.ProxyError):
+            return ServingError(f"{call}: the proxy does not lead to {where}", details=told, hint=_PROXY)
+        if isinstance(error, requests.exceptions.SSLError):
             return ServingError(f"{call}: no connection to {where}", details=told)
         if isinstance(error, requests.ConnectTimeout) or isinstance(cause, MaxRetryError):
             hint = "mardock up" if self._local else "check the address and the network"
             return EngineNotRunningError(f"nothing answers for {where}", details=told, hint=hint)
         if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):
-            return ServingError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
+            return UnansweredError(f"{call}: {where} was silent for {timeout:g} s", hint="mardock logs")
         return ServingError(f"{call}: {where} hung up", details=told, hint="it may have died: mardock logs")
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Optional
 
 from mardock.archive.read import ModelArchive, read
 from mardock.deploy import provenance
-from mardock.deploy.freshness import outdated
 from mardock.deploy.provenance import COMMIT_TAG, DIGEST_TAG, Provenance
 from mardock.errors import ArchiveError, ConfigError, DeployError
+from mardock.serving.freshness import outdated
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project

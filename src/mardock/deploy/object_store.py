@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Optional
 
+from mardock.client.addressing import is_near, split_address
 from mardock.client.refusals import sanitized
 from mardock.deploy.base import missing_extra
 from mardock.errors import DeployError
@@ -206,7 +207,9 @@ def _connect(bucket: Bucket, attempts: int) -> Any:
     import boto3
     from botocore.config import Config
 
+    near = is_near(split_address(bucket.url).hostname or "")
     config = Config(
+        proxies={} if near else None,  # None has boto3 take those of the environment
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=_READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": attempts},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from mardock import reply
 from mardock.errors import Reason
 
 
@@ -96,8 +97,8 @@ def to_dict(run: BatchRun) -> dict[str, Any]:
         "size": run.size,
         "stages": stages_to_dicts(run.stages),
         "replies": [
-            {"status": reply.status, "content_type": reply.content_type, "body": reply.body.decode("utf-8", "replace")}
-            for reply in run.replies
+            {"status": each.status, "content_type": each.content_type, **reply.to_dict(each.body)}
+            for each in run.replies
         ],
         "refusal": run.refusal,
     }

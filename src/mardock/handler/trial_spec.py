@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.payload import Payload
@@ -18,7 +18,7 @@ class TrialSpec:
     """What to try.
 
     Attributes:
-        members: the archive's files by member name; `manifest` is the text of its MANIFEST.json.
+        members: the archive's files, or what one holds, by member name; `manifest` is the text of its MANIFEST.json.
         samples: the requests; at least one.
         batch: how many of them go into the batch after the single ones, repeated from the first one on; 1 for none.
         batch_size: what the model is registered with.
@@ -31,7 +31,7 @@ class TrialSpec:
         debug: stop in pdb where the handler raises; then nothing is limited in time.
     """
 
-    members: Mapping[str, Path]
+    members: Mapping[str, Union[Path, bytes]]
     manifest: bytes
     samples: Sequence[Payload]
     batch: int = 1

@@ -8,24 +8,27 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 _ENVIRONMENT = {"TS_IPEX_ENABLE": "false", "TS_IPEX_GPU_ENABLE": "false"}
 
 
-def unpack(model_dir: Path, members: Mapping[str, Path], manifest: bytes) -> None:
+def unpack(model_dir: Path, members: Mapping[str, Union[Path, bytes]], manifest: bytes) -> None:
     """Lay out an archive's files below `model_dir` as hard links, or copies where a file system has none.
 
     No symlinks: a handler that resolves its own path must not end up in the project, where files may lie that the
     archive lacks.
     """
-    for name, path in members.items():
+    for name, member in members.items():
         target = model_dir / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(member, bytes):
+            target.write_bytes(member)
+            continue
         try:
-            os.link(path, target)
+            os.link(member, target)
         except OSError:
-            shutil.copyfile(path, target)
+            shutil.copyfile(member, target)
     (model_dir / "MAR-INF").mkdir(parents=True)
     (model_dir / "MAR-INF" / "MANIFEST.json").write_bytes(manifest)
 

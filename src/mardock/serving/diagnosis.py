@@ -22,6 +22,7 @@ from mardock.errors import (
     MardockError,
     Reason,
     ServingError,
+    UnansweredError,
     WorkerFailedError,
 )
 
@@ -124,6 +125,8 @@ def explain_start(
         return error
     if cause is None:
         return error
+    if isinstance(error, UnansweredError) and cause.reason is not Reason.SERVER_ENDED and not cause.exception:
+        return error  # it may load still: that nobody answered is all that is known
     told = sentences.not_started(what, cause, audience)
     if cause.reason is Reason.PIP_FAILED:
         return _retold(error, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,7 +25,9 @@ from mardock.serving.side_version import SideVersion
 from mardock.serving.sweep import sweep
 from mardock.side_names import Kind, SideName
 
-_SIDE_BY_SIDE = 4
+_SIDE_BY_SIDE = max(1, min(4, 2 * (os.cpu_count() or 1) - 1))
+"""Fewer than TorchServe has threads for connections, which each of them keeps busy: it has two for each core."""
+
 _ELSEWHERE = ".next"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Optional, Union
 
 from mardock.archive.model_config import read_model_config
 from mardock.archive.read import ModelArchive
 from mardock.client.model_status import ModelStatus
+from mardock.defaults import WORKER_TIMEOUT_S
 from mardock.serving import pinned
 from mardock.settings.as_served import overridden
 from mardock.settings.schema import Serving
@@ -23,6 +24,7 @@ class Servable:
         archive: a path is a `.mar` in the model store of a server on this machine; text is handed to TorchServe as it
             is: a file or folder of its store, or an http(s) URL.
         serving: how; the archive's model-config.yaml wins over it.
+        workers: how many, whatever those two say.
         model_name: the name to serve it under; when it is None the manifest's, else that of the file.
         sources: the project's path of each member of the archive, for tracebacks.
         allow_remote: let TorchServe fetch an http(s) URL.
@@ -31,6 +33,7 @@ class Servable:
 
     archive: Union[Path, str]
     serving: Serving = field(default_factory=Serving)
+    workers: Optional[int] = None
     model_name: Optional[str] = None
     sources: Mapping[str, str] = field(default_factory=dict)
     allow_remote: bool = False
@@ -44,6 +47,7 @@ class Wanted:
     Attributes:
         archive: None when it is not at hand, and with it `version` and `digest`.
         handler: instead of the manifest's.
+        firm: whether its number of workers holds against a model-config.yaml: TorchServe prefers that one's.
     """
 
     url: str
@@ -54,6 +58,12 @@ class Wanted:
     allow_remote: bool = False
     archive: Optional[ModelArchive] = None
     handler: Optional[str] = None
+    firm: bool = False
+
+    @property
+    def installs(self) -> bool:
+        """Whether TorchServe may install packages before it loads it, as it is configured; that is not known here."""
+        return self.archive is None or _may_install(self.archive)
 
     @property
     def unpacked(self) -> bool:
@@ -83,10 +93,31 @@ def prepare(servable: Servable) -> Wanted:
     """
     archive = servable.archive
     if isinstance(archive, str):
-        name = servable.model_name or PurePosixPath(archive).stem
-        return Wanted(archive, name, None, None, servable.serving, servable.allow_remote)
+        name, serving = servable.model_name or PurePosixPath(archive).stem, _asked(servable, servable.serving)
+        firm = servable.workers is not None
+        return Wanted(archive, name, None, None, serving, servable.allow_remote, firm=firm)
     found = pinned.pin(archive)
-    serving = overridden(servable.serving, read_model_config(found.archive))
+    serving = _asked(servable, served_from(found.archive, servable.serving))
     name = servable.model_name or found.archive.name
     version = found.archive.version
-    return Wanted(found.url, name, version, found.digest, serving, archive=found.archive)
+    return Wanted(found.url, name, version, found.digest, serving, archive=found.archive, firm=True)
+
+
+def served_from(archive: ModelArchive, serving: Serving) -> Serving:
+    """Return how TorchServe serves an archive that it is asked to serve like this.
+
+    Raises:
+        ArchiveError: its model-config.yaml is unfit.
+    """
+    if not archive.manifest["model"].get("configFile"):
+        return serving
+    read_there = replace(serving, response_timeout=WORKER_TIMEOUT_S, startup_timeout=WORKER_TIMEOUT_S)
+    return overridden(read_there, read_model_config(archive))
+
+
+def _asked(servable: Servable, serving: Serving) -> Serving:
+    return serving if servable.workers is None else replace(serving, initial_workers=servable.workers)
+
+
+def _may_install(archive: ModelArchive) -> bool:
+    return bool(archive.manifest["model"].get("requirementsFile") or read_model_config(archive).get("useVenv"))

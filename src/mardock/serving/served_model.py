@@ -116,8 +116,8 @@ class ServedModel:
             if meanwhile is not None:
                 return self._load_watched(wanted, meanwhile)
             if superseded is None:
-                return self._request(wanted)
-            loading = background.begin(lambda: self._request(wanted))
+                return self._loaded(wanted)
+            loading = background.begin(lambda: self._loaded(wanted))
             try:
                 return background.result(loading, superseded)
             except MardockError:
@@ -212,7 +212,20 @@ class ServedModel:
             startup_timeout=serving.startup_timeout,
             allow_remote=wanted.allow_remote,
             synchronous=synchronous,
+            installs=wanted.installs,
         )
+
+    def _loaded(self, wanted: Wanted) -> ModelStatus:
+        """Register a version, with as many workers as are wanted whatever its model-config.yaml says."""
+        status, workers = self._request(wanted), wanted.serving.initial_workers
+        if not wanted.firm or status.min_workers == workers:
+            return status
+        try:
+            timeout = wanted.serving.startup_timeout
+            return self.management.scale(self.name, workers, workers, status.version, timeout=timeout)
+        except BaseException:
+            self.remove(status.version)
+            raise
 
     def _load_watched(self, wanted: Wanted, meanwhile: Callable[[], None]) -> ModelStatus:
         registered = self._request(wanted, synchronous=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from mardock.archive import directory
-from mardock.archive.build import check_code
+from mardock.archive.build import check_code, check_config
 from mardock.archive.read import ModelArchive, read
 from mardock.archive.spec import ArchiveSpec
 from mardock.archive.write import same_bytes, signature
@@ -27,6 +27,7 @@ def lay_out(spec: ArchiveSpec, root: Path, store: Path) -> Path:
         ArchiveError: code TorchServe could not load, files that are being written to, or a store that cannot be.
     """
     sources = spec.resolve(root)
+    check_config(spec, sources)
     check_code(spec, sources, root)
     draft = store / f".{spec.model_name}.unpacked.tmp"
     try:

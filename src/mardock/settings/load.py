@@ -14,6 +14,7 @@ from mardock import permissions, text_files
 from mardock.archive.spec import ArchiveSpec
 from mardock.errors import ConfigError
 from mardock.settings.env_file import read_env_file
+from mardock.settings.lines import Lines
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import COMPOSE_ONLY, ENVIRONMENT_NAMES, ModelSettings, Native, Serving, Settings, Training
 from mardock.spelling import did_you_mean
@@ -57,9 +58,25 @@ def load(root: Path, environ: Optional[Mapping[str, str]] = None, **overrides: A
             archive.setdefault("model_name", name)
     try:
         with _without_plugins():
-            return TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
+            settings = TypeAdapter(Settings).validate_python({**tables, "root": root, "machine": machine})
     except ValidationError as error:
         raise _explained(error, text, env_file) from error
+    _check_archives(settings, Lines(text))
+    return settings
+
+
+def _check_archives(settings: Settings, lines: Lines) -> None:
+    """Refuse two models with one archive: the one would overwrite the other's and be served in its name."""
+    first: dict[str, str] = {}
+    for name, model in settings.models.items():
+        called = model.archive.model_name
+        other = first.setdefault(called.casefold(), name)  # some file systems know no case
+        if other != name:
+            one, two = (lines.nearest(("models", table, "archive", "model_name")) for table in (other, name))
+            raise ConfigError(
+                f"{PROJECT_FILE}:{two}: the models {other} (line {one}) and {name} are both archived as {called}.mar",
+                hint=f"give one of them a model_name of its own, or take it out: [models.{name}.archive]",
+            )
 
 
 @contextmanager
@@ -177,18 +194,4 @@ def _nearest(location: Sequence[str]) -> str:
 
 
 def _line(text: str, location: Sequence[str]) -> Optional[int]:
-    """Find the line that sets a key, or the header of its table when the key is not there."""
-    table: list[str] = []
-    found = None
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header.group(1).split(".")]
-            if table == list(location[: len(table)]):
-                found = number
-        key = re.match(r"\s*([\w.\-\"']+)\s*=", line)
-        if key:
-            path = table + [part.strip("\"'") for part in key.group(1).split(".")]
-            if path == list(location[: len(path)]):
-                return number
-    return found
+    return Lines(text).nearest(location)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Optional
 
 from annotated_types import Ge, Interval, MinLen
 
-from mardock.archive.spec import ArchiveSpec
+from mardock.archive.spec import ArchiveSpec, CompletedSpec
 from mardock.defaults import MAX_THREADS, MAX_WORKERS, WORKER_TIMEOUT_S
 from mardock.errors import ConfigError
 from mardock.spelling import did_you_mean
@@ -93,7 +93,7 @@ COMPOSE_ONLY = ("MARDOCK_UID", "MARDOCK_GID", "MARDOCK_PACKAGE", "MARDOCK_PYTHON
 
 @dataclass(frozen=True)
 class Serving:
-    """How TorchServe is asked to serve a model; keys of its model-config.yaml, when there is one, win over these.
+    """How TorchServe is asked to serve a model; keys that its model-config.yaml sets win over these.
 
     Attributes:
         initial_workers: workers started at registration; registered without any when 0.
@@ -135,6 +135,9 @@ class Training:
 class ModelSettings:
     """One model: what is archived, how it is served, a sample to predict, how it is trained.
 
+    TorchServe reads the time-outs of a model that has a model-config.yaml there alone, 120 s when they are missing; so
+    those of `serving` are archived in it.
+
     Attributes:
         sample: a file, or a folder of them: what `predict` and others send when no file is named.
     """
@@ -145,6 +148,13 @@ class ModelSettings:
     serving: Serving = field(default_factory=Serving)
     sample: Optional[str] = None
     train: Optional[Training] = None
+
+    def __post_init__(self) -> None:
+        timeouts = {"responseTimeout": self.serving.response_timeout, "startupTimeout": self.serving.startup_timeout}
+        changed = tuple((key, value) for key, value in timeouts.items() if value != WORKER_TIMEOUT_S)
+        given = {name: getattr(self.archive, name) for name in ArchiveSpec.__dataclass_fields__}
+        spec = CompletedSpec(**given, completion=changed) if changed else ArchiveSpec(**given)
+        object.__setattr__(self, "archive", spec)
 
 
 @dataclass(frozen=True)

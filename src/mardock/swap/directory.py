@@ -63,7 +63,7 @@ def lay_out(
     spec = snapshot.settings.archive
     side.lay_out(
         dataclasses.replace(spec, handler=addition.handler) if addition else spec,
-        [SourceFile(name, member.path) for name, member in snapshot.members.items()],
+        [SourceFile(name, member.path, member.content) for name, member in snapshot.members.items()],
         overrides=addition.files if addition else None,
         shared={name: before.path / name for name in _unchanged(snapshot, before)} if before else None,
     )

@@ -16,6 +16,7 @@ from typing import NamedTuple, Optional
 from mardock.archive import ignore
 from mardock.archive.boundary import around
 from mardock.archive.ignore import IGNORE_FILE, IgnoreRule
+from mardock.archive.members import SourceFile
 from mardock.errors import ConfigError
 from mardock.settings.root import PROJECT_FILE
 from mardock.settings.schema import ModelSettings
@@ -26,11 +27,12 @@ the same size, time and inode."""
 
 
 class Member(NamedTuple):
-    """A file of the model; `mark` changes when its content does."""
+    """A file of the model; `mark` changes when its content does, which `content` is in the place of."""
 
     path: Path
     size: int
     mark: str
+    content: Optional[bytes] = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,16 @@ def take(settings: ModelSettings, root: Path) -> Snapshot:
     members = {}
     for source in settings.archive.resolve(root):
         try:
-            members[source.name] = _member(source.path)
+            members[source.name] = _member(source)
         except OSError as error:
             raise ConfigError(f"cannot read {source.path}: {error.strerror}", hint="save it again") from error
     return Snapshot(settings, members)
 
 
-def _member(path: Path) -> Member:
+def _member(source: SourceFile) -> Member:
+    path, content = source.path, source.content
+    if content is not None:
+        return Member(path, len(content), hashlib.sha256(content).hexdigest(), content)
     found = path.stat()
     if found.st_size > SMALL:
         return Member(path, found.st_size, f"{found.st_mtime_ns}-{found.st_ino}")

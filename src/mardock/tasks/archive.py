@@ -6,10 +6,10 @@ import dataclasses
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from mardock import own_folders
-from mardock.errors import ArchiveError, ConfigError
+from mardock.errors import ArchiveError, ConfigError, MardockError
 from mardock.listener import SILENT, Listener
 
 if TYPE_CHECKING:
@@ -86,11 +86,14 @@ def archive(
     """
     from mardock.archive.build import build
     from mardock.engines.native.python import python_of
+    from mardock.tasks import archive_note
     from mardock.tasks import sbom as sboms
 
     if sbom:
         sboms.check_extra()  # before any work is done
     spec, python = _spec(project, name, version, compiled), python_of(project)
+    for note in archive_note.conflicting(project, name):
+        listener.warn(note)
     _make_store(project.model_store)
     result = build(
         spec, project.root, project.model_store, python=python, force=force, imports=imports, listener=listener
@@ -112,6 +115,23 @@ def _make_store(store: Path) -> None:
         raise ArchiveError(
             f"cannot make {store}: {error.strerror}", hint=f"ls -ld {shlex.quote(str(store.parent))}"
         ) from error
+
+
+def every(
+    project: Project, *, force: bool = False, sbom: bool = False, listener: Listener = SILENT
+) -> dict[str, Union[Archived, MardockError]]:
+    """Archive all models of mardock.toml, and return what became of each by its name: no failure stops another.
+
+    Args:
+        force, sbom: see `archive`.
+    """
+    done: dict[str, Union[Archived, MardockError]] = {}
+    for name in project.settings.models:
+        try:
+            done[name] = archive(project, name, force=force, sbom=sbom, listener=listener)
+        except MardockError as error:
+            done[name] = error
+    return done
 
 
 def _spec(project: Project, name: str, version: Optional[str], compiled: Optional[str]) -> ArchiveSpec:

@@ -182,7 +182,8 @@ def _unpacked(root: Path, settings: ModelSettings, folder: Path) -> tuple[order.
         )
     if settings.train and not (root / spec.serialized_file).exists():
         raise ConfigError(f"there is no {spec.serialized_file} yet", hint=f"mardock train {spec.model_name}")
-    unpack(folder, {member.name: member.path for member in spec.resolve(root)}, manifest.render(spec))
+    members = {member.name: member.content or member.path for member in spec.resolve(root)}
+    unpack(folder, members, manifest.render(spec))
     model_file = folder / Path(spec.model_file).name if spec.model_file else None
     return order.Model(folder / Path(spec.serialized_file).name, model_file), compiled.sources(spec, root)
 

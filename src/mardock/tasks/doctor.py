@@ -108,6 +108,25 @@ def _settings(visit: Visit) -> str:
     return f"mardock.toml and .env can be read: {models}"
 
 
+def _model_configs(visit: Visit) -> Iterator[Check]:
+    """Look at every model-config.yaml; settings that cannot be read were told of before."""
+    if not visit.ok("settings"):
+        return
+    from mardock.settings.as_served import conflicts
+
+    for name, model in visit.project.settings.models.items():
+        file = model.archive.config_file
+        if file is None:
+            continue
+        try:
+            found = conflicts(model, visit.project.root, name)
+        except MardockError as error:
+            yield Check(file, ok=False, finding=error.message, hint=error.hint)
+            continue
+        finding = "; ".join(map(str, found)) or f"TorchServe takes all that it sets of {name}"
+        yield Check(file, ok=True, finding=finding)
+
+
 def _folders(visit: Visit) -> Iterator[Check]:
     for name in FOLDERS:
         folder = visit.project.root / name
@@ -208,7 +227,7 @@ def _ports(visit: Visit) -> str:
     return "all free"
 
 
-EVERYWHERE: tuple[Look, ...] = (_python, _settings, _folders, _owner, _disk)
+EVERYWHERE: tuple[Look, ...] = (_python, _settings, _model_configs, _folders, _owner, _disk)
 IN_DEV_CONTAINER: tuple[Look, ...] = (_torchserve, _server)
 ON_HOST: tuple[Look, ...] = (_native, _docker, _images, _gpu, _ports)
 """Made in this order, which is also how they are told."""

@@ -1,9 +1,9 @@
-"""Scale or unregister what the project's server serves."""
+"""List, describe, scale or unregister what the project's server serves."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from mardock import serving
@@ -12,10 +12,55 @@ from mardock.client.model_status import ModelStatus
 from mardock.defaults import DRAIN_S
 from mardock.engines import select
 from mardock.engines.threads import ThreadNote
-from mardock.errors import ConfigError, EngineError
+from mardock.errors import ConfigError, EngineError, ModelNotFoundError
 from mardock.listener import SILENT, Listener
 from mardock.settings.project import Project
+from mardock.tasks import as_before
 from mardock.tasks.thread_note import thread_note
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model that is registered.
+
+    Attributes:
+        url: what its default version was registered from.
+        default_version: what answers predictions that name no version; None when TorchServe cannot tell.
+    """
+
+    name: str
+    url: str
+    default_version: Optional[str]
+
+
+def registered(project: Project) -> list[Listed]:
+    """Return every registered model, sorted by name.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+    """
+    with ManagementClient(select.needed(project).endpoint()) as client:
+        return [Listed(each.name, each.url, _default_version(client, each.name)) for each in client.list_models()]
+
+
+def _default_version(client: ManagementClient, model: str) -> Optional[str]:
+    with suppress(ModelNotFoundError, ConfigError):  # unregistered since, or a name that cannot be addressed
+        return client.describe_default(model).version
+    return None
+
+
+def describe(project: Project, model: str, version: Optional[str] = None) -> list[ModelStatus]:
+    """Return all versions of a model, or one of them, and which is the default one.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+        ModelNotFoundError: there is no such model or version.
+    """
+    with ManagementClient(select.needed(project).endpoint()) as client:
+        if version is None:
+            return client.describe_all(model)
+        default = client.describe_default(model).version
+        return [replace(each, default=each.version == default) for each in client.describe(model, version)]
 
 
 @dataclass(frozen=True)
@@ -57,8 +102,22 @@ def scale(
         with suppress(EngineError):  # they start all the same
             engine.share_cores(model, workers)
         status = client.scale(model, workers, workers if most is None else most, version)
+    as_before.keep(project, serving.Server.of(project, engine), model)
     note = thread_note(project, engine, model, status.url, workers=status.ready_workers, kept=before.min_workers)
     return Scaled(status, note)
+
+
+def set_default(project: Project, model: str, version: str) -> None:
+    """Let a version answer the predictions that name none.
+
+    Raises:
+        EngineNotRunningError: the server is down.
+        ModelNotFoundError: there is no such model or version.
+    """
+    server = serving.Server.at(project)
+    with ManagementClient(server.endpoint) as client:
+        client.set_default(model, version)
+    as_before.keep(project, server, model)
 
 
 def unregister(
@@ -82,7 +141,9 @@ def unregister(
     """
     server = serving.Server.at(project)
     with listener.waiting(f"unregistering {model}"):
-        return serving.unregister(server, model, version, sample=_sample(project, model), patience=patience)
+        answered = serving.unregister(server, model, version, sample=_sample(project, model), patience=patience)
+    as_before.keep(project, server, model)
+    return answered
 
 
 def _sample(project: Project, model: str) -> Optional[bytes]:

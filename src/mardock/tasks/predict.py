@@ -1,17 +1,18 @@
-"""Send files to a model, many at once, and have what fails explained from the server's log."""
+"""Send requests to a model, many at once, and have what fails explained from the server's log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from mardock import reply
 from mardock.defaults import ANSWER_TIMEOUT_S
 from mardock.errors import ConfigError, MardockError
 from mardock.listener import SILENT, Listener
-from mardock.tasks import samples
 
 if TYPE_CHECKING:
     from mardock.client.grpc import GrpcInferenceClient
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mardock.engines.base import Engine
     from mardock.serving import LogPosition
     from mardock.settings.project import Project
+    from mardock.tasks.requests import Request
 
     Client = Union[InferenceClient, GrpcInferenceClient]
 
@@ -28,48 +30,60 @@ _OTHER_FILES = 32
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said to one file, or why it did not."""
+    """What the model said to one request, or why it did not.
 
-    file: Path
+    Attributes:
+        name: what was sent; see `Request`.
+        content_type: what the handler declared; TorchServe sets none by itself.
+    """
+
+    name: str
     body: bytes = b""
     failure: Optional[MardockError] = None
+    content_type: Optional[str] = None
 
     @property
     def text(self) -> str:
-        return self.body.decode("utf-8", "replace").strip() if self.failure is None else "-"
+        """The answer in words, for people."""
+        return "-" if self.failure is not None else reply.in_words(self.body, self.content_type)
 
     @property
     def label(self) -> str:
         """The character before the extension, e.g. `7` of `digit_0042_7.png`."""
-        return self.file.stem[-1:]
+        return Path(self.name).stem[-1:]
 
     @property
     def right(self) -> bool:
         return self.failure is None and self.text == self.label
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "file": str(self.file),
-            "prediction": None if self.failure else self.body.decode("utf-8", "replace"),
-            "label": self.label,
-            "error": self.failure.message if self.failure else None,
+    def to_dict(self, *, labels: bool = False) -> dict[str, Any]:
+        """Return it as what JSON can hold, nothing of it lost; without an answer `encoding` and all behind it is None.
+
+        Args:
+            labels: tell the label and whether the answer is right, too.
+        """
+        told = {
+            "file": self.name,
+            "error": self.failure.to_dict() if self.failure else None,
+            "content_type": self.content_type,
+            **(dict.fromkeys(("size", "encoding", "answer")) if self.failure else reply.to_dict(self.body)),
         }
+        return {**told, "label": self.label, "right": self.right} if labels else told
 
 
 def predict(
     project: Project,
     model: str,
-    files: Sequence[Path],
+    requests: Sequence[Request],
     *,
     version: Optional[str] = None,
-    content_type: Optional[str] = None,
     concurrency: int = 1,
     timeout: float = ANSWER_TIMEOUT_S,
     grpc: bool = False,
     endpoint: Optional[Endpoint] = None,
     listener: Listener = SILENT,
 ) -> list[Answer]:
-    """Send every file and return the answers in the files' order; a failure is kept with its file.
+    """Send every request and return the answers in their order; a failure is kept with its request.
 
     Args:
         model: what it is served as.
@@ -82,23 +96,23 @@ def predict(
         EngineNotRunningError: there is no server to ask.
     """
 
-    def ask(client: Client, file: Path) -> Answer:
+    def send(client: Client, request: Request) -> Answer:
         try:
-            body = samples.read(file)
-            found = client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
+            sent = request.payload()
+            found = client.predict(model, sent.body, version=version, content_type=sent.content_type, timeout=timeout)
         except MardockError as error:
-            return Answer(file, failure=error)
-        return Answer(file, found.body)
+            return Answer(request.name, failure=error)
+        return Answer(request.name, found.body, content_type=found.content_type)
 
-    send = partial(_send, files, ask, concurrency, f"predicting {model}", grpc=grpc, listener=listener)
+    send_all = partial(_send, requests, send, concurrency, f"predicting {model}", grpc=grpc, listener=listener)
     if endpoint is not None:
-        return send(endpoint)
+        return send_all(endpoint)
     from mardock.engines import select
     from mardock.serving import LogPosition
 
     engine = select.needed(project)
     since = LogPosition.now(engine)
-    return _explained(project, send(engine.endpoint()), engine, since, model, version)
+    return _explained(project, send_all(engine.endpoint()), engine, since, model, version)
 
 
 def ask(
@@ -120,6 +134,38 @@ def ask(
         EngineNotRunningError: there is no server to ask.
         ServingError: it was not answered, with its cause from the server's log.
     """
+    with _asking(project, model, version) as client:
+        return client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
+
+
+def explain(
+    project: Project,
+    model: str,
+    request: Request,
+    *,
+    version: Optional[str] = None,
+    timeout: float = ANSWER_TIMEOUT_S,
+) -> Answer:
+    """Return what a model's handler says of its answer to one request.
+
+    Args:
+        model: what it is served as.
+        timeout: seconds the server may stay silent.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        EngineNotRunningError: there is no server to ask.
+        ServingError: the handler cannot explain, or fails, with its cause from the server's log.
+    """
+    sent = request.payload()
+    with _asking(project, model, version) as client:
+        found = client.explain(model, sent.body, version=version, content_type=sent.content_type, timeout=timeout)
+    return Answer(request.name, found.body, content_type=found.content_type)
+
+
+@contextmanager
+def _asking(project: Project, model: str, version: Optional[str]) -> Iterator[InferenceClient]:
+    """Yield a client of the project's server; what fails in the block gets its cause from the log."""
     from mardock.client.inference import InferenceClient
     from mardock.engines import select
     from mardock.serving import LogPosition
@@ -128,35 +174,14 @@ def ask(
     since = LogPosition.now(engine)
     with InferenceClient(engine.endpoint()) as client:
         try:
-            return client.predict(model, body, version=version, content_type=content_type, timeout=timeout)
+            yield client
         except MardockError as error:
             raise _cause(project, engine, since, error, model, version) from error
 
 
-def explain(project: Project, model: str, file: Path, *, version: Optional[str] = None) -> bytes:
-    """Return what a model's handler says of its answer to one file.
-
-    Raises:
-        ConfigError: the file cannot be read.
-        EngineNotRunningError: there is no server to ask.
-        ServingError: the handler cannot explain, or fails.
-    """
-    from mardock.client.inference import InferenceClient
-    from mardock.engines import select
-    from mardock.serving import LogPosition
-
-    engine = select.needed(project)
-    since, body = LogPosition.now(engine), samples.read(file)
-    try:
-        with InferenceClient(engine.endpoint()) as client:
-            return client.explain(model, body, version=version).body
-    except MardockError as error:
-        raise _cause(project, engine, since, error, model, version) from error
-
-
 def _send(
-    files: Sequence[Path],
-    ask: Callable[[Client, Path], Answer],
+    requests: Sequence[Request],
+    send: Callable[[Client, Request], Answer],
     concurrency: int,
     title: str,
     endpoint: Endpoint,
@@ -166,16 +191,16 @@ def _send(
 ) -> list[Answer]:
     from concurrent.futures import ThreadPoolExecutor
 
-    _check_open_files(min(concurrency, len(files)))
+    _check_open_files(min(concurrency, len(requests)))
     answers: list[Answer] = []
     with (
         _client(endpoint, grpc=grpc) as client,
         ThreadPoolExecutor(concurrency) as pool,
         listener.progress(title) as advance,
     ):
-        for answer in pool.map(lambda file: ask(client, file), files):
+        for answer in pool.map(partial(send, client), requests):
             answers.append(answer)
-            advance(len(answers), len(files))
+            advance(len(answers), len(requests))
     return answers
 
 
@@ -186,7 +211,7 @@ def _explained(
     for i, answer in enumerate(answers):
         if answer.failure is not None:
             cause = _cause(project, engine, since, answer.failure, model, version)
-            return [*answers[:i], Answer(answer.file, failure=cause), *answers[i + 1 :]]
+            return [*answers[:i], Answer(answer.name, failure=cause), *answers[i + 1 :]]
     return answers
 
 

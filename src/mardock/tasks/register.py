@@ -6,21 +6,26 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Optional, Union
 
 from mardock import locks, serving
 from mardock.defaults import DRAIN_S, OWN_CONFIG
 from mardock.engines import config_properties
 from mardock.engines.threads import ThreadNote
-from mardock.errors import ConfigError, MardockError
+from mardock.errors import ConfigError, MardockError, ModelConflictError
 from mardock.listener import SILENT, Listener
+from mardock.serving import remembered
 from mardock.serving.registration import Registered
+from mardock.serving.remembered import Remembered
 from mardock.serving.servable import Servable
 from mardock.serving.server import Server
 from mardock.settings.project import Project
+from mardock.tasks import archive_note, as_before
 from mardock.tasks.thread_note import thread_note
 
 LOCK_TIMEOUT_S = 300.0
+_NOTHING: Mapping[str, Optional[Remembered]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -114,13 +119,19 @@ class Registrar:
         name, settings = self.project.settings.model(model)
         if archive is None:
             self._warn_of_requirements([name])
+        self._warn_of_differences(name, archive, unpacked=unpacked)
         with self.listener.waiting(f"registering {model or archive or name}"), self._alone():
             if unpacked:
                 archive = serving.lay_out(settings.archive, self.project.root, self.project.model_store).name
             servable = self._servable(name, archive, workers)
             if served_as is not None:
                 servable = dataclasses.replace(servable, model_name=served_as)
-            done = serving.register(self.server, servable, replace=self.replace, patience=self.patience)
+            try:
+                done = serving.register(self.server, servable, replace=self.replace, patience=self.patience)
+            except ModelConflictError as error:
+                raise _hinted(error, name, unpacked=unpacked) from error
+            if served_as is None:
+                as_before.keep(self.project, self.server, done.model)
         return self._registration(name, done)
 
     def every(self) -> list[Registration]:
@@ -130,28 +141,55 @@ class Registrar:
     def archived(self) -> list[Registration]:
         """Register what is in the model store: each model's archive, or its folder if it was served unpacked last.
 
-        What fails is in its own registration.
+        They are served as a command left them: as many workers, the same default version, what stood beside; and not
+        at all if it unregistered them. What fails is in its own registration.
         """
         there = {}
+        before = {}
         for name, settings in self.project.settings.models.items():
             called = settings.archive.model_name
             folder = serving.latest(self.project.model_store, called)
             archive = self.project.model_store / f"{called}.mar"
-            if folder or archive.is_file():
+            known = remembered.recall(self.project.model_store, called)
+            if known is not None and not known.versions:
+                self.listener.note(f"{name}: was unregistered, and stays so until mardock register {name}")
+            elif folder or archive.is_file():
                 there[name] = (folder or archive).name
+                before[name] = known
             else:
                 self.listener.note(f"{name}: not archived yet, run mardock archive {name}")
                 serving.clear(self.server, called, settings.archive.version)
-        return self._all(there)
+        return self._all(there, before)
 
-    def _all(self, archives: Mapping[str, Optional[str]]) -> list[Registration]:
-        """Register models side by side, each with its archive; its own when that is None."""
-        servables = [self._servable(name, archive) for name, archive in archives.items()]
-        self._warn_of_requirements(archives)
-        title = f"registering {', '.join(archives)}" if archives else "nothing to register"
+    def _all(
+        self, archives: Mapping[str, Optional[str]], before: Mapping[str, Optional[Remembered]] = _NOTHING
+    ) -> list[Registration]:
+        """Register models side by side, each with its archive, its own when that is None, and as it was before."""
+        done: dict[str, Union[Registered, MardockError]] = {}
+        servables = {}
+        for name, archive in archives.items():
+            try:
+                own = self._servable(name, archive)
+                servables[name] = as_before.brought_back(
+                    self.project, self.server, own, before.get(name), self.listener
+                )
+            except MardockError as error:
+                done[name] = error
+        self._warn_of_requirements(servables)
+        for name in servables:
+            self._warn_of_differences(name, archives[name])
+        title = f"registering {', '.join(servables)}" if servables else "nothing to register"
         with self.listener.waiting(title), self._alone():
-            results = serving.register_all(self.server, servables, replace=self.replace, patience=self.patience)
-        return [self._registration(name, done) for name, done in zip(archives, results)]
+            wanted = list(servables.values())
+            results = serving.register_all(self.server, wanted, replace=self.replace, patience=self.patience)
+            for name, result in zip(servables, results):
+                done[name] = as_before.settled(
+                    self.project, self.server, servables[name], before.get(name), result, self.listener
+                )
+        for name, failed in done.items():
+            if isinstance(failed, ModelConflictError):
+                done[name] = _hinted(failed, name)
+        return [self._registration(name, done[name]) for name in archives]
 
     def _alone(self) -> AbstractContextManager[None]:
         """Let one command at a time register with the project's server: a second one then finds what it wanted."""
@@ -163,8 +201,6 @@ class Registrar:
     def _servable(self, name: str, archive: Optional[str], workers: Optional[int] = None) -> Servable:
         settings = self.project.settings.models[name]
         spec, how = settings.archive, settings.serving
-        if workers is not None:
-            how = dataclasses.replace(how, initial_workers=workers)
         url = archive or f"{spec.model_name}.mar"
         path, remote = self.project.model_store / url, "://" in url
         own = self.server.engine is not None
@@ -175,11 +211,26 @@ class Registrar:
         return Servable(
             archive=path if ours else url,
             serving=how,
+            workers=workers,
             model_name=None if ours else spec.model_name,
             sources=spec.python_sources(self.project.root),
             allow_remote=remote,
             sample=self.project.first_sample(settings),
         )
+
+    def _warn_of_differences(self, name: str, archive: Optional[str], *, unpacked: bool = False) -> None:
+        """Say what the project's files have otherwise than what is registered, and than each other."""
+        if self.server.engine is None:
+            return
+        own = f"{self.project.settings.models[name].archive.model_name}.mar"
+        path = self.project.model_store / (archive or own)
+        if path.name == own or serving.is_laid_out(path):
+            notes = archive_note.conflicting(self.project, name)
+            notes += [] if unpacked else archive_note.outdated_notes(self.project, name, path)
+        else:
+            notes = archive_note.lost_timeouts(self.project, name, path)
+        for note in notes:
+            self.listener.warn(note)
 
     def _warn_of_requirements(self, names: Iterable[str]) -> None:
         """Say which models bring packages that TorchServe, as it is configured, does not install for them."""
@@ -202,3 +253,8 @@ class Registrar:
             return Registration(name, done)
         note = thread_note(self.project, engine, done.model, done.url, workers=done.workers, kept=done.kept)
         return Registration(name, done, note)
+
+
+def _hinted(error: ModelConflictError, name: str, *, unpacked: bool = False) -> ModelConflictError:
+    """Name the model as mardock.toml does, where it may be served as another."""
+    return error.but(hint=f"replace it: mardock register {name} {'--unpacked ' * unpacked}--replace")

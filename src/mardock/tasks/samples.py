@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from mardock import permissions
 from mardock.archive.ignore import is_left_behind
@@ -13,6 +13,7 @@ from mardock.errors import ConfigError
 if TYPE_CHECKING:
     from mardock.settings.project import Project
 
+_T = TypeVar("_T")
 _MAX_BODIES = 256 * 1024 * 1024
 
 
@@ -30,7 +31,7 @@ def to_send(project: Project, model: Optional[str], given: Sequence[Path]) -> li
     return [file for path in given for file in _files(path)]
 
 
-def some(files: list[Path], number: Optional[int]) -> list[Path]:
+def some(files: list[_T], number: Optional[int]) -> list[_T]:
     """Return that many of the files, picked at random; all of them when it is None."""
     import random
 
@@ -57,9 +58,14 @@ def bodies(project: Project, model: Optional[str], given: Sequence[Path]) -> tup
         ConfigError: there is nothing, a file cannot be read, or they are too large to hold.
     """
     found = to_send(project, model, given)
-    if sum(file.stat().st_size for file in found) > _MAX_BODIES:
-        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
+    check_size(found)
     return tuple(read(file) for file in found)
+
+
+def check_size(files: Iterable[Path]) -> None:
+    """Refuse files that are too large together to be held; raises ConfigError."""
+    if sum(file.stat().st_size for file in files) > _MAX_BODIES:
+        raise ConfigError("the bodies together are larger than 256 MiB", hint="name fewer files")
 
 
 def _files(path: Path) -> list[Path]:

@@ -38,7 +38,7 @@ def plan(
         ConfigError: files of the archive are missing, or config.properties cannot be read.
         ArchiveError: its model-config.yaml is unfit.
     """
-    members = {member.name: member.path for member in settings.archive.resolve(project.root)}
+    members = {member.name: member.content or member.path for member in settings.archive.resolve(project.root)}
     serving = as_served(settings, project.root)
     return TrialSpec(
         members=members,

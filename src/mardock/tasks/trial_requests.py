@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from mardock import payload
-from mardock.errors import ConfigError, ServingError
+from mardock.errors import ServingError
 from mardock.payload import Field, Payload
-from mardock.tasks import samples
+from mardock.tasks import requests, samples
 
 if TYPE_CHECKING:
     from mardock.handler.golden import Golden
     from mardock.settings.project import Project
+    from mardock.tasks.requests import Given
 
 
 @dataclass(frozen=True)
@@ -29,28 +30,25 @@ class Sent:
 def of(
     project: Project,
     name: str,
-    files: Sequence[Path],
+    given: Given,
     *,
-    form: Sequence[str] = (),
-    content_type: Optional[str] = None,
     expected: Optional[Golden] = None,
 ) -> dict[str, Sent]:
-    """Return the requests by what they are called: a file's path relative to the project, or a form's fields.
+    """Return the requests by what they are called: a file's path relative to the project, a form's fields, an option.
 
     Args:
-        files: without any, and without a form, what answers are expected to, else the model's first sample.
-        form: fields as `payload.field` reads them; all of them make one request.
-        content_type: the files', in place of what they were sent as before.
+        given: without anything, what answers are expected to, else the model's first sample; files are sent as they
+            were before where no content type is given.
 
     Raises:
-        ConfigError: there is nothing to send, a file cannot be read, or files and a form are both given.
+        ConfigError: there is nothing to send, a file cannot be read, or what was given does not go together.
     """
-    if form:
-        if files or content_type:
-            raise ConfigError(
-                "a form is a request of its own", hint="leave out the files and --content-type, or --form"
-            )
-        return _form(project.root, [payload.field(text) for text in form])
+    files, content_type = given.files, given.content_type
+    if given.form or given.json_body is not None or requests.STDIN in files:
+        made = [(each.name, each.payload()) for each in requests.of(project, name, given)]
+        if not given.form:
+            return {label: Sent(sent) for label, sent in made}
+        return _form(project.root, [payload.field(text) for text in given.form], made[0][1])
     if expected and not files:
         return {label: Sent(one.payload(project.root, label), one.form) for label, one in expected.samples.items()}
     chosen = samples.to_send(project, name, files) if files else samples.to_send(project, name, [])[:1]
@@ -61,7 +59,7 @@ def of(
     }
 
 
-def check(requests: Mapping[str, Payload], max_size: int) -> None:
+def check(sent: Mapping[str, Payload], max_size: int) -> None:
     """Refuse what TorchServe answers itself, so that no handler sees it.
 
     Args:
@@ -72,7 +70,7 @@ def check(requests: Mapping[str, Payload], max_size: int) -> None:
     """
     from mardock.handler.frontend import UnreadableError, parameters
 
-    for label, request in requests.items():
+    for label, request in sent.items():
         if len(request.body) > max_size:
             raise ServingError(
                 f"TorchServe would refuse {label}: it has {len(request.body):,} bytes, max_request_size is"
@@ -88,8 +86,7 @@ def check(requests: Mapping[str, Payload], max_size: int) -> None:
             ) from error
 
 
-def _form(root: Path, fields: Sequence[Field]) -> dict[str, Sent]:
-    sent = payload.form(fields, samples.read)
+def _form(root: Path, fields: Sequence[Field], sent: Payload) -> dict[str, Sent]:
     kept = [one if one.file is None else replace(one, file=Path(_relative(root, one.file))) for one in fields]
     return {" ".join(map(str, kept)): Sent(sent, tuple(kept))}
 

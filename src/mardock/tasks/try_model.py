@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -14,6 +14,7 @@ from mardock.handler.child import Child
 from mardock.interpreter import require
 from mardock.listener import SILENT, Listener
 from mardock.tasks import trial_packages, trial_plan, trial_requests, trial_verdict
+from mardock.tasks.requests import Given
 
 if TYPE_CHECKING:
     from mardock.errors import MardockError
@@ -90,11 +91,9 @@ def try_model(
     child: Child,
     project: Project,
     name: str,
-    files: Sequence[Path] = (),
+    given: Given = Given(),
     *,
-    form: Sequence[str] = (),
     batch: Optional[int] = None,
-    content_type: Optional[str] = None,
     timeout: Optional[float] = None,
     debug: bool = False,
     against_golden: bool = False,
@@ -105,7 +104,7 @@ def try_model(
     Args:
         child: what `begin` returned.
         name: the model's in mardock.toml.
-        files, form, content_type: what to send; see `trial_requests.of`.
+        given: what to send; see `trial_requests.of`.
         batch, timeout: see `trial_plan.plan`.
         debug: stop in pdb where the handler raises.
         against_golden: read the expected answers.
@@ -122,7 +121,7 @@ def try_model(
     if not python.here:
         child.move_to(python.program)
     expected = golden.load(golden_file(project, name)) if against_golden else None
-    requests = trial_requests.of(project, name, files, form=form, content_type=content_type, expected=expected)
+    requests = trial_requests.of(project, name, given, expected=expected)
     settings = project.settings.models[name]
     payloads = {label: sent.payload for label, sent in requests.items()}
     trial_requests.check(payloads, trial_plan.max_request_size(project))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Optional
+from typing import Optional
 
 from mardock.archive.spec import ArchiveSpec
 from mardock.benchmark.load import LoadGenerator
@@ -24,6 +24,7 @@ from mardock.serving.served_model import ServedModel
 from mardock.serving.server import Server
 from mardock.serving.side_version import SideVersion
 from mardock.serving.sweep import sweep
+from mardock.settings.as_served import as_served, model_config_of
 from mardock.settings.project import Project
 from mardock.settings.schema import ModelSettings
 from mardock.side_names import Kind, SideName
@@ -198,11 +199,7 @@ class Measurer:
     def _config(self, setting: Setting) -> bytes:
         import yaml
 
-        file = self._settings.archive.config_file
-        written: dict[str, Any] = {}
-        if file:
-            try:
-                written = yaml.safe_load((self._project.root / file).read_text(encoding="utf-8-sig")) or {}
-            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                raise ConfigError(f"cannot read {file}: {error}", hint=f"mend {file}") from error
-        return yaml.safe_dump({**written, **model_config_keys(setting, with_threads=True)}).encode()
+        serving = as_served(self._settings, self._project.root)
+        timeouts = {"responseTimeout": serving.response_timeout, "startupTimeout": serving.startup_timeout}
+        written = model_config_of(self._settings, self._project.root)
+        return yaml.safe_dump({**timeouts, **written, **model_config_keys(setting, with_threads=True)}).encode()

@@ -13,7 +13,7 @@ from mardock.archive.ignore import BUILT_IN, IgnoreRule
 from mardock.errors import ConfigError
 
 LEFT_BY_EDITORS = (
-    *(".#handler.py", "#handler.py#", "handler.py~", ".handler.py.swp", ".handler.py.swo", ".swp", "4913", ".a.un~"),
+    *(".#handler.py", "#handler.py#", "handler.py~", ".handler.py.swp", ".handler.py.swo", ".swp", ".a.un~"),
     *(".handler.py.kate-swp", ".goutputstream-X1Y2", ".~lock.table.ods#", "handler.py___jb_tmp___"),
     *(".DS_Store", "._handler.py", "Thumbs.db", ".nfs000001", "handler.pyc", ".mardockignore"),
 )
@@ -32,7 +32,7 @@ def test_a_folder_of_caches_is_ignored(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["handler.py", "swp.py", ".env-like", "49130", "a.tmp", "notes.bak", "#tag", "labels.json", "x.sw", "model.pt"],
+    ["handler.py", "swp.py", ".env-like", "4913", "a.tmp", "notes.bak", "#tag", "labels.json", "x.sw", "model.pt"],
 )
 def test_other_files_are_kept(name: str) -> None:
     assert BUILT_IN.reason(PurePath("src", name), is_folder=False) is None

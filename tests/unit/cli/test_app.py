@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from tests.support.command import mardock
+from tests.support.command import mardock, succeed
 from tests.unit.cli.conftest import Run
 
 from mardock import __version__
@@ -101,11 +101,15 @@ def test_the_version_is_printed(run: Run, tmp_path: Path) -> None:
         (["predict", "digits", "--random", "0"], "--random"),
         (["register", "digits", "--num-workers", "-1"], "--num-workers"),
         (["register", "digits", "--models-port", "65536"], "--models-port"),
-        (["models", "scale", "digits"], "--min-worker"),
+        (["models", "scale", "digits"], "how many workers?"),
+        (["models", "scale", "digits", "2", "--min-worker", "3"], "2 workers, or 3?"),
         (["models", "scale", "digits", "--min-worker", "many"], "many"),
         (["up", "--timeout", "0"], "--timeout"),
-        (["up", "--timeout", "nan"], "nan is no number of seconds"),
-        (["models", "unregister", "digits", "--drain", "inf"], "inf is no number of seconds"),
+        (["up", "--timeout", "nan"], "--timeout 'nan' is no time"),
+        (["models", "unregister", "digits", "--drain", "inf"], "--drain 'inf' is no time"),
+        (["models", "unregister", "digits", "--drain", "1d"], "units are ms, s, m and h"),
+        (["bench", "digits", "--duration", "50ms"], "it takes at least 100ms"),
+        (["tune", "digits", "--budget", "1s"], "it takes from 5s to 86400s"),
         (["metrics", "--compare", "one.json"], "--compare"),
         (["statsu"], "statsu"),
         (["status", "--jsno"], "--jsno"),
@@ -116,6 +120,10 @@ def test_a_misused_option_is_a_usage_error(arguments: list[str], told: str, root
     assert result.exit_code == 2
     assert told in result.stderr
     assert result.stdout == ""
+
+
+def test_that_nothing_was_stopped_is_data_too(root: Path) -> None:
+    assert succeed(root, "down", "--json").json == {"stopped": False}
 
 
 def readme() -> str:

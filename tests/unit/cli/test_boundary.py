@@ -205,7 +205,7 @@ def test_an_output_that_is_full_is_one_error(arguments: list[str], unbuffered: s
     assert (done.returncode, done.stderr) == (8, told)
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["status"], 3), (["inspect", "x", "--json"], 4), (["--help"], 0)])
+@pytest.mark.parametrize(("arguments", "code"), [(["status"], 3), (["inspect", "x.mar", "--json"], 4), (["--help"], 0)])
 def test_closed_streams_are_no_error(arguments: list[str], code: int, root: Path) -> None:
     command = ["sh", "-c", '"$@" >&- 2>&-', "sh", *MARDOCK, *arguments]
     assert subprocess.run(command, cwd=root, env=environment(), check=False).returncode == code

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from mardock.cli import console
@@ -52,3 +55,12 @@ def test_an_error_does_not_repeat_what_was_passed_on_already(capsys: pytest.Capt
         *("Container x  Starting", "Error: no room", "error: it failed"),
         *("Error: no room", "which nobody has read", "error: it failed"),
     ]
+
+
+def test_json_holds_no_number_that_json_has_none_for(capsys: pytest.CaptureFixture[str]) -> None:
+    console.data_json({"a": [1.5, float("nan")], "b": (float("inf"), "nan"), "c": Path("x")})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": [1.5, None],
+        "b": [None, "nan"],
+        "c": "x",
+    }

@@ -38,6 +38,8 @@ def root(tmp_path: Path) -> Path:
         (".", "samples/two.png", "samples/two.png"),
         (".", "--batch", "--batch"),
         (".", "", ""),
+        (".", '--json-body={"a": "../samples"}', '--json-body={"a": "../samples"}'),
+        (".", '{"text": "' + 5000 * "a" + '"}', '{"text": "' + 5000 * "a" + '"}'),  # too long for a path
     ],
 )
 def test_a_path_is_told_from_the_project_s_folder(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from scripts import reference
+from scripts import json_shapes, reference
 from tests.support.command import in_process
 from typer.main import get_command
 
@@ -70,3 +70,30 @@ def test_an_editor_finds_what_the_loader_refuses(text: str, tmp_path: Path) -> N
     except Exception as error:  # whatever it is, the editor has to see it too
         refused = error
     assert bool(faults(text)) == bool(refused), refused
+
+
+def test_every_command_says_what_it_prints_as_json() -> None:
+    able = {name for name, command in reference.commands(get_command(app), "") if takes_json(command)}
+    assert able == set(json_shapes.SHAPES)
+
+
+def takes_json(command: Any) -> bool:
+    return any("--json" in parameter.opts for parameter in command.params)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "fault"),
+    [
+        ({"a": 1}, {"a": "whole number"}, ""),
+        ({"a": True}, {"a": "whole number"}, "it.a is not whole number: True"),
+        ({"a": 1, "b": 2}, {"a": "number"}, "it has b, which is not told"),
+        ({}, {"a": "text"}, "it has no a"),
+        ({}, {"a?": "text"}, ""),
+        ({"x": [1.5]}, {"*": ["number"]}, ""),
+        ([None, "a"], [("text", None)], ""),
+        ([1], [("text", None)], "it[0] is none of what it may be: 1"),
+        ({}, ["text"], "it is no list: {}"),
+    ],
+)
+def test_a_value_is_held_to_its_shape(value: object, shape: object, fault: str) -> None:
+    assert "".join(json_shapes.faults(value, shape)) == fault

@@ -9,11 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 from pydantic import TypeAdapter, ValidationError
+from requests import PreparedRequest, ReadTimeout
 
 from mardock.client.management import ManagementClient
 from mardock.defaults import MAX_WORKERS
 from mardock.endpoint import Endpoint, Tokens
-from mardock.errors import ApiError, ConfigError, ModelNotFoundError
+from mardock.errors import ApiError, ConfigError, ModelNotFoundError, ServingError, UnansweredError
 from mardock.settings.schema import Serving
 
 URL = "http://127.0.0.1:8081"
@@ -74,12 +75,12 @@ def test_scale_always_sends_both_bounds_and_synchronous(client: ManagementClient
 
     client.scale("mnist", 0, 0)
 
-    assert query_of(str(responses.calls[0].request.url)) == {
+    assert query_of(str(sent("PUT").url)) == {
         "min_worker": "0",
         "max_worker": "0",
         "synchronous": "true",
     }
-    assert responses.calls[0].request.headers["Authorization"] == "Bearer s3cr3t"
+    assert sent("PUT").headers["Authorization"] == "Bearer s3cr3t"
 
 
 @responses.activate
@@ -92,7 +93,7 @@ def test_as_many_workers_as_the_settings_allow_are_asked_for(client: ManagementC
 
     client.scale("mnist", 0, allowed)
 
-    assert query_of(str(responses.calls[0].request.url))["max_worker"] == str(MAX_WORKERS)
+    assert query_of(str(sent("PUT").url))["max_worker"] == str(MAX_WORKERS)
 
 
 @responses.activate
@@ -106,9 +107,37 @@ def test_register_sends_a_query_and_no_body(client: ManagementClient) -> None:
 
     client.register("mnist.mar", initial_workers=2)
 
-    posted = responses.calls[1].request
+    posted = sent("POST")
     assert query_of(str(posted.url)) == {"url": "mnist.mar", "initial_workers": "2", "synchronous": "true"}
     assert not posted.body
+
+
+@pytest.mark.parametrize(("installs", "least"), [(False, 30 + 7), (True, 3600)])
+@responses.activate
+def test_pip_gets_the_time_it_takes(client: ManagementClient, least: int, *, installs: bool) -> None:
+    responses.get(f"{URL}/models", json={"models": []})
+    responses.post(f"{URL}/models", json={"status": "registered"})
+
+    with pytest.raises(ServingError, match="gone again"):
+        client.register("mnist.mar", initial_workers=1, startup_timeout=7, installs=installs)
+
+    _, patience = sent("POST").req_kwargs["timeout"]  # type: ignore[attr-defined]
+    assert patience >= least
+    assert (patience < 60) != installs
+
+
+@responses.activate
+def test_a_look_that_is_not_answered_on_one_connection_is_made_on_another(client: ManagementClient) -> None:
+    responses.get(f"{URL}/models/mnist", body=ReadTimeout())
+    responses.get(f"{URL}/models/mnist", json=[described("mnist")])
+    assert client.describe_default("mnist").version == "1.0"
+
+
+@responses.activate
+def test_a_server_that_stays_silent_is_told_as_that(client: ManagementClient) -> None:
+    responses.get(f"{URL}/models/mnist", body=ReadTimeout())
+    with pytest.raises(UnansweredError, match="was silent for"):
+        client.describe_default("mnist")
 
 
 @responses.activate
@@ -160,6 +189,12 @@ def test_an_unknown_model_is_reported_even_when_names_cannot_be_had(client: Mana
 def test_an_endpoint_without_the_api_is_refused() -> None:
     with pytest.raises(ConfigError, match="no Management API"):
         ManagementClient(Endpoint("https://models.example"))
+
+
+def sent(method: str) -> PreparedRequest:
+    """Return the one call of this method."""
+    (request,) = (call.request for call in responses.calls if call.request.method == method)
+    return request
 
 
 def described(name: str, version: str = "1.0") -> dict[str, object]:

@@ -196,3 +196,13 @@ def test_several_models_have_to_be_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(root, {}).model()
     assert "mnist, other" in (caught.value.hint or "")
+
+
+def test_two_models_of_one_archive_are_refused_with_both_lines(tmp_path: Path) -> None:
+    toml = MODEL + '[models.other.archive]\nhandler = "other.py"\nmodel_name = "mnist"\n'
+    with pytest.raises(ConfigError) as refused:
+        load(write(tmp_path, toml), {})
+    assert refused.value.message == (
+        "mardock.toml:5: the models mnist (line 1) and other are both archived as mnist.mar"
+    )
+    assert "[models.other.archive]" in str(refused.value.hint)

@@ -95,7 +95,7 @@ def test_what_editors_leave_is_no_change_and_not_looked_at(model: Model) -> None
     before, scope = model.take(), snapshot.scope(model.settings, model.root)
     for folder in (package, words):
         (folder / ".#model.py").symlink_to("somebody@somewhere")
-        for name in ("model.py~", ".model.py.swp", "#model.py#", "4913", ".DS_Store"):
+        for name in ("model.py~", ".model.py.swp", "#model.py#", ".DS_Store"):
             (folder / name).touch()
             assert not scope.holds(folder / name), name
         assert not scope.holds(folder / ".#model.py")

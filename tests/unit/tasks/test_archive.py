@@ -8,9 +8,9 @@ import json
 import pytest
 from tests.support.listeners import Heard
 
-from mardock.errors import ConfigError
+from mardock.errors import ArchiveError, ConfigError
 from mardock.settings.project import Project
-from mardock.tasks.archive import archive, preview
+from mardock.tasks.archive import Archived, archive, every, preview
 from mardock.tasks.inspect import inspect
 
 
@@ -56,3 +56,19 @@ def test_a_package_that_only_this_machine_has_is_told(project: Project, monkeypa
     (warning,) = heard.warnings
     assert "torchserve/doubler/handler.py:1: told_lib is found in src/told_lib, on this machine alone" in warning
     assert 'code = ["src/told_lib"] in [models.doubler.archive]' in warning
+
+
+def test_all_models_are_archived_and_one_failure_stops_no_other(project: Project) -> None:
+    toml = project.root / "mardock.toml"
+    unfit = '[models.unfit.archive]\nhandler = "torchserve/doubler/handler.py"\nconfig_file = "unfit.yaml"\n'
+    toml.write_text(
+        '[models.gone.archive]\nhandler = "gone.py"\n' + unfit + toml.read_text().replace('engine = "native"', "")
+    )
+    (project.root / "unfit.yaml").write_text("threshold: 1\nbatchSize: 4.0\n")
+    done = every(project)
+    assert list(done) == ["gone", "unfit", "doubler"]
+    gone, unfit_one, doubler = done.values()
+    assert isinstance(gone, ConfigError)
+    assert isinstance(unfit_one, ArchiveError)
+    assert unfit_one.message.startswith("unfit.yaml:2:12 of model unfit: batchSize must be a whole number")
+    assert isinstance(doubler, Archived)

@@ -47,6 +47,32 @@ def test_without_docker_its_images_are_not_asked_for(project: Project) -> None:
     assert [one for look in doctor.ON_HOST[2:4] for one in look(visit)] == []
 
 
+@pytest.mark.parametrize(
+    ("config", "serving", "ok", "finding"),
+    [
+        ("batchSize: 4\n", "", True, "TorchServe takes all that it sets of doubler"),
+        (
+            "batchSize: 4\n",
+            "batch_size = 2\n",
+            True,
+            "batch_size: mardock.toml:9 says 2, but d.yaml:1 says batchSize: 4, which",
+        ),
+        ("batchSize: four\n", "", False, "d.yaml:1:12 of model doubler: batchSize must be a whole number"),
+        ("", "", False, "d.yaml of model doubler sets nothing"),
+    ],
+)
+def test_each_model_config_is_looked_at(
+    project: Project, monkeypatch: pytest.MonkeyPatch, config: str, serving: str, finding: str, *, ok: bool
+) -> None:
+    toml = project.root / "mardock.toml"
+    toml.write_text(f'{toml.read_text()}config_file = "d.yaml"\n[models.doubler.serving]\n{serving}')
+    (project.root / "d.yaml").write_text(config)
+    monkeypatch.setattr(doctor, "ON_HOST", ())
+    (found,) = [one for one in all_checks(project, fix=False) if one.name == "d.yaml"]
+    assert (found.ok, found.finding.startswith(finding)) == (ok, True)
+    assert ok == (found.hint is None)
+
+
 def test_fixing_makes_folders(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ON_HOST", ())
     folders = {one.name: one for one in all_checks(project, fix=False)}

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from mardock.benchmark.plan import BenchPlan
-from mardock.cli import console, context, panels
+from mardock.cli import console, context, durations, panels, request_options
 from mardock.cli.deploy_options import Behind, Elsewhere, TargetOption
 from mardock.defaults import MAX_WORKERS
 from mardock.errors import MardockError
@@ -39,13 +39,10 @@ def add_to(app: typer.Typer) -> None:
 
 @bench.command()
 def run(
-    model: Annotated[
-        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
-    ] = None,
-    files: Annotated[
-        Optional[list[Path]],
-        typer.Argument(help="Bodies to send in turn: files or folders; the model's sample when left out."),
-    ] = None,
+    model: context.AskedModel = None,
+    files: request_options.Files = None,
+    form: request_options.Form = None,
+    json_body: request_options.JsonBody = None,
     concurrency: Annotated[
         Optional[str],
         typer.Option(
@@ -59,9 +56,13 @@ def run(
         typer.Option("--rate", min=0.001, max=1e6, help="Open loop: requests per second, whatever the server does."),
     ] = None,
     duration: Annotated[
-        float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure, in each round.")
+        float,
+        durations.option("--duration", "-d", least=0.1, help="How long to measure, in each round, e.g. 10s."),
     ] = BenchPlan.duration,
-    warmup: Annotated[float, typer.Option("--warmup", min=0, help="Seconds of load before that.")] = BenchPlan.warmup,
+    warmup: Annotated[
+        float,
+        durations.option("--warmup", help="How long to load it before that."),
+    ] = BenchPlan.warmup,
     workers: Annotated[
         Optional[str],
         typer.Option("--workers", help="Scale the model to each of these, e.g. 1,4, and put it back afterwards."),
@@ -69,11 +70,12 @@ def run(
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, max=100, help="Take the settings in turn, that many times over.")
     ] = BenchPlan.rounds,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = BenchPlan.timeout,
-    version: Annotated[
-        Optional[str], typer.Option("--version", help="A version; the default one when left out.")
-    ] = None,
-    content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each body.")] = None,
+    timeout: Annotated[
+        float,
+        durations.option("--timeout", least=0.1, help="How long one answer may take."),
+    ] = BenchPlan.timeout,
+    version: context.VersionOption = None,
+    content_type: request_options.ContentType = None,
     max_error_rate: Annotated[
         float, typer.Option("--max-error-rate", min=0, max=1, help="Errors per request to put up with.")
     ] = 0,
@@ -98,20 +100,23 @@ def run(
     from mardock.cli import bench_options, deploy_options
     from mardock.deploy import served
     from mardock.tasks import bench as task
-    from mardock.tasks import samples
+    from mardock.tasks import requests
 
-    bench_options.check_finite(duration, warmup, timeout, rate or 0.0)
+    bench_options.check_finite(rate)
     bench_options.check_writable(csv, html)
     bench_options.check_one_place(url, endpoint)
     project = context.project()
     found = deploy_options.served(project, target, endpoint, deployment)
+    model, paths = request_options.model_or_stdin(model, files)
     asked, called = served.names(project, found, model)
+    given = request_options.given(paths, form=form, json_body=json_body, content_type=content_type)
+    sent = requests.payloads(project, asked, given)
     connections = _OPEN_LOOP_CONNECTIONS if rate else BenchPlan.concurrency
     plan = BenchPlan(
         model=called,
-        bodies=samples.bodies(project, asked, files or []),
+        bodies=tuple(each.body for each in sent),
         version=version,
-        content_type=content_type,
+        content_type=sent[0].content_type,
         concurrency=bench_options.numbers("--concurrency", concurrency, most=10_000) if concurrency else connections,
         rate=rate,
         duration=duration,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import completion, console, context, durations
 from mardock.cli.candidate_option import NamesCandidate
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.compile.report import ALL, WINNER
@@ -37,12 +37,21 @@ def compile_model(
     ] = None,
     dtype: Annotated[Optional[list[str]], typer.Option("--dtype", help="Its type; float32 when left out.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Samples in one call.")] = 1,
-    only: Annotated[Optional[str], typer.Option("--only", help="Candidates to try, e.g. script,freeze.")] = None,
+    only: Annotated[
+        Optional[str],
+        typer.Option("--only", help="Candidates to try, e.g. script,freeze.", autocompletion=completion.candidates),
+    ] = None,
     also: Annotated[
         Optional[str], typer.Option("--with", help="Also: bf16, bf16_channels_last (other numerics).")
     ] = None,
     save: Annotated[
-        Optional[str], typer.Option("--save", metavar="[NAME|all]", help="Keep the fastest, this one, or all.")
+        Optional[str],
+        typer.Option(
+            "--save",
+            metavar="[NAME|all]",
+            help="Keep the fastest, this one, or all.",
+            autocompletion=completion.candidates,
+        ),
     ] = None,
     rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = Tolerance.relative,
     atol: Annotated[
@@ -52,7 +61,10 @@ def compile_model(
         Optional[int], typer.Option("--threads", min=1, max=MAX_THREADS, help="Torch's; all cores.")
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=3, max=1000, help="How often each is timed, in turns.")] = 5,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for each candidate.")] = 600,
+    timeout: Annotated[
+        float,
+        durations.option("--timeout", least=1, help="How long each candidate may take."),
+    ] = 600,
     as_json: context.Json = False,
     engine: context.EngineOption = None,
 ) -> None:

@@ -65,12 +65,12 @@ def _predict(project: Project, name: str, endpoint: Endpoint) -> None:
     """Predict some samples, and say how to send one by hand; raises ServingError when too many came out wrong."""
     from mardock.cli.show import answers as shown
     from mardock.errors import ServingError
-    from mardock.tasks import samples
+    from mardock.tasks import requests, samples
     from mardock.tasks.predict import predict
 
     served = project.settings.models[name].archive.model_name
     files = samples.some(samples.to_send(project, name, []), _SAMPLES)
-    answers = predict(project, served, files, listener=console)
+    answers = predict(project, served, requests.of_files(project, name, files), listener=console)
     shown.raise_first_failure(answers)
     console.data("")
     shown.show_labels(answers)

@@ -110,7 +110,7 @@ def invoke(
     called = model or served.names(project, found, None)[1]
     with InferenceClient(found.endpoint) as client:
         answer = client.predict(called, body, content_type=content_type, timeout=timeout)
-    console.data_bytes(answer.body)
+    console.data_bytes(answer.body, answer.content_type)
 
 
 def logs(

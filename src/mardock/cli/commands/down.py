@@ -12,9 +12,11 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel=panels.PROJECT)(down)
 
 
-def down() -> None:
+def down(as_json: context.Json = False) -> None:
     """Stop everything that was started; nothing running is no error."""
     from mardock.tasks import lifecycle
 
     stopped = lifecycle.stop(context.project(), listener=console)
+    if as_json:
+        console.data_json({"stopped": stopped})
     console.success("stopped" if stopped else "nothing is running", then="mardock up")

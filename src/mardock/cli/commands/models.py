@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import completion, console, context, panels
 from mardock.defaults import DRAIN_S, MAX_WORKERS
-
-if TYPE_CHECKING:
-    from mardock.client.management import ManagementClient
+from mardock.errors import ConfigError
 
 models = typer.Typer(
     name="models", help="What is registered: list, describe, scale, set the default, unregister.", no_args_is_help=True
@@ -23,82 +21,113 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(models, rich_help_panel=panels.SERVED)
 
 
-Registered = Annotated[str, typer.Argument(help="A registered model.", metavar="MODEL")]
-Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
-OneVersion = Annotated[Optional[str], typer.Option("--version", help="One version; every one when left out.")]
+Registered = Annotated[
+    str, typer.Argument(help="A registered model.", metavar="MODEL", autocompletion=completion.served)
+]
+Version = Annotated[
+    str, typer.Argument(help="One of its versions.", metavar="VERSION", autocompletion=completion.versions)
+]
+OneVersion = Annotated[
+    Optional[str],
+    typer.Option("--version", help="One version; every one when left out.", autocompletion=completion.versions),
+]
 
 
-def _client() -> ManagementClient:
-    from mardock.client.management import ManagementClient
-    from mardock.engines import select
-
-    return ManagementClient(select.needed(context.project()).endpoint())
+Workers = Annotated[Optional[int], typer.Argument(min=0, max=MAX_WORKERS, help="How many it keeps.", metavar="WORKERS")]
+MinWorker = Annotated[
+    Optional[int],
+    typer.Option("--min-worker", "-n", min=0, max=MAX_WORKERS, help="The same as WORKERS, as an option."),
+]
 
 
 @models.command("list")
 def list_models(as_json: context.Json = False) -> None:
-    """List the registered models."""
-    with _client() as client:
-        found = client.list_models()
+    """List the registered models and which version of each answers predictions that name none."""
+    from mardock.tasks import models as tasks
+
+    found = tasks.registered(context.project())
     if as_json:
         console.data_json([dataclasses.asdict(model) for model in found])
     else:
-        console.table(("MODEL", "URL"), [(model.name, model.url) for model in found])
+        rows = [(model.name, model.default_version or "-", model.url) for model in found]
+        console.table(("MODEL", "DEFAULT VERSION", "URL"), rows)
 
 
 @models.command()
 def describe(model: Registered, version: OneVersion = None, as_json: context.Json = False) -> None:
     """Describe every version of a model and its workers."""
-    with _client() as client:
-        versions = client.describe(model, version)
+    from mardock.cli.show import server_status
+    from mardock.tasks import models as tasks
+
+    versions = tasks.describe(context.project(), model, version)
     if as_json:
-        console.data_json([dataclasses.asdict(status) for status in versions])
+        console.data_json([server_status.model_to_dict(status) for status in versions])
         return
     for status in versions:
-        console.data(f"{status.name} {status.version}  {status.url}")
-        console.data(
-            f"  workers {status.ready_workers} READY of {status.min_workers}-{status.max_workers}, "
-            f"batch_size {status.batch_size}, max_batch_delay {status.max_batch_delay_ms} ms"
-        )
-        if status.workers:
-            rows = [(w.id, w.status, w.pid, f"{w.memory_bytes / 1e6:.0f} MB") for w in status.workers]
-            console.table(("  WORKER", "STATUS", "PID", "MEMORY"), [(f"  {row[0]}", *row[1:]) for row in rows])
+        server_status.show_version(status)
 
 
 @models.command()
 def scale(
     model: Registered,
-    min_worker: Annotated[int, typer.Option("--min-worker", "-n", min=0, max=MAX_WORKERS, help="Workers to keep.")],
+    workers: Workers = None,
+    min_worker: MinWorker = None,
     max_worker: Annotated[
         Optional[int], typer.Option("--max-worker", min=0, max=MAX_WORKERS, help="The same when left out.")
     ] = None,
     version: context.VersionOption = None,
+    as_json: context.Json = False,
 ) -> None:
     """Set how many workers a model keeps, and wait until they are READY."""
     from mardock.cli.show import thread_note
     from mardock.tasks import models as tasks
 
-    done = tasks.scale(context.project(), model, min_worker, most=max_worker, version=version, listener=console)
+    wanted = _wanted(model, workers, min_worker)
+    done = tasks.scale(context.project(), model, wanted, most=max_worker, version=version, listener=console)
     status = done.status
-    workers = "1 worker" if status.ready_workers == 1 else f"{status.ready_workers} workers"
-    console.success(f"{model} {status.version}: {workers} READY", f"mardock models describe {model}")
+    plural = "1 worker" if status.ready_workers == 1 else f"{status.ready_workers} workers"
+    if as_json:
+        shown = ("min_workers", "max_workers", "ready_workers")
+        told = {name: getattr(status, name) for name in shown}
+        console.data_json({"model": status.name, "version": status.version, **told})
+    console.success(f"{model} {status.version}: {plural} READY", f"mardock models describe {model}")
     if done.threads is not None:
         console.warn(thread_note.sentence(done.threads))
 
 
+def _wanted(model: str, workers: Optional[int], option: Optional[int]) -> int:
+    """Return how many workers are wanted; raises ConfigError when nothing says so, or two things do."""
+    wanted = option if workers is None else workers
+    if wanted is None or (option is not None and option != wanted):
+        said = "how many workers?" if wanted is None else f"{workers} workers, or {option}?"
+        raise ConfigError(said, hint=f"mardock models scale {model} 2")
+    return wanted
+
+
 @models.command("set-default")
-def set_default(model: Registered, version: Version) -> None:
+def set_default(model: Registered, version: Version, as_json: context.Json = False) -> None:
     """Let a version answer the predictions that name none."""
-    with _client() as client:
-        client.set_default(model, version)
+    from mardock.tasks import models as tasks
+
+    tasks.set_default(context.project(), model, version)
+    if as_json:
+        console.data_json({"model": model, "default_version": version})
     console.success(f"{model} is served by version {version}", f"mardock predict {model}")
 
 
 @models.command()
-def unregister(model: Registered, version: OneVersion = None, drain: context.Drain = DRAIN_S) -> None:
+def unregister(
+    model: Registered,
+    version: OneVersion = None,
+    drain: context.Drain = DRAIN_S,
+    as_json: context.Json = False,
+) -> None:
     """Remove a model, or one version of it, when its requests are answered; the archive stays in the model store."""
     from mardock.tasks import models as tasks
 
-    if not tasks.unregister(context.project(), model, version, patience=drain, listener=console):
-        console.warn(f"requests of {model} were cut off; give them more time: --drain SECONDS")
+    drained = tasks.unregister(context.project(), model, version, patience=drain, listener=console)
+    if not drained:
+        console.warn(f"requests of {model} were cut off; give them more time: --drain TIME")
+    if as_json:
+        console.data_json({"model": model, "version": version, "drained": drained})
     console.success(f"{model} is no longer served", f"mardock register {model}")

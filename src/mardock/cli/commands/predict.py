@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, panels
+from mardock.cli import console, context, panels, request_options
 from mardock.cli.deploy_options import Behind, Elsewhere, TargetOption
 from mardock.defaults import ANSWER_TIMEOUT_S
-
-Files = Annotated[
-    Optional[list[Path]],
-    typer.Argument(help="Files, or folders of files; the model's sample when left out.", metavar="[FILES]…"),
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,10 +17,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def predict(
-    model: Annotated[
-        Optional[str], typer.Argument(help="A registered model; may be left out when there is one.", metavar="[MODEL]")
-    ] = None,
-    files: Files = None,
+    model: context.AskedModel = None,
+    files: request_options.Files = None,
+    form: request_options.Form = None,
+    json_body: request_options.JsonBody = None,
     version: context.VersionOption = None,
     labels: Annotated[
         bool,
@@ -37,12 +31,13 @@ def predict(
         typer.Option("--random", min=1, help="Send that many of the files, picked at random.", metavar="N"),
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Requests under way at once.")] = 1,
-    content_type: Annotated[Optional[str], typer.Option("--content-type", help="Sent with each file.")] = None,
+    content_type: request_options.ContentType = None,
     grpc: Annotated[bool, typer.Option("--grpc", help="Ask over gRPC.")] = False,
     timeout: context.Timeout = ANSWER_TIMEOUT_S,
     endpoint: Elsewhere = None,
     deployment: Behind = "",
     target: TargetOption = None,
+    output: request_options.Output = None,
     as_json: context.Json = False,
 ) -> None:
     """Send files to a model and print its answers; a single answer goes to stdout untouched."""
@@ -50,17 +45,20 @@ def predict(
     from mardock.cli.show import answers as shown
     from mardock.deploy import served
     from mardock.tasks import predict as task
-    from mardock.tasks import samples
+    from mardock.tasks import requests, samples
 
     project = context.project()
+    model, paths = request_options.model_or_stdin(model, files)
     found = deploy_options.served(project, target, endpoint, deployment)
     asked, called = served.names(project, found, model)
+    given = request_options.given(paths, form=form, json_body=json_body, content_type=content_type)
+    chosen = samples.some(requests.of(project, asked, given), pick)
+    request_options.check_output(output, requests=len(chosen), as_json=as_json)
     answers = task.predict(
         project,
         called,
-        samples.some(samples.to_send(project, asked, files or []), pick),
+        chosen,
         version=version,
-        content_type=content_type,
         concurrency=concurrency,
         timeout=timeout,
         grpc=grpc,
@@ -68,9 +66,9 @@ def predict(
         listener=console,
     )
     if as_json:
-        console.data_json([answer.to_dict() for answer in answers])
+        console.data_json([answer.to_dict(labels=labels) for answer in answers])
     elif labels:
         shown.show_labels(answers)
     else:
-        shown.show(answers)
+        shown.show(answers, output)
     shown.raise_first_failure(answers)

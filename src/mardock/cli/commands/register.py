@@ -44,6 +44,7 @@ def register(
     ] = None,
     drain: context.Drain = DRAIN_S,
     engine: context.EngineOption = None,
+    as_json: context.Json = False,
 ) -> None:
     """Register a model and return when its workers are READY."""
     from mardock.cli.show import registrations
@@ -63,4 +64,6 @@ def register(
         patience=drain,
         listener=console,
     )
+    if as_json:
+        console.data_json({"models": [registrations.to_dict(each) for each in done]})
     registrations.show(done)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context
+from mardock.cli import console, context, durations, request_options
 from mardock.cli.panels import BEFORE_SERVED
 from mardock.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mardock.settings.project import Project
+    from mardock.tasks.try_model import Tried
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,19 +23,22 @@ def add_to(app: typer.Typer) -> None:
 
 def try_model(
     model: context.ModelArgument = None,
-    more: Annotated[Optional[list[Path]], typer.Argument(metavar="[FILE]...", help="More files to send.")] = None,
+    more: Annotated[
+        Optional[list[Path]], typer.Argument(metavar="[FILE]...", help="More files to send; - is standard input.")
+    ] = None,
     data: Annotated[
         Optional[list[Path]],
         typer.Option("--data", metavar="FILE", help="What to send; else the model's first sample."),
     ] = None,
-    form: Annotated[
-        Optional[list[str]],
-        typer.Option("--form", metavar="NAME=VALUE", help="A field of a form to send; NAME=@FILE sends a file in it."),
-    ] = None,
+    form: request_options.Form = None,
+    json_body: request_options.JsonBody = None,
     batch: Annotated[Optional[int], typer.Option(min=1, help="Size of the batch; files are repeated.")] = None,
-    content_type: Annotated[Optional[str], typer.Option(help="The requests' Content-Type; none when left out.")] = None,
+    content_type: request_options.ContentType = None,
     timeout: Annotated[
-        Optional[float], typer.Option(min=0.1, help="Seconds for loading and for each batch; else as it is served.")
+        Optional[float],
+        durations.option(
+            "--timeout", least=0.1, help="How long loading and each batch may take; else as it is served."
+        ),
     ] = None,
     pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger where the handler raises.")] = False,
     save_golden: Annotated[bool, typer.Option("--save-golden", help="Keep the answers as the expected ones.")] = False,
@@ -43,12 +50,14 @@ def try_model(
 
     Every request is sent alone, then all in one batch. Under Docker it runs in the dev container.
     """
-    from mardock.cli.show import trial_report
     from mardock.tasks import try_model as task
-    from mardock.tasks.trial_verdict import raise_failure, warnings
 
     if save_golden and check_golden:
         raise ConfigError("--save-golden and --check-golden exclude each other", hint="leave out one of them")
+    files = [*(data or []), *(more or [])]
+    given = request_options.given(files, form=form, json_body=json_body, content_type=content_type)
+    if save_golden and (json_body is not None or Path("-") in files):
+        raise ConfigError("expected answers are kept for files and forms", hint="write what is sent to a file")
     with task.begin() as child:  # torch is imported while the settings are read
         project = context.project(engine=engine)
         name, _ = project.settings.model(model)
@@ -58,15 +67,28 @@ def try_model(
             child,
             project,
             name,
-            [*(data or []), *(more or [])],
-            form=form or [],
+            given,
             batch=batch,
-            content_type=content_type,
             timeout=timeout,
             debug=pdb,
             against_golden=check_golden,
             listener=console,
         )
+    _show(project, name, found, as_json=as_json)
+    labels = found.requests
+    if check_golden:
+        found.check()
+        console.success(f"{name} gives the {len(labels)} expected answers")
+    elif save_golden:
+        found.keep(golden_file)
+        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")
+
+
+def _show(project: Project, name: str, found: Tried, *, as_json: bool) -> None:
+    """Show what became of a trial; raises what it failed with."""
+    from mardock.cli.show import trial_report
+    from mardock.tasks.trial_verdict import raise_failure, warnings
+
     labels = list(found.requests)
     if not as_json:
         trial_report.show_stages(found.trial, labels)
@@ -74,9 +96,3 @@ def try_model(
     for warning in warnings(project, name, found.trial):
         console.warn(warning)
     trial_report.show_replies(name, found.trial, labels, as_json=as_json)
-    if check_golden:
-        found.check()
-        console.success(f"{name} gives the {len(labels)} expected answers")
-    elif save_golden:
-        found.keep(golden_file)
-        console.success(f"kept {len(labels)} expected answers in {golden_file.name}", then="mardock try --check-golden")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from mardock.cli import console, context, panels
-from mardock.errors import ConfigError, MardockError
+from mardock.cli import console, context, durations, panels
+from mardock.errors import MardockError
 
 if TYPE_CHECKING:
     from mardock.settings.project import Project
     from mardock.tuning.report import TuneReport
     from mardock.tuning.tuner import Tuner
-
-_UNITS = {"ms": 1.0, "s": 1000.0}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +24,13 @@ def add_to(app: typer.Typer) -> None:
 def tune(
     model: context.ModelArgument = None,
     p99: Annotated[
-        Optional[str], typer.Option("--p99", help="The P99 latency to keep, e.g. 50ms or 0.2s.", metavar="TIME")
+        Optional[float],
+        durations.option(
+            "--p99",
+            least=1e-6,
+            unit="ms",
+            help="The P99 latency to keep, e.g. 50ms or 0.2s; a number alone is milliseconds.",
+        ),
     ] = None,
     data: Annotated[
         Optional[list[Path]],
@@ -36,7 +39,10 @@ def tune(
     concurrency: Annotated[
         int, typer.Option("--concurrency", "-c", min=1, max=1000, help="Requests under way at once.")
     ] = 16,
-    budget: Annotated[float, typer.Option("--budget", min=5, max=86400, help="Seconds to search, about.")] = 60,
+    budget: Annotated[
+        float,
+        durations.option("--budget", least=5, most=86400, help="How long to search, about, e.g. 5m."),
+    ] = 60,
     variants: Annotated[
         bool, typer.Option("--variants", help="Try what `mardock compile --save all` has verified, too.")
     ] = False,
@@ -61,7 +67,7 @@ def tune(
 
     project = context.project()
     name, settings = project.settings.model(model)
-    limit_ms = None if p99 is None else _milliseconds(p99)
+    limit_ms = None if p99 is None else p99 * 1000
     plan = task.plan(
         project,
         name,
@@ -125,19 +131,3 @@ def _conclude(project: Project, name: str, report: TuneReport, *, dry_run: bool)
         then=f"{restart}mardock archive {name}{compiled} && mardock register {name} --replace",
     )
     return None
-
-
-def _milliseconds(text: str) -> float:
-    """Read `50ms` or `0.2s`; a number alone is milliseconds.
-
-    Raises:
-        ConfigError: it is neither.
-    """
-    unit = next((unit for unit in _UNITS if text.endswith(unit)), "")
-    try:
-        value = float(text[: len(text) - len(unit)]) * _UNITS.get(unit, 1.0)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ConfigError(f"--p99 {text!r} is no time", hint="e.g. --p99 50ms")
-    return value

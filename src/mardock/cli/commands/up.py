@@ -21,19 +21,26 @@ def up(
     ] = True,
     engine: context.EngineOption = None,
     timeout: context.Timeout = START_TIMEOUT_S,
+    as_json: context.Json = False,
 ) -> None:
     """Start TorchServe and register the archived models."""
-    from mardock.cli.show import registrations
+    from mardock.cli.show import registrations, server_status
     from mardock.tasks import lifecycle
 
     project = context.project(engine=engine)
     project.settings.models  # noqa: B018 - a mistake in the settings is told before anything is started
     started = lifecycle.start(project, timeout=timeout, listener=console)
     endpoint = started.endpoint()
+    done = []
     if models:
         from mardock.serving import Server
         from mardock.tasks.register import Registrar
 
         server = Server.of(project, started)
-        registrations.show(Registrar(project, server, replace=True, listener=console).archived())
+        done = Registrar(project, server, replace=True, listener=console).archived()
+    if as_json:
+        where = server_status.endpoint_to_dict(endpoint)
+        served = [registrations.to_dict(each) for each in done]
+        console.data_json({"engine": started.name, "endpoint": where, "models": served})
+    registrations.show(done)
     console.success(f"TorchServe listens on {endpoint.inference_url}", then="mardock status")

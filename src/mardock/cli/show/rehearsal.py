@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mardock import reply
 from mardock.cli import console
 
 if TYPE_CHECKING:
@@ -17,5 +18,5 @@ def show(rehearsal: Rehearsal, *, as_json: bool) -> None:
         rows = [(check.name, "ok" if check.ok else "FAILED", check.figures) for check in rehearsal.checks]
         console.table(("CHECK", "OUTCOME", "FIGURES"), rows)
     else:
-        answer = rehearsal.answer.decode("utf-8", "replace") if rehearsal.answer is not None else None
+        answer = None if rehearsal.answer is None else reply.to_dict(rehearsal.answer)
         console.data_json({"checks": [asdict(check) for check in rehearsal.checks], "prediction": answer})

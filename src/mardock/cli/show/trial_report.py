@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mardock import reply
 from mardock.cli import console
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def show_replies(name: str, trial: Trial, labels: Sequence[str], *, as_json: boo
     if as_json:
         console.data_json(_to_dict(name, trial, labels))
     elif len(replies) == 1:
-        console.data_bytes(replies[0].body)
+        console.data_bytes(replies[0].body, replies[0].content_type)
     else:
-        shown = [reply.body.decode("utf-8", "replace").strip() for reply in replies]
+        shown = [reply.in_words(each.body, each.content_type) for each in replies]
         console.table(("FILE", "PREDICTION"), zip(labels, shown))
 
 

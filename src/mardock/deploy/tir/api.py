@@ -14,7 +14,7 @@ from typing import Any, Optional, TypeVar
 
 import requests
 
-from mardock.client.addressing import authorization
+from mardock.client.addressing import authorization, is_near, split_address
 from mardock.client.refusals import sanitized
 from mardock.deploy import log_lines
 from mardock.deploy.tir.options import Options, Secrets
@@ -55,7 +55,8 @@ class TirApi:
         self._pause = pause
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc entry would replace the token
-        self._session.proxies = dict(requests.utils.get_environ_proxies(self._url))
+        if not is_near(split_address(self._url).hostname or ""):
+            self._session.proxies = dict(requests.utils.get_environ_proxies(self._url))
         self._session.headers.update(authorization(secrets.token))
         self._query = {
             "project_id": str(options.project_id),

@@ -9,12 +9,13 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
 from mardock import process
+from mardock.client.addressing import is_loopback
 from mardock.engines.docker import start_failures
 from mardock.errors import EngineError, EngineNotFoundError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 OLDEST_COMPOSE = (2, 22)
 PROBE_SECONDS = 1.5
+_ANY_API = "1.44"
 _WITHOUT = "or run without Docker: MARDOCK_ENGINE=native"
 _PROGRAM = re.compile(r"^([\w -]+?),? version:? v?((\d+)\.(\d+)\S*)", re.MULTILINE)  # "Docker Compose version v2.40.3"
 
@@ -124,13 +126,12 @@ def sdk(timeout: int = 60) -> Iterator[DockerClient]:
     Args:
         timeout: seconds one request may take.
     """
-    import docker
     from docker.errors import APIError, DockerException
 
     check_daemon()
     client = None
     try:
-        client = docker.from_env(timeout=timeout, environment={**os.environ, "DOCKER_HOST": host()})
+        client = _connect(timeout)
         yield client
     except APIError as error:
         reason = str(error.explanation or error)
@@ -145,6 +146,27 @@ def sdk(timeout: int = 60) -> Iterator[DockerClient]:
     finally:
         if client is not None:
             client.close()
+
+
+def _connect(timeout: int) -> DockerClient:
+    """Return a client that speaks the engine's version; as the docker command, it asks no proxy for the loopback."""
+    import docker
+
+    address = host()
+
+    def speaking(version: Optional[str]) -> DockerClient:
+        environment = {**os.environ, "DOCKER_HOST": address}
+        return docker.from_env(version=version, timeout=timeout, environment=environment)
+
+    if not is_loopback(urlsplit(address).hostname or ""):
+        return speaking(None)
+    found = speaking(_ANY_API)  # with one that is given nothing is asked before proxies are out of the way
+    found.api.trust_env = False
+    with closing(found):
+        version = found.api.version(api_version=False)["ApiVersion"]
+    client = speaking(version)
+    client.api.trust_env = False
+    return client
 
 
 def _is_podman() -> bool:

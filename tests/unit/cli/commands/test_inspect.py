@@ -50,3 +50,13 @@ def test_diff_of_an_archive_and_the_project_shows_lines_without_control_characte
 def test_diff_of_neither_an_archive_nor_a_model_says_so(project: Path) -> None:
     ended = mardock(project, "diff", "artifacts/digits.mar", "letters")
     assert (ended.code, "letters is neither an archive nor a model" in ended.err) == (2, True)
+
+
+def test_inspect_takes_a_models_name(project: Path) -> None:
+    (project / "digits").mkdir()  # as source folders are called
+    assert succeed(project, "inspect", "digits", "--json").json["name"] == "digits"
+    (project / "artifacts" / "digits.mar").unlink()
+    ended = mardock(project, "inspect", "digits")
+    assert (ended.code, ended.err) == (4, "error: digits is not archived yet\nhint: mardock archive digits\n")
+    ended = mardock(project, "inspect", "letters")
+    assert (ended.code, "letters is neither an archive nor a model" in ended.err) == (2, True)

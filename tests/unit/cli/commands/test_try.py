@@ -96,8 +96,8 @@ def test_json_holds_it_all(cli: Cli) -> None:
 
     found: dict[str, Any] = json.loads(out)
     assert found["model"] == "doubler"
-    assert [run["replies"][0]["body"] for run in found["singles"]] == ["42.0"]
-    assert [reply["body"] for reply in found["batch"]["replies"]] == ["42.0"] * 3
+    assert [run["replies"][0]["answer"] for run in found["singles"]] == [42.0]
+    assert [reply["answer"] for reply in found["batch"]["replies"]] == [42.0] * 3
 
 
 def test_golden_answers_are_kept_and_checked(cli: Cli) -> None:

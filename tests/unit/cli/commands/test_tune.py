@@ -13,10 +13,10 @@ from tests.unit.cli.conftest import Run
     [
         (("nosuch",), "mardock.toml lists no model 'nosuch'", "mardock.toml lists: digits, cats"),
         (("cats",), "no file to send", "set sample under [models.cats]"),
-        (("cats", "--p99", "0ms"), "--p99 '0ms' is no time", "e.g. --p99 50ms"),
-        (("cats", "--p99", "-5ms"), "--p99 '-5ms' is no time", "e.g. --p99 50ms"),
-        (("cats", "--p99", "nan"), "--p99 'nan' is no time", "e.g. --p99 50ms"),
-        (("cats", "--budget", "1"), "1.0 is not in the range 5<=x<=86400", "mardock tune -h"),
+        (("cats", "--p99", "0ms"), "--p99 '0ms' is out of range", "it takes at least 0.001ms"),
+        (("cats", "--p99", "-5ms"), "--p99 '-5ms' is no time", "e.g. --p99 50ms; units are ms, s, m and h"),
+        (("cats", "--p99", "nan"), "--p99 'nan' is no time", "e.g. --p99 50ms; units are ms, s, m and h"),
+        (("cats", "--budget", "1"), "--budget '1' is out of range", "it takes from 5s to 86400s"),
         (("cats", "--concurrency", "0"), "0 is not in the range 1<=x<=1000", "mardock tune -h"),
     ],
 )

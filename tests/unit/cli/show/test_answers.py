@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -16,7 +15,7 @@ FAILURE = ServingError("the handler raised", hint="mend it")
 
 
 def answer(file: str, body: bytes = b"", failure: Optional[ServingError] = None) -> Answer:
-    return Answer(Path(file), body, failure)
+    return Answer(file, body, failure)
 
 
 def test_labels_are_shown_beside_predictions_with_the_accuracy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.docker.conftest import ROOT, dev_image
+from tests.docker.conftest import ROOT, dev_image, on_one_image
 from tests.docker.derived import docker
 from tests.support.command import Ended
 from tests.support.images import unique_name
@@ -92,8 +92,6 @@ services:
   dev: *sleeping
   serve: *sleeping
 """
-on_one_image = pytest.mark.parametrize("torchserve_image", ["own"], indirect=True)
-"""Of a test of what compose and the host do, which is the same with every image."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.projects import make_project
-from tests.docker.conftest import ROOT, dev_image
+from tests.docker.conftest import ROOT, dev_image, on_one_image
 from tests.support.command import mardock, succeed
 from tests.support.images import unique_name
 
@@ -99,6 +99,7 @@ def test_it_is_packed_where_torch_is_and_served(root: Path) -> None:
     assert succeed(root, "predict", "digits").out.strip() == "digit from the disk again"
 
 
+@on_one_image
 def test_an_import_that_is_nowhere_is_told_of_code_from_outside(root: Path) -> None:
     labels = root.parent / "shared/labels/__init__.py"
     before = labels.read_text()
@@ -108,6 +109,7 @@ def test_an_import_that_is_nowhere_is_told_of_code_from_outside(root: Path) -> N
     assert "absent_package" in told
 
 
+@on_one_image
 def test_what_is_put_in_the_place_of_a_file_is_seen_or_told_of(root: Path) -> None:
     assert succeed(root, "try", "digits").out.startswith("digit from")
     handler = root.parent / "lib/handler.py"
@@ -122,6 +124,7 @@ def test_what_is_put_in_the_place_of_a_file_is_seen_or_told_of(root: Path) -> No
     assert succeed(root, "try", "digits").out.strip() == "digit out of a new disk"
 
 
+@on_one_image
 def test_what_the_dev_container_cannot_be_given_is_packed_on_the_host(root: Path) -> None:
     refused = mardock(root, "try", "hub")
     assert refused.code == 2

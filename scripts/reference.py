@@ -110,7 +110,9 @@ def described_schema(kind: type) -> dict[str, Any]:
     for name, table in [(kind.__name__, schema), *schema.get("$defs", {}).items()]:
         docstring = docstring_parser.parse(told[name].__doc__ or "")
         words = {field.strip(): each.description for each in docstring.params for field in each.arg_name.split(",")}
-        table["description"] = docstring.short_description
+        closed = {"additionalProperties": False, **table}  # which not every pydantic says of tables in tables
+        table.clear()
+        table.update(closed, description=docstring.short_description)
         for field, value in table["properties"].items():
             value.pop("title", None)
             drop_none(value)

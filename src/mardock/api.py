@@ -156,8 +156,10 @@ class Project:
 
         name, settings = self._root.settings.model(model)
         engine = select.where_torch_is(self._root, self._listener)
-        if engine.torch_is_here:
-            done = task.archive(self._root, name, version=version, force=force, listener=self._listener)
+        if task.is_made_here(self._root, name, engine):
+            done = task.archive(
+                self._root, name, version=version, force=force, imports=engine.torch_is_here, listener=self._listener
+            )
             found, changed = done.archive, done.changed
         else:
             path = self._root.model_store / f"{settings.archive.model_name}.mar"

@@ -41,6 +41,8 @@ FILES = (
     "src/character_recognizer",
 )
 MakeProject = Callable[..., Project]
+on_one_image = pytest.mark.parametrize("torchserve_image", ["own"], indirect=True)
+"""Of a test of what compose and the host do, which is the same with every image."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.docker.conftest import ROOT, dev_image
+from tests.docker.conftest import ROOT, dev_image, on_one_image
 from tests.docker.derived import docker
 from tests.support.command import Ended
 from tests.support.images import unique_name
@@ -206,6 +206,14 @@ def test_the_dev_container_runs_the_mardock_that_was_installed(walked: Stranger)
     assert "template" in names  # as in a wheel, and in no checkout
 
 
+def test_doctor_finds_nothing_to_mend_in_its_containers(walked: Stranger, torchserve_image: str) -> None:
+    lines = walked.mardock("doctor").out.splitlines()
+    told = {name: finding for name, _, finding in (line.partition(": ") for line in lines)}
+    assert f"{torchserve_image} (in use), of " in told["ok    image"]
+    assert {"ok    docker engine", "ok    official image", "ok    own image", "ok    gpu", "ok    ports"} <= set(told)
+
+
+@on_one_image
 def test_nothing_is_added_to_the_project_but_what_it_is_served_from(walked: Stranger) -> None:
     made = {path.name for path in walked.folder.iterdir()} - {name.partition("/")[0] for name in FILES}
     assert made == {".env", ".mardock", "artifacts", "docker-compose.yml", "logs", "weights", "wheels"}
@@ -216,6 +224,7 @@ def test_nothing_is_added_to_the_project_but_what_it_is_served_from(walked: Stra
         assert (walked.folder / name).read_text() == text
 
 
+@on_one_image
 def test_a_save_is_served_under_watch(walked: Stranger, tmp_path: Path) -> None:
     said = tmp_path / "said"
     labels = walked.folder / "code/labels.py"
@@ -235,6 +244,7 @@ def test_a_save_is_served_under_watch(walked: Stranger, tmp_path: Path) -> None:
             labels.write_text(before)
 
 
+@on_one_image
 def test_the_user_s_own_compose_and_mardock_do_not_know_each_other(walked: Stranger) -> None:
     walked.mardock("up")
     theirs = walked.own_containers()
@@ -256,32 +266,3 @@ def test_the_user_s_own_compose_and_mardock_do_not_know_each_other(walked: Stran
     assert walked.own_containers() == theirs
     walked.mardock("up")
     assert walked.mardock("predict", "cats").out == "small"
-
-
-def test_what_lies_outside_of_the_project_is_seen_where_it_may_be_packed(stranger: Stranger, tmp_path: Path) -> None:
-    root = tmp_path / "services" / unique_name()
-    for folder in (root, tmp_path / ".git", tmp_path / "services/src", tmp_path / "disk"):
-        folder.mkdir(parents=True)
-    shutil.copy(stranger.folder / ".env", root)
-    code = tmp_path / "services/src/handler.py"
-    code.write_text("def handle(data, context):\n    return ['one' for _ in data or ()]\n")
-    (tmp_path / "disk/blob").write_text("weights")
-    (root / "weights.bin").symlink_to(tmp_path / "disk/blob")
-    (root / "sample").write_text("x")
-    archive = 'handler = "../src/handler.py"\nserialized_file = "weights.bin"\n'
-    (root / "mardock.toml").write_text(f'[models.m]\nsample = "sample"\n\n[models.m.archive]\n{archive}')
-    beside = replace(stranger, folder=root)
-    try:
-        assert beside.mardock("try", "m").out == "one"
-        code.with_name("new").write_text(code.read_text().replace("one", "two"))
-        code.with_name("new").replace(code)  # as editors do
-        assert beside.mardock("try", "m").out == "two"
-        (tmp_path / "disk/new").write_text("others")
-        (tmp_path / "disk/new").replace(tmp_path / "disk/blob")
-        refused = beside.run(str(stranger.command), "try", "m")
-        assert refused.code == 3
-        assert "mardock dev rm" in refused.err
-        beside.mardock("dev", "rm")
-        assert beside.mardock("try", "m").out == "two"
-    finally:
-        DockerEngine(Project(root)).down()

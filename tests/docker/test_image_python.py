@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TESTED_WITH = (
     "cyclonedx-python-lib[json-validation]",
     "debugpy<1.8.22",
+    "docstring-parser",
     "hypothesis",
     "pytest",
     "pytest-socket",

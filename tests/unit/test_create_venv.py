@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "create_venv.py"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="no environment is made of such a Python")
 def test_a_colon_in_the_folders_path_is_told_as_that(tmp_path: Path) -> None:
     folder = tmp_path / "model:v2"
     folder.mkdir()

@@ -113,10 +113,12 @@ class ArchiveSpec:
         real = os.path.realpath(root)
         return {member.name: os.path.relpath(member.path, real) for member in members if member.name.endswith(".py")}
 
-    def reaches_out(self, root: Path) -> bool:
-        """Say whether a file lies outside of the project's folder, which is all that the dev container sees."""
+    def beyond(self, root: Path) -> tuple[Path, ...]:
+        """Return the real paths of what is to be had from outside of the project's folder, whether it can be or not."""
         found = self._collected(root, ignore.of_project_or_built_in(root))
-        return bool(found.outside) or any(found.root not in member.path.parents for member in found.members())
+        faulty = (Path(os.path.realpath(root / path)) for path in sorted(found.outside | found.missing))
+        members = (member.path for member in found.members())
+        return tuple(path for path in (*faulty, *members) if found.root not in path.parents)
 
     def _collected(self, root: Path, rule: IgnoreRule) -> Collector:
         collector = Collector(Path(os.path.realpath(root)), rule, allow_outside=self.allow_outside)

@@ -110,14 +110,15 @@ def hand_back() -> None:
         ownership.hand_back(_project.root, (_project.state, _project.logs, _project.model_store))
 
 
-def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), sees_all: bool = True) -> bool:
+def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), reads: Sequence[Path] = ()) -> bool:
     """Run this very command in the dev container when that is where torch is, and exit with its code.
 
     Under the native engine, and in the dev container itself, it returns and the command runs in place.
 
     Args:
         writes: the files it writes; see `Engine.exec`.
-        sees_all: whether the dev container sees all that the command reads; else it returns even so.
+        reads: the files outside of the project that it reads; where the dev container has not all of them, it returns
+            even so.
 
     Returns:
         whether torch is here.
@@ -129,7 +130,7 @@ def forward_to_torch(project: Project, *, writes: Sequence[Path] = (), sees_all:
     from mardock.engines import select
 
     chosen = select.where_torch_is(project, console)
-    if not chosen.torch_is_here and sees_all:
+    if not chosen.torch_is_here and chosen.exec_sees(reads):
         name, *arguments = _without_engine(_asked)
         if "-" in arguments:
             raise ConfigError(

@@ -155,6 +155,14 @@ class Engine(Protocol):
         """
         ...
 
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        """Say whether what `exec` runs has all of these files, which lie outside of the project.
+
+        Args:
+            paths: free of symlinks.
+        """
+        ...
+
 
 def alone(project: Project, *, timeout: float) -> AbstractContextManager[None]:
     """Let one command at a time start or stop a project's server.

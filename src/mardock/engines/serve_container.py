@@ -137,6 +137,10 @@ class ServeContainer:
         """Run a command here, in the project's folder; see `Engine.exec`."""
         return in_place.run(argv, self._project.root, Here().program)
 
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        """It runs right here; see `Engine.exec_sees`."""
+        return True
+
     def _looks(self) -> Callable[[], bool]:
         """Return what says whether it answers, and asks it only now and then: following a log asks all the time."""
         due, found = 0.0, True

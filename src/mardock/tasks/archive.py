@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mardock.archive.members import Ignored, SourceFile
     from mardock.archive.read import ModelArchive
     from mardock.archive.spec import ArchiveSpec
+    from mardock.engines.base import Engine
     from mardock.settings.project import Project
 
 
@@ -53,6 +54,11 @@ def preview(project: Project, name: str, *, version: Optional[str] = None, compi
     return Preview(spec, *spec.look(project.root))
 
 
+def is_made_here(project: Project, name: str, engine: Engine) -> bool:
+    """Say whether `archive` is called right here: torch is, or the dev container has not all of the model's files."""
+    return engine.torch_is_here or not engine.exec_sees(project.settings.models[name].archive.beyond(project.root))
+
+
 def archive(
     project: Project,
     name: str,
@@ -72,7 +78,8 @@ def archive(
         force: replace a file that is no archive of this model.
         compiled: the saved candidate to pack instead of the model itself; `WINNER` for the fastest.
         sbom: also write its bill of materials, beside it.
-        imports: check what its code imports, for which this Python has to be one with its packages.
+        imports: check what its code imports, for which this Python has to be one with its packages; that it is left
+            out is told.
 
     Raises:
         ConfigError: it was not trained yet, or files are missing; see `ArchiveSpec.resolve` and `compiled.spec_of`.
@@ -92,6 +99,10 @@ def archive(
     result = build(
         spec, project.root, project.model_store, python=python, force=force, imports=imports, listener=listener
     )
+    if not imports:
+        listener.note(
+            f"{name}: packed outside of the dev container, which does not see all its files; imports not checked"
+        )
     return Archived(result.archive, result.changed, sboms.write(result.archive.path, python) if sbom else None)
 
 

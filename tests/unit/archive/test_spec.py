@@ -183,7 +183,9 @@ def test_only_what_lies_in_the_projects_folder_is_seen_by_the_dev_container(
     (project / "linked.pt").symlink_to("/nowhere/weights.pt")
     beside = replace(_with_neighbour(project, spec), allow_outside=True)
     linked = replace(spec, handler="image_classifier", serialized_file="linked.pt")
-    assert (beside.reaches_out(project), linked.reaches_out(project)) == (True, False)
+    assert beside.beyond(project) == (project.parent / "shared" / "handler.py",)
+    assert linked.beyond(project) == (Path("/nowhere/weights.pt"),)
+    assert spec.beyond(project) == ()
     monkeypatch.setenv(place.VARIABLE, "dev")
     for asked, path in ((linked, "linked.pt"), (beside, "../shared/handler.py")):
         with pytest.raises(ConfigError, match=f"{path} leads to /.* which is all that the dev container") as refused:

@@ -12,6 +12,7 @@ from tests.unit.cli.conftest import Run
 from mardock.cli import context
 from mardock.engines import select
 from mardock.errors import ConfigError
+from mardock.settings.project import Project
 
 
 @pytest.fixture
@@ -69,6 +70,9 @@ class Elsewhere:
         self.argv = list(argv)
         return 7
 
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        return not paths
+
 
 @pytest.mark.parametrize(
     ("options", "command", "inside"),
@@ -101,3 +105,11 @@ def test_a_command_arrives_in_the_container_without_what_is_settled_there(
     done = run(*(option.replace("ROOT", str(root)) for option in options), *command)
     assert done.exit_code == 7, done.output
     assert engine.argv == ["mardock", *inside]
+
+
+def test_what_the_container_has_not_all_files_of_is_made_in_place(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "mardock.toml").touch()
+    engine = Elsewhere()
+    monkeypatch.setattr(select, "where_torch_is", lambda project, listener: engine)
+    assert not context.forward_to_torch(Project(root), reads=[root.parent / "weights.pt"])
+    assert engine.argv == []

@@ -72,6 +72,9 @@ class Written:
     def exec(self, argv: Sequence[str], *, interactive: bool, writes: Sequence[Path] = ()) -> int:
         return 1
 
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        return True
+
 
 def worker(*texts: str, time: str = "2026-11-21T09:57:10,813") -> list[str]:
     return [f"{time} [INFO ] W-9000-mnist_1.0-stdout MODEL_LOG - {text}" for text in texts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Optional
@@ -132,6 +133,7 @@ def test_a_name_with_a_dot_is_quoted(folder: Path) -> None:
     assert bare.make(folder, "cats.v2").models == ("cats.v2",)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @pytest.mark.parametrize(("ignored", "told"), [(None, True), ("logs/*\n", False), ("/logs\n", False)])
 def test_what_git_is_to_ignore_in_folders_of_the_users_is_told(
     folder: Path, ignored: Optional[str], told: bool

@@ -64,11 +64,11 @@ def archive(
     if dry_run:
         _show_preview(task.preview(project, name, version=version, compiled=compiled), project.root, as_json=as_json)
         return
-    # What lies outside of the project can be packed here alone; nothing of the model is run for that.
+    # What the dev container has not of the files outside of the project is packed here; no code of the model is run.
     torch_is_here = context.forward_to_torch(
         project,
         writes=[project.model_store / f"{settings.archive.model_name}.mar"],
-        sees_all=not settings.archive.reaches_out(project.root),
+        reads=settings.archive.beyond(project.root),
     )
     done = task.archive(
         project,
@@ -80,10 +80,6 @@ def archive(
         imports=torch_is_here,
         listener=console,
     )
-    if not torch_is_here:
-        console.note(
-            f"{name}: packed outside of the dev container, which does not see all its files; imports not checked"
-        )
     if as_json:
         console.data_json(_as_json(done))
     else:

@@ -40,23 +40,23 @@ def demo(model: context.ModelArgument = None, engine: context.EngineOption = Non
     server = Server.of(project, lifecycle.start(project, timeout=_START_TIMEOUT_S, listener=console))
     registrations.show([Registrar(project, server, replace=True, listener=console).one(name)])
     _predict(project, name, server.endpoint)
-    console.success(f"{name} is served", then="mardock status, or stop everything: make down")
+    console.success(f"{name} is served", then="mardock status, or stop everything: mardock down")
 
 
 def _archive(project: Project, name: str) -> None:
     """Archive a model where torch is."""
     from mardock.engines import select
     from mardock.errors import ServingError
-    from mardock.tasks.archive import archive
+    from mardock.tasks.archive import archive, is_made_here
 
     engine = select.where_torch_is(project, console)
-    if not engine.torch_is_here:
+    if not is_made_here(project, name, engine):
         written = project.model_store / f"{project.settings.models[name].archive.model_name}.mar"
         code = engine.exec(["mardock", "archive", name], interactive=False, writes=[written])
         if code != 0:
             raise ServingError(f"archiving {name} in the dev container failed", hint="its own message stands above")
         return
-    done = archive(project, name, listener=console)
+    done = archive(project, name, imports=engine.torch_is_here, listener=console)
     shown = done.archive.path.relative_to(project.root)
     console.note(f"{shown}: {'written' if done.changed else 'up to date'}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -150,11 +150,15 @@ class DockerEngine:
                 self.run("dev", container_name)
                 found = running(client, self.project, "dev", container_name)
             with suppress(ConfigError):  # they may be what is to be mended in there
-                named = outside.named(self.project, packaged=compose_files.of(self.project).packaged)
-                outside.refuse_unseen(str(found.name), found.labels, named)
+                outside.refuse_unseen(str(found.name), found.labels, self._from_outside())
             folders.make_writable(self.project, containers.user(found, self.project.root), writes)
             name = str(found.name)
         return forward(name, argv, interactive=interactive)
+
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        """Say whether they are among what is mounted into the dev container; see `Engine.exec_sees`."""
+        given = self._from_outside().values() if paths else ()
+        return all(any(one in (path, *path.parents) for one in given) for path in paths)
 
     def run(self, service: Service, container_name: Optional[str] = None) -> Started:
         """Create and start a container; one that is there already is started as it is.
@@ -227,6 +231,10 @@ class DockerEngine:
     def image_variable(self) -> str:
         """Return the variable of .env that names the image TorchServe runs from."""
         return gpus.IMAGE_VARIABLE if self._own_image()[1] else "TORCHSERVE_IMAGE"
+
+    def _from_outside(self) -> Mapping[Path, Path]:
+        """Return what the dev container is given from outside of the project, by where it has that."""
+        return outside.named(self.project, packaged=compose_files.of(self.project).packaged)
 
     def _own_image(self) -> tuple[str, bool]:
         """Return what the project's own image is called, and whether it is one for GPUs."""

@@ -16,8 +16,8 @@ from mardock.engines import mounts
 from mardock.errors import EngineError
 
 if TYPE_CHECKING:
-    from mardock.archive.spec import ArchiveSpec
     from mardock.settings.project import Project
+    from mardock.settings.schema import ModelSettings
 
 LABEL = "mardock.outside"
 _TAKEN = (mounts.STORE, mounts.HOME / "logs", mounts.PROJECT)
@@ -25,7 +25,9 @@ _TAKEN_IN_OWN = (*_TAKEN, mounts.HOME / "src", mounts.HOME / "torchserve", mount
 
 
 def named(project: Project, *, packaged: bool) -> Mapping[Path, Path]:
-    """Return the real paths of what archives take from elsewhere, by where the dev container looks for them.
+    """Return the real paths of what models take from elsewhere, by where the dev container looks for them.
+
+    That is what they are archived from, which may lie where `boundary` says, and data: samples and what training reads.
 
     Args:
         packaged: whether the packaged docker-compose.yml makes it; one of the project's has folders beside the project.
@@ -38,10 +40,10 @@ def named(project: Project, *, packaged: bool) -> Mapping[Path, Path]:
     found: dict[Path, Path] = {}
     for model in project.settings.models.values():
         boundary = Boundary(root, model.archive.allow_outside)
-        for path, weights in _paths(model.archive):
+        for path, data in _paths(model):
             for target, real in mounts.outside(project.root, path).items():
-                if boundary.fault(real, weights=weights) is None and not _hides(target, taken):
-                    folder = None if weights else _folder(target, real, root, taken)
+                if boundary.fault(real, weights=data) is None and not _hides(target, taken):
+                    folder = None if data else _folder(target, real, root, taken)
                     found.update([folder or (target, real)])
     return found
 
@@ -91,11 +93,14 @@ def _digest(given: Mapping[Path, Path]) -> str:
     return hashlib.sha256(json.dumps(sorted(told)).encode()).hexdigest()[:16]
 
 
-def _paths(spec: ArchiveSpec) -> Iterator[tuple[str, bool]]:
-    """Yield each path an archive's spec names, a glob as the folder it begins in, and whether it is the weights'."""
-    for path in (spec.handler_file, spec.model_file, spec.requirements_file, spec.config_file, spec.serialized_file):
-        if path is not None:
-            yield path, path == spec.serialized_file
+def _paths(model: ModelSettings) -> Iterator[tuple[str, bool]]:
+    """Yield each path that a model's tables name, a glob as the folder it begins in, and whether it is data."""
+    spec = model.archive
+    single = (spec.handler_file, spec.model_file, spec.requirements_file, spec.config_file)
+    code = {path for path in (*single, *spec.code) if path is not None}
+    data = {spec.serialized_file, model.sample, *(model.train.inputs if model.train else ())}
+    yield from ((path, False) for path in sorted(code))
+    yield from ((path, True) for path in sorted(filter(None, data - code)))
     for entry in spec.extra_files:
         fixed = re.split(r"[*?\[]", entry, maxsplit=1)[0]
         yield (entry if fixed == entry else fixed.rpartition("/")[0] or "."), False

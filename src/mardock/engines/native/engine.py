@@ -193,6 +193,10 @@ class NativeEngine:
             _log.warning("torch is not installed in %s: %s", python.named, python.how_to_install())
         return in_place.run(argv, self._project.root, python.program)
 
+    def exec_sees(self, paths: Sequence[Path]) -> bool:
+        """It runs right here; see `Engine.exec_sees`."""
+        return True
+
     def _running(self) -> Optional[Server]:
         server = self._home.read()
         return server if server is not None and process.alive(server.process) else None

@@ -12,6 +12,7 @@ import yaml
 from mardock.archive.boundary import Boundary
 from mardock.engines import mounts
 from mardock.engines.docker import compose_files, outside, packaged
+from mardock.engines.docker.engine import DockerEngine
 from mardock.engines.mounts import HOME
 from mardock.errors import EngineError
 from mardock.settings.project import Project
@@ -85,6 +86,38 @@ def test_weights_are_mounted_alone_and_code_of_the_repository_with_its_folder(ro
         HOME.parent / "top.py": above / "repository/top.py",  # its folder there has everybody's
         above / "disk/snapshots/net.pt": above / "disk/blobs/0a1b",
     }
+
+
+def test_packages_are_mounted_too(root: Path) -> None:
+    common = root.parents[1] / "libs/common"
+    assert named(root, 'handler = "inside.py"', 'code = ["../../libs/common"]') == {HOME.parent / "libs/common": common}
+
+
+def test_samples_and_what_training_reads_are_mounted_from_any_disk(root: Path) -> None:
+    disk = root.parents[2] / "disk"
+    (disk / "samples").mkdir()
+    (disk / "samples/cat.png").touch()
+    (disk / "images").mkdir()
+    (root / "data").symlink_to(disk / "images")
+    (root / "mardock.toml").write_text(
+        f'[models.cats]\nsample = "{disk / "samples/cat.png"}"\narchive = {{ handler = "../src/handler.py" }}\n'
+        'train = { command = ["true"], inputs = ["../src/handler.py", "data"], outputs = ["net.pt"] }\n'
+    )
+    assert outside.named(Project(root), packaged=True) == {
+        HOME / "src": root.parent / "src",
+        disk / "samples/cat.png": disk / "samples/cat.png",
+        disk / "images": disk / "images",
+    }
+
+
+def test_an_archive_is_made_in_the_container_if_that_is_given_all_of_its_files(root: Path) -> None:
+    disk = root.parents[2] / "disk"
+    named(root, 'handler = "inside.py"', 'serialized_file = "linked.pt"', 'extra_files = ["../src"]')
+    engine = DockerEngine(Project(root))
+    given = [disk / "blobs/0a1b", root.parent / "src/handler.py"]
+    assert engine.exec_sees(given)
+    assert engine.exec_sees([])
+    assert not engine.exec_sees([*given, disk / "blobs"])
 
 
 def test_nothing_is_mounted_that_may_not_be_packed(root: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.support.processes import is_running
 
 from mardock import process
 from mardock.errors import EngineError, EngineNotFoundError
@@ -56,7 +57,7 @@ def test_run_ends_the_program_and_its_children_on_timeout(tmp_path: Path) -> Non
         process.run(["sh", "-c", script], timeout=1)
     pid = int(child.read_text())
     psutil.wait_procs([p for p in psutil.process_iter() if p.pid == pid], timeout=5)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert not is_running(pid)
 
 
 def test_stream_yields_lines_and_reports_a_failure_with_them() -> None:
@@ -86,7 +87,7 @@ def test_a_spawned_process_writes_to_its_file_and_is_stopped_with_its_children(t
     assert process.alive(spawned)
     process.stop(spawned, timeout=5)
     assert not process.alive(spawned)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not is_running(child.pid)
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:

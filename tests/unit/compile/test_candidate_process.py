@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from tests.support.processes import is_running
 
 from mardock.compile.candidate_process import CandidateProcess
 
@@ -102,4 +103,4 @@ def _ended(pid: int) -> bool:
         psutil.Process(pid).wait(60)
     except psutil.NoSuchProcess:
         return True
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return not is_running(pid)

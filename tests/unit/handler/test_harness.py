@@ -12,6 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from tests.support.processes import is_running
 
 from mardock.causes import failures, sentences
 from mardock.causes.audience import Audience
@@ -402,11 +403,6 @@ def test_what_a_handler_starts_ends_with_the_trial(bench: Bench) -> None:
     while is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_running(pid)
-
-
-def is_running(pid: int) -> bool:
-    psutil = pytest.importorskip("psutil")
-    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
 
 
 def test_megabytes_of_prints_do_not_stop_it(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:

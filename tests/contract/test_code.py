@@ -204,8 +204,10 @@ def make(served: Project) -> Iterator[Callable[[str, str], Watched]]:
 
 def _leave_as_editors_do(folder: Path) -> None:
     (folder / ".#words.py").symlink_to("somebody@somewhere.1234:56")
-    for name in ("words.py~", ".words.py.swp", "#words.py#", "4913", ".DS_Store", "words.pyc"):
+    for name in ("words.py~", ".words.py.swp", "#words.py#", ".DS_Store", "words.pyc"):
         (folder / name).write_text("left")
+    (folder / "4913").touch()  # Vim finds out so whether it may write here
+    (folder / "4913").unlink()
     (folder / "__pycache__").mkdir(exist_ok=True)
     (folder / "__pycache__" / "words.cpython-311.pyc").write_bytes(b"")
 

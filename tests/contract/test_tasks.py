@@ -50,7 +50,7 @@ def project(project: Project) -> Project:
     root = project.root
     for name, text in (("mardock.toml", TOML), ("doubler.py", DOUBLER), ("broken.py", BROKEN), ("21", "21")):
         (root / name).write_text(text)
-    (root / "requirements.txt").touch()
+    (root / "requirements.txt").write_text("a-package-that-nobody-has\n")
     return project
 
 

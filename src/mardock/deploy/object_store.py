@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Optional
+from urllib.parse import urlsplit
 
-from mardock.client.addressing import is_near, split_address
+from mardock.client.addressing import is_near
 from mardock.client.refusals import sanitized
 from mardock.deploy.base import missing_extra
 from mardock.errors import DeployError
@@ -207,9 +208,8 @@ def _connect(bucket: Bucket, attempts: int) -> Any:
     import boto3
     from botocore.config import Config
 
-    near = is_near(split_address(bucket.url).hostname or "")
     config = Config(
-        proxies={} if near else None,  # None has boto3 take those of the environment
+        proxies={} if _is_near(bucket.url) else None,  # None has boto3 take those of the environment
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=_READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": attempts},
@@ -226,6 +226,14 @@ def _connect(bucket: Bucket, attempts: int) -> Any:
         region_name="us-east-1",  # part of the signature alone
         config=config,
     )
+
+
+def _is_near(url: str) -> bool:
+    """Say whether a bucket is on this machine; what is no URL is boto3's to refuse."""
+    try:
+        return is_near(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
 
 
 def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:

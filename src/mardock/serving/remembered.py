@@ -65,9 +65,15 @@ def remember(model: ServedModel, configured: Optional[int]) -> None:
         default = model.default_version()
         kept = {status.version: asdict(_version(status)) for status in own}
         entry = {"configured": configured, "default": default if default in kept else None, "versions": kept}
-        with locks.hold(store / _LOCK, doing="writing down what is served", timeout=_WAIT_S):
-            text = json.dumps({**_read(store), model.name: entry}, indent=2)
-            ownership.replace(store / _FILE, text.encode())
+        _write(store, model.name, entry)
+
+
+def ask_back(store: Path, model: str) -> None:
+    """Forget that a model was unregistered, for it was asked for again: whatever becomes of that, `up` serves it."""
+    found = recall(store, model)
+    if found is not None and not found.versions:
+        with suppress(MardockError, OSError):
+            _write(store, model, None)
 
 
 def recall(store: Path, model: str) -> Optional[Remembered]:
@@ -145,6 +151,13 @@ def _version(status: ModelStatus) -> Version:
         status.response_timeout_s,
         status.startup_timeout_s,
     )
+
+
+def _write(store: Path, model: str, entry: Optional[dict[str, Any]]) -> None:
+    with locks.hold(store / _LOCK, doing="writing down what is served", timeout=_WAIT_S):
+        kept = {name: known for name, known in _read(store).items() if name != model}
+        text = json.dumps(kept if entry is None else {**kept, model: entry}, indent=2)
+        ownership.replace(store / _FILE, text.encode())
 
 
 def _read(store: Path) -> dict[str, Any]:

@@ -129,6 +129,8 @@ class Registrar:
             servable = self._servable(name, archive, workers)
             if served_as is not None:
                 servable = dataclasses.replace(servable, model_name=served_as)
+            if served_as is None:
+                self._ask_back([name])
             try:
                 done = serving.register(self.server, servable, replace=self.replace, patience=self.patience)
             except ModelConflictError as error:
@@ -139,6 +141,7 @@ class Registrar:
 
     def every(self) -> list[Registration]:
         """Register all models of mardock.toml; what fails is in its own registration."""
+        self._ask_back(self.project.settings.models)
         return self._all(dict.fromkeys(self.project.settings.models))
 
     def archived(self) -> list[Registration]:
@@ -193,6 +196,11 @@ class Registrar:
             if isinstance(failed, ModelConflictError):
                 done[name] = _hinted(failed, name)
         return [self._registration(name, done[name]) for name in archives]
+
+    def _ask_back(self, names: Iterable[str]) -> None:
+        if self.server.store is not None:
+            for name in names:
+                remembered.ask_back(self.server.store, self.project.settings.models[name].archive.model_name)
 
     def _alone(self) -> AbstractContextManager[None]:
         """Let one command at a time register with the project's server: a second one then finds what it wanted."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mardock.serving.remembered import Remembered, Version, recall
+from mardock.serving.remembered import Remembered, Version, ask_back, recall
 
 KEPT = {
     "url": ".dog-0123456789ab.mar",
@@ -34,3 +34,13 @@ def test_workers_hold_until_the_projects_files_say_another_number(tmp_path: Path
 def test_what_was_damaged_is_forgotten(tmp_path: Path, written: Any) -> None:
     (tmp_path / ".served.json").write_text(written if isinstance(written, str) else json.dumps(written))
     assert recall(tmp_path, "dog") is None
+
+
+def test_a_model_that_is_asked_for_again_is_no_longer_unregistered(tmp_path: Path) -> None:
+    unregistered = {"configured": 1, "default": None, "versions": {}}
+    (tmp_path / ".served.json").write_text(json.dumps({"cat": unregistered, "dog": DOG}))
+    for name in ("cat", "dog", "stranger"):
+        ask_back(tmp_path, name)
+    assert recall(tmp_path, "cat") is None
+    assert recall(tmp_path, "dog") is not None
+    assert list(json.loads((tmp_path / ".served.json").read_text())) == ["dog"]

@@ -37,7 +37,7 @@ def test_what_was_damaged_is_forgotten(tmp_path: Path, written: Any) -> None:
 
 
 def test_a_model_that_is_asked_for_again_is_no_longer_unregistered(tmp_path: Path) -> None:
-    unregistered = {"configured": 1, "default": None, "versions": {}}
+    unregistered: dict[str, Any] = {"configured": 1, "default": None, "versions": {}}
     (tmp_path / ".served.json").write_text(json.dumps({"cat": unregistered, "dog": DOG}))
     for name in ("cat", "dog", "stranger"):
         ask_back(tmp_path, name)

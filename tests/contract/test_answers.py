@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any, NamedTuple
 import pytest
 from tests.contract.projects import make_project
 from tests.support.command import MARDOCK, environment, mardock, succeed
+from tests.support.waiting import eventually
 
 from mardock.engines.native import NativeEngine
 
 PNG = b"\x89PNG\r\n\x1a\n\0\xff"
 HANDLER = """
 import json
+import os
+import time
 
 
 class Handler:
@@ -38,6 +42,11 @@ def answer(row):
         return {name: plain(value) for name, value in row.items()}
     if isinstance(body, (dict, list)):
         return {"json": body}
+    if bytes(body).startswith(b"wait "):
+        gate = bytes(body)[5:].decode()
+        os.mkdir(gate)
+        while os.path.exists(gate):
+            time.sleep(0.01)
     return ANSWERS.get(bytes(body), body)
 
 
@@ -208,3 +217,17 @@ def test_the_other_commands_print_what_is_documented(root: Path) -> None:
     ):
         printed = succeed(root, *words, "--json").out  # and is held to docs/reference/json.md there
         json.loads(printed, parse_constant=pytest.fail)
+
+
+def test_ctrl_c_does_not_wait_for_an_answer(root: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"  # as long as it is there, the handler goes on
+    (tmp_path / "wait").write_text(f"wait {gate}")
+    argv = [*MARDOCK, "predict", "echo", str(tmp_path / "wait")]
+    with subprocess.Popen(argv, cwd=root, env=environment(), stderr=subprocess.DEVNULL) as asking:
+        try:
+            eventually(gate.exists, lambda: "it was never asked")
+            asking.send_signal(signal.SIGINT)
+            assert asking.wait(timeout=60) == 130
+            assert gate.exists(), "it was answered"
+        finally:
+            gate.rmdir()

@@ -212,6 +212,8 @@ def test_what_the_project_says_and_its_archive_does_not_is_told(desk: Desk) -> N
 def test_all_that_can_be_are_archived_and_registered_and_the_worst_code_is_the_commands(desk: Desk) -> None:
     desk.write(f'{DOG}[models.cat.archive]\nhandler = "none.py"\n[models.pup.archive]\nhandler = "handler.py"\n')
     (desk.root / "dog.yaml").write_text("a: 1\nminWorkers: 4.0\n")
+    refused = mardock(desk.root, "archive", "--all", "--dry-run")
+    assert (refused.code, list(desk.project.model_store.glob("*.mar"))) == (2, [])  # it is not taken for --all alone
     archived = mardock(desk.root, "archive", "--all")
     assert archived.code == ArchiveError.exit_code
     assert "handler: none.py does not exist" in archived.err

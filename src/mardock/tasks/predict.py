@@ -189,16 +189,12 @@ def _send(
     grpc: bool,
     listener: Listener,
 ) -> list[Answer]:
-    from concurrent.futures import ThreadPoolExecutor
+    from mardock.serving import background
 
     _check_open_files(min(concurrency, len(requests)))
     answers: list[Answer] = []
-    with (
-        _client(endpoint, grpc=grpc) as client,
-        ThreadPoolExecutor(concurrency) as pool,
-        listener.progress(title) as advance,
-    ):
-        for answer in pool.map(partial(send, client), requests):
+    with _client(endpoint, grpc=grpc) as client, listener.progress(title) as advance:
+        for answer in background.each(partial(send, client), requests, at_once=concurrency):
             answers.append(answer)
             advance(len(answers), len(requests))
     return answers

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 from mardock.client.inference import InferenceClient
 from mardock.errors import EngineNotRunningError, MardockError, ServingError
 from mardock.handler.comparison import Content, Tolerance, differences, read
+from mardock.serving import background
 from mardock.tuning.scores import UnfitError
 
 _TOLERANCE = Tolerance(rtol=1e-3, atol=1e-5)  # another batch size sums in another order
@@ -49,13 +49,12 @@ class Answers:
         """
         count = max(len(self._bodies), min(batch_size, _AT_ONCE))
         chosen = [i % len(self._bodies) for i in range(count)]
-        with ThreadPoolExecutor(min(count, _AT_ONCE)) as pool:
-            try:
-                answers = list(pool.map(lambda i: self._ask(version, self._bodies[i]), chosen))
-            except EngineNotRunningError:
-                raise
-            except MardockError as error:
-                raise UnfitError(error.message) from error
+        try:
+            answers = list(background.each(lambda i: self._ask(version, self._bodies[i]), chosen, at_once=_AT_ONCE))
+        except EngineNotRunningError:
+            raise
+        except MardockError as error:
+            raise UnfitError(error.message) from error
         for i, answer in zip(chosen, answers):
             found = differences(self._expected[i], answer, _TOLERANCE)
             if found:

@@ -54,8 +54,8 @@ def archive(
 
     project = context.project(engine=engine)
     if every:
-        if model or version or compiled:
-            raise ConfigError("--all takes no MODEL, --version or --compiled", hint="mardock archive --all")
+        if model or version or compiled or dry_run:
+            raise ConfigError("--all takes no MODEL, --version, --compiled or --dry-run", hint="mardock archive --all")
         archives = {f"{settings.archive.model_name}.mar" for settings in project.settings.models.values()}
         context.forward_to_torch(project, writes=[project.model_store / name for name in sorted(archives)])
         _show_all(project, task.every(project, force=force, sbom=sbom, listener=console), as_json=as_json)

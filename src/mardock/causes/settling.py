@@ -10,12 +10,13 @@ from typing import Optional, Protocol
 from mardock.causes import failures
 from mardock.causes.audience import Audience
 from mardock.causes.cause import Cause
-from mardock.causes.worker_log import has_ended, last_words
+from mardock.causes.worker_log import ends, last_words
 from mardock.errors import Reason
 
 _PATIENCE_S = 2.0
 _DRAINING_S = 30.0  # a worker may have written more than TorchServe logs in a moment
 _POLL_S = 0.05
+_ENDS = 2  # workers without an exception; the first one's may be lost (see `worker_log.ends`), and another is started
 
 
 class Clock(Protocol):
@@ -48,7 +49,7 @@ def settled(
     while True:
         lines = read()
         found = failures.find(lines, model, version, audience)
-        is_settled = found == before if found else has_ended(lines, model, version)
+        is_settled = found == before if found else ends(lines, model, version) >= _ENDS
         if lines and lines[-1] != newest:
             newest, deadline = lines[-1], min(clock.monotonic() + patience, last)
         if is_settled or clock.monotonic() >= deadline:

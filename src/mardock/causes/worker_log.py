@@ -85,10 +85,15 @@ def last_words(lines: Iterable[str], model: Optional[str], version: Optional[str
     return "\n".join(said[-count:])
 
 
-def has_ended(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> bool:
-    """Say whether a worker of the model ended and all it printed is in these lines."""
-    return any(
-        line.worker and line.worker.text.startswith("Stopped Scanner - ") and line.worker.text.endswith("-stdout")
+def ends(lines: Iterable[str], model: Optional[str], version: Optional[str] = None) -> int:
+    """Return how many workers of the model ended with as much of what they printed as TorchServe read in these lines.
+
+    It stops reading the moment it learns that the worker is gone, so the last words may be missing, an exception too.
+    """
+    return sum(
+        line.worker is not None
+        and line.worker.text.startswith("Stopped Scanner - ")
+        and line.worker.text.endswith("-stdout")
         for line in log_lines(lines, model, version)
     )
 

@@ -12,7 +12,7 @@ from mardock.causes.audience import Audience
 from mardock.causes.cause import Call, Cause, Link
 from mardock.causes.crash_loop import keeps_dying
 from mardock.causes.failures import find, of_traceback, selected
-from mardock.causes.worker_log import has_ended, last_words
+from mardock.causes.worker_log import ends, last_words
 from mardock.errors import Reason
 
 LOGS = Path(__file__).parent / "torchserve_logs"
@@ -128,7 +128,7 @@ def test_a_worker_that_exits_leaves_no_exception() -> None:
     lines = captured("osexit")
     assert find(lines, "osexit") is None
     assert last_words(lines, "osexit") == ""
-    assert has_ended(lines, "osexit")
+    assert ends(lines, "osexit") == 1
 
 
 def test_last_words_are_the_codes_own() -> None:

@@ -49,9 +49,13 @@ def test_a_failure_is_told_once_it_stands_still() -> None:
 
 
 def test_a_worker_that_ended_without_one_is_waited_for_no_longer() -> None:
-    log = Log([LINES[0], ENDED, "never read"])
-    assert log.settled() == Cause(Reason.ENDED, output="about to go", model="mnist")
-    assert log.looks == 2
+    log = Log([LINES[0], ENDED, LINES[0], ENDED, "never read"])
+    assert log.settled() == Cause(Reason.ENDED, output="about to go\nabout to go", model="mnist")
+    assert log.looks == 4
+
+
+def test_last_words_that_were_lost_are_found_at_the_next_worker_s_end() -> None:
+    assert Log([LINES[0], ENDED, *LINES, ENDED]).settled().exception == "KeyError: 'x'\n  and more of it"
 
 
 def test_a_log_that_says_nothing_more_is_given_up_after_a_while() -> None:

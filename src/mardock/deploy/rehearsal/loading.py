@@ -16,7 +16,7 @@ from mardock.errors import DeployError, MardockError, ServingError
 
 _UNSEEN = 5
 _GRACE_S = 60.0  # TorchServe itself ends a worker that outlasts its startup timeout
-_SETTLING_S = 5.0  # in which the last words of a worker reach the log
+_SETTLING_S = 15.0  # in which the last words of a worker reach the log, or those of the next one if its were lost
 
 
 class Loading:

@@ -83,13 +83,17 @@ def _start_with_stub(connection: socket.socket, lifeline: socket.socket) -> None
     connection.close()
     if lifeline.recv(1) != b"G":
         os._exit(0)  # the stub gave up waiting and runs plain Python by now
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    _thread.start_new_thread(_die_with_stub, (lifeline,))  # a signal it took would not wake the worker's own thread
+    runs = _thread.allocate_lock()
+    runs.acquire()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # a signal it took would not wake ours
+    _thread.start_new_thread(_die_with_stub, (lifeline, runs))
+    runs.acquire()  # an interpreter that ends before a thread of it has begun crashes (seen with 3.9)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _die_with_stub(lifeline: socket.socket) -> NoReturn:
+def _die_with_stub(lifeline: socket.socket, runs: _thread.LockType) -> NoReturn:
     """Kill this worker when its stub is gone; the parent does it too, unless it has died itself."""
+    runs.release()
     while lifeline.recv(1):
         pass
     os.kill(os.getpid(), signal.SIGKILL)

@@ -63,6 +63,12 @@ def test_exit_code(family: Family, code: int) -> None:
     assert family.run(f"sys.exit({code})")[0] == code
 
 
+def test_its_own_thread_runs_before_the_script(family: Family) -> None:
+    """Python 3.9 crashes where it ends before a thread of it has begun; one that has begun has a frame."""
+    script = "print('_die_with_stub' in [frame.f_code.co_name for frame in sys._current_frames().values()])"
+    assert family.run(script) == (0, "True\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGABRT, signal.SIGINT])
 def test_death_by_signal(family: Family, number: signal.Signals) -> None:
     script = f"signal.signal({int(number)}, signal.SIG_DFL)\n" if number != signal.SIGKILL else ""

@@ -283,6 +283,17 @@ def test_another_name_than_the_route_has(scene: Scene) -> None:
     assert message == ("torchserve/echo/Dockerfile:4: requests go to /predictions/model, and TorchServe serves other")
 
 
+def test_last_words_that_torchserve_did_not_read(scene: Scene) -> None:
+    """It stops reading when a worker is gone, here in the midst of much; the next one says less."""
+    flood = "import os\nif not os.path.exists('/tmp/flooded'):\n    open('/tmp/flooded', 'w').close()\n"
+    flood += "    for number in range(3000):\n        print('x' * 50, number, flush=True)\n"
+    scene.write("torchserve/echo/handler.py", f"{flood}raise ValueError('the last words')\n" + HANDLER)
+
+    name, message = failed(scene.rehearse("azureml"))
+    assert name == "model"
+    assert message.endswith("the model cannot be loaded: ValueError: the last words")
+
+
 def test_a_package_the_image_does_not_have(scene: Scene) -> None:
     scene.write("torchserve/echo/handler.py", "import pytest\n\n\n" + HANDLER)
     agreed, found = scene.contract("azureml")

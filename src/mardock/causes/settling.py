@@ -16,7 +16,6 @@ from mardock.errors import Reason
 _PATIENCE_S = 2.0
 _DRAINING_S = 30.0  # a worker may have written more than TorchServe logs in a moment
 _POLL_S = 0.05
-_ENDS = 2  # workers without an exception; the first one's may be lost (see `worker_log.ends`), and another is started
 
 
 class Clock(Protocol):
@@ -35,12 +34,15 @@ def settled(
     *,
     clock: Clock = time,
     patience: float = _PATIENCE_S,
+    deaths: int = 1,
 ) -> Cause:
     """Return why a model failed: TorchServe answers, and ends workers, before it has logged what they wrote.
 
     Args:
         read: returns the log from the moment on that matters.
         patience: seconds to wait for another line.
+        deaths: how many workers have to end without an exception before it is believed: a first one's last words may
+            be lost (see `worker_log.ends`), where TorchServe starts another.
     """
     last = clock.monotonic() + _DRAINING_S
     deadline = clock.monotonic() + patience
@@ -49,7 +51,7 @@ def settled(
     while True:
         lines = read()
         found = failures.find(lines, model, version, audience)
-        is_settled = found == before if found else ends(lines, model, version) >= _ENDS
+        is_settled = found == before if found else ends(lines, model, version) >= deaths
         if lines and lines[-1] != newest:
             newest, deadline = lines[-1], min(clock.monotonic() + patience, last)
         if is_settled or clock.monotonic() >= deadline:

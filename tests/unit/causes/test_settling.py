@@ -36,8 +36,8 @@ class Log:
         self.looks += 1
         return self._lines[: self.looks]
 
-    def settled(self) -> Cause:
-        return settled(self.read, "mnist", "1.0", Audience(), clock=self.clock)
+    def settled(self, deaths: int = 1) -> Cause:
+        return settled(self.read, "mnist", "1.0", Audience(), clock=self.clock, deaths=deaths)
 
 
 def test_a_failure_is_told_once_it_stands_still() -> None:
@@ -49,13 +49,20 @@ def test_a_failure_is_told_once_it_stands_still() -> None:
 
 
 def test_a_worker_that_ended_without_one_is_waited_for_no_longer() -> None:
-    log = Log([LINES[0], ENDED, LINES[0], ENDED, "never read"])
-    assert log.settled() == Cause(Reason.ENDED, output="about to go\nabout to go", model="mnist")
-    assert log.looks == 4
+    log = Log([LINES[0], ENDED, "never read"])
+    assert log.settled() == Cause(Reason.ENDED, output="about to go", model="mnist")
+    assert log.looks == 2
 
 
 def test_last_words_that_were_lost_are_found_at_the_next_worker_s_end() -> None:
-    assert Log([LINES[0], ENDED, *LINES, ENDED]).settled().exception == "KeyError: 'x'\n  and more of it"
+    log = Log([LINES[0], ENDED, *LINES, ENDED])
+    assert log.settled(deaths=2).exception == "KeyError: 'x'\n  and more of it"
+
+
+def test_the_next_worker_may_end_without_words_too() -> None:
+    log = Log([LINES[0], ENDED, LINES[0], ENDED, "never read"])
+    assert log.settled(deaths=2) == Cause(Reason.ENDED, output="about to go\nabout to go", model="mnist")
+    assert log.looks == 4
 
 
 def test_a_log_that_says_nothing_more_is_given_up_after_a_while() -> None:

@@ -16,7 +16,8 @@ from mardock.errors import DeployError, MardockError, ServingError
 
 _UNSEEN = 5
 _GRACE_S = 60.0  # TorchServe itself ends a worker that outlasts its startup timeout
-_SETTLING_S = 15.0  # in which the last words of a worker reach the log, or those of the next one if its were lost
+_SETTLING_S = 5.0  # in which the last words of a worker reach the log
+_NEXT_WORKER_S = 15.0  # without a line while it starts: its predecessor's last words may have been lost
 
 
 class Loading:
@@ -69,7 +70,10 @@ class Loading:
     def handler_failed(self, error: Optional[MardockError] = None) -> DeployError:
         """Return why the handler failed, which the container's log tells a moment later; see `faults`."""
         contract, read = self._contract, self._container.lines
-        cause = settled(read, contract.model, contract.version, self._audience, clock=self._clock, patience=_SETTLING_S)
+        patience, deaths = (_SETTLING_S, 1) if error else (_NEXT_WORKER_S, 2)
+        cause = settled(
+            read, contract.model, contract.version, self._audience, clock=self._clock, patience=patience, deaths=deaths
+        )
         return faults.handler_failed(contract, cause, read(), self._audience, error)
 
     def _has_died(self, status: ModelStatus) -> bool:
